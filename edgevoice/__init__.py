@@ -1,0 +1,57 @@
+"""EdgeVoice: an announcement daemon for the home and the edge. Plugin authors import from here."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from edgevoice.announcement import Announcement, Urgency
+from edgevoice.commands import Command, Piece, Say, Stop, Submit, Unusable
+from edgevoice.errors import (
+    AccountRefused,
+    ConfigError,
+    EdgeVoiceError,
+    OutputError,
+    PluginError,
+    Refused,
+    TransportError,
+)
+from edgevoice.hookspecs import Register, hookimpl
+from edgevoice.outcome import Event, Rejection, SpeakerState, Step
+from edgevoice.plugin import Context, Observer, Output, Progress, Source, SpeechRequest, Transport
+
+try:
+    __version__ = version("edgevoice")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0"
+
+__all__ = [
+    "AccountRefused",
+    "Announcement",
+    "Command",
+    "ConfigError",
+    "Context",
+    "EdgeVoiceError",
+    "Event",
+    "Observer",
+    "Output",
+    "OutputError",
+    "Piece",
+    "PluginError",
+    "Progress",
+    "Refused",
+    "Register",
+    "Rejection",
+    "Say",
+    "Source",
+    "SpeakerState",
+    "SpeechRequest",
+    "Step",
+    "Stop",
+    "Submit",
+    "Transport",
+    "TransportError",
+    "Unusable",
+    "Urgency",
+    "__version__",
+    "hookimpl",
+]

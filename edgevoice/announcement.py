@@ -1,0 +1,64 @@
+"""What is to be said: the announcement, its urgency, and text that is still arriving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edgevoice.live import LiveText
+
+
+class Urgency(StrEnum):
+    """One ordered scale; what each step does is configuration."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for low to 3 for critical; StrEnum would compare by spelling."""
+        return tuple(Urgency).index(self)
+
+
+TTL = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.CRITICAL: 1800.0}
+"""Seconds within which the first sound must come, by urgency."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Announcement:
+    """One thing to be said, as intake accepted it.
+
+    Exactly one of `text` and `live` is given. `arrived` is monotonic seconds, `ttl` and `not_before`
+    are seconds counted from it. What is None comes from the configuration.
+    """
+
+    id: str
+    target: str
+    text: str | None = None
+    live: LiveText | None = None
+    urgency: Urgency
+    arrived: float
+    arrived_at: datetime
+    ttl: float
+    not_before: float = 0.0
+    tag: str | None = None
+    voice: str | None = None
+    language: str | None = None
+    speed: float | None = None
+    volume: float | None = None
+    transport: str | None = None
+    private: bool = False
+    resolves: bool = False
+    warnings: tuple[str, ...] = ()
+    origin: object = field(default=None, repr=False)
+
+    @property
+    def expires(self) -> float:
+        """Monotonic second after which a first sound would be stale."""
+        return self.arrived + self.not_before + self.ttl

@@ -1,0 +1,157 @@
+"""Makes the parts of the daemon from the settings, and enters each; a part that cannot be is a fault."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from edgevoice import secrets
+from edgevoice.errors import ConfigError, Mistake, OutputError
+from edgevoice.plugin import Context
+from edgevoice.routing import DEFAULT_ROUTES
+from edgevoice.state import state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AsyncExitStack
+
+    import aiohttp
+
+    from edgevoice.config import Settings
+    from edgevoice.config.options import Route
+    from edgevoice.faults import Faults
+    from edgevoice.plugin import Output, Plugin, Transport
+
+logger = logging.getLogger(__name__)
+
+ENTRY = 10.0
+"""Seconds a transport may take to be entered, or an output to be tried."""
+
+P = TypeVar("P", bound="Plugin")
+
+
+class Entered:
+    """The parts that were entered, left in reverse with the stack; knows which of them are stuck."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._parts: dict[str, Plugin] = {}
+
+    async def enter(self, name: str, part: P) -> P:
+        await self._stack.enter_async_context(part)
+        self._parts[name] = part
+        return part
+
+    def stuck(self) -> list[str]:
+        """A sentence for each part that makes no progress and cannot help itself."""
+        return [f"{name}: {why}" for name, part in self._parts.items() if (why := part.stuck())]
+
+
+async def make_context(
+    settings: Settings, stack: AsyncExitStack, entered: Entered, faults: Faults
+) -> Context:
+    """What every plugin is given.
+
+    Raises:
+        ConfigError: there is neither a key nor a local voice, or no state folder.
+    """
+    core, lightning, key = settings.core, settings.core.lightning, secrets.api_key(settings)
+    if key is None and lightning.base_url is None:
+        url = await _own_server(settings, entered)
+        lightning = msgspec.structs.replace(lightning, base_url=url)
+    return Context(
+        node=core.node,
+        state_dir=state_dir(core.state_dir),
+        speakers=tuple(core.speakers),
+        targets=frozenset(targets(settings)),
+        lightning=lightning,
+        api_key=key,
+        session=_shared_session(stack),
+        fault=faults.set,
+        stuck=entered.stuck,
+        ready=asyncio.Event(),
+    )
+
+
+async def enter_transports(settings: Settings, context: Context, entered: Entered) -> dict[str, Transport]:
+    """The transports that can be used here."""
+    transports = {}
+    for name, kind in settings.plugins.transports.items():
+        if missing := kind.missing():
+            logger.info("transport %s %s", name, missing)
+            continue
+        try:
+            async with asyncio.timeout(ENTRY):
+                transports[name] = await entered.enter(f"transport {name}", kind(context, kind.options()))
+        except Exception as error:
+            logger.exception("transport %s cannot be entered", name)
+            context.fault(f"transport {name}", f"cannot be used: {error}")
+    return transports
+
+
+async def enter_outputs(settings: Settings, context: Context, entered: Entered) -> dict[str, Output]:
+    """The output of each speaker, tried once; one that does not work now may later."""
+    outputs = {}
+    for name, speaker in settings.core.speakers.items():
+        kind = settings.plugins.outputs[speaker.output]
+        outputs[name] = await entered.enter(f"speaker {name}", kind(context, settings.outputs[name], name))
+    await asyncio.gather(*(_try(context, name, output) for name, output in outputs.items()))
+    return outputs
+
+
+async def _try(context: Context, name: str, output: Output) -> None:
+    try:
+        async with asyncio.timeout(ENTRY):
+            await output.probe()
+    except (OutputError, TimeoutError) as error:
+        context.fault(f"speaker {name}", str(error) or f"its output did not answer within {ENTRY:g} s")
+
+
+async def _own_server(settings: Settings, entered: Entered) -> str:
+    """Where there is no key, the transports use a server of this machine's own."""
+    for name, kind in settings.plugins.servers.items():
+        if kind.missing() is None:
+            server = await entered.enter(name, kind())
+            logger.info("no API key: the local voice speaks, through a Lightning server at %s", server.url)
+            return server.url
+    message = 'there is no API key and no local voice: pip install "edgevoice[local]", or name a key file'
+    raise ConfigError([Mistake("lightning.api_key_file", message)])
+
+
+def _shared_session(stack: AsyncExitStack) -> Callable[[], aiohttp.ClientSession]:
+    """Opens the one HTTP session when it is first needed; it is closed after all who use it."""
+    opened: list[aiohttp.ClientSession] = []
+
+    async def close() -> None:
+        for session in opened:
+            await session.close()
+
+    stack.push_async_callback(close)
+
+    def session() -> aiohttp.ClientSession:
+        if not opened:
+            from edgevoice.session import open_session  # noqa: PLC0415 - aiohttp is heavy
+
+            opened.append(open_session())
+        return opened[0]
+
+    return session
+
+
+def routes(settings: Settings) -> Sequence[Route]:
+    """The routes that are configured, else those of the contract."""
+    configured = settings.core.routes
+    return configured if isinstance(configured, tuple) else DEFAULT_ROUTES
+
+
+def targets(settings: Settings) -> dict[str, list[str]]:
+    """Which speakers answer to each target of this node."""
+    answer: dict[str, list[str]] = {"all": list(settings.core.speakers)}
+    for name, speaker in settings.core.speakers.items():
+        answer.setdefault(name, []).append(name)
+        for group in speaker.groups:
+            answer.setdefault(group, []).append(name)
+    return answer

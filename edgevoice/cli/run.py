@@ -1,0 +1,52 @@
+"""`edgevoice run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from edgevoice import logs
+from edgevoice.config import load
+
+if TYPE_CHECKING:
+    from edgevoice.config import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option(
+    "--config", metavar="FILE", help="The configuration; else $EDGEVOICE_CONFIG, the user's, the system's."
+)
+@click.option("--verbose", "-v", is_flag=True, help="Log each step.")
+def run(config: str | None, verbose: bool) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C."""
+    logs.setup("DEBUG" if verbose else "INFO")
+    settings = load(config)
+    logger.info("configuration: %s", settings.file or "none; everything at its default")
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+    for record in settings.plugins.records:
+        if record.status == "broken":
+            logger.error("plugin %s (%s) is not used: %s", record.name, record.origin, record.problem)
+    asyncio.run(_until_told(settings))
+
+
+async def _until_told(settings: Settings) -> None:
+    from edgevoice.daemon import run as run_daemon  # noqa: PLC0415 - after the logs are set up
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():  # a second one means now
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+    await run_daemon(settings, stop)

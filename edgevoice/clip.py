@@ -1,0 +1,149 @@
+"""A clip: the audio of one announcement, filled once, read by any number of cursors, bounded in memory.
+
+Beyond 256 KiB the audio goes to an unlinked file. Appending waits for nothing but that file, so a fast
+synthesis frees the account's place early, whatever the speed of the readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from edgevoice.errors import ClipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BYTES_PER_FRAME = 2
+"""Clips are s16le mono."""
+TAIL = 256 * 1024
+"""Bytes kept in memory."""
+LONGEST = 512 * 1024 * 1024
+"""Bytes of one clip at most: three hours at 24 kHz."""
+READ = 64 * 1024
+"""Bytes read behind from the file at once; a smaller read costs the same."""
+
+
+class Clip:
+    """An append-only run of s16le mono at `rate` Hz; complete or failed at its end.
+
+    `spool` gives the folder for what memory does not hold, and raises `ClipError` where there is none.
+    """
+
+    def __init__(self, rate: int, spool: Callable[[], Path], *, longest: int = LONGEST) -> None:
+        self.rate = rate
+        self.frames = 0
+        self.complete = False
+        self.error: Exception | None = None
+        self._spool = spool
+        self._longest = longest
+        self._tail = bytearray()
+        self._spooled = 0
+        self._file: _SpoolFile | None = None
+        self._more = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be appended."""
+        return self.complete or self.error is not None
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+    async def append(self, pcm: bytes) -> None:
+        """Append whole samples.
+
+        Raises:
+            ClipError: the clip is longer than allowed, or there is no disk for it.
+        """
+        if self.ended:
+            raise ClipError("the clip has ended; nothing can be appended")
+        if self._spooled + len(self._tail) + len(pcm) > self._longest:
+            raise ClipError(f"longer than {self._longest / BYTES_PER_FRAME / self.rate / 60:.0f} minutes")
+        if len(self._tail) + len(pcm) > TAIL:
+            await self._spill()
+        self._tail += pcm
+        self.frames += len(pcm) // BYTES_PER_FRAME
+        self._wake()
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Nothing more will come: complete, or failed with `error`."""
+        if self.ended:
+            return
+        self.error = error
+        self.complete = error is None
+        self._wake()
+
+    def close(self) -> None:
+        """Give the file back; no cursor may read any more."""
+        self._file = None
+        self.finish(ClipError("the clip was closed"))
+
+    async def read(self, frame: int, most: int = READ) -> bytes:
+        """Up to `most` bytes from `frame` on, waiting for them; b"" at the end of a complete clip.
+
+        Raises:
+            ClipError: the clip failed, and all that it had before was read.
+        """
+        while frame >= self.frames:
+            if self.error is not None:
+                raise ClipError(str(self.error)) from self.error
+            if self.complete:
+                return b""
+            await self._more.wait()
+        start = frame * BYTES_PER_FRAME
+        if start >= self._spooled:
+            start -= self._spooled
+            return bytes(self._tail[start : start + most])
+        if self._file is None:
+            raise ClipError("the clip was closed")
+        try:
+            return await asyncio.to_thread(self._file.read, min(most, self._spooled - start), start)
+        except OSError as error:
+            raise ClipError(f"a long announcement cannot be read back: {error.strerror}") from error
+
+    async def _spill(self) -> None:
+        """Move the tail to the file. The only writer is the one filler, so the tail cannot change meanwhile."""
+        data = bytes(self._tail)
+        try:
+            if self._file is None:
+                self._file = await asyncio.to_thread(_SpoolFile, self._spool())
+            await asyncio.to_thread(self._file.write, data, self._spooled)
+        except OSError as error:
+            raise ClipError(f"no room for a long announcement: {error.strerror}") from error
+        self._spooled += len(data)
+        self._tail.clear()
+
+    def _wake(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
+
+
+class _SpoolFile:
+    """An unlinked file, gone with the process, however it ends.
+
+    Closed when nothing refers to it any more: a thread that still writes after its clip was closed must
+    not meet another file under the same number.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor, name = tempfile.mkstemp(prefix="clip-", dir=folder)
+        os.unlink(name)  # noqa: PTH108 - a plain string
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+    def read(self, count: int, offset: int) -> bytes:
+        return os.pread(self._descriptor, count, offset)
+
+    def write(self, data: bytes, offset: int) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            offset += written
+            view = view[written:]

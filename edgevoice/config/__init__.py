@@ -1,0 +1,5 @@
+"""The configuration: found, read, checked as a whole, and handed on as frozen values."""
+
+from edgevoice.config.load import Settings, check, find, load, settings_from
+
+__all__ = ["Settings", "check", "find", "load", "settings_from"]

@@ -1,0 +1,150 @@
+"""Finds the configuration, checks each section with the plugin it belongs to, and makes the settings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgevoice.config.checker import Checker
+from edgevoice.config.meaning import beside, check_meaning, expanded
+from edgevoice.config.options import Core, Speaker
+from edgevoice.config.yaml_file import Document, parse_yaml, read_yaml
+from edgevoice.errors import ConfigError, Mistake
+from edgevoice.plugins import Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration, checked.
+
+    `sections` holds the options of sources and observers by their name, `outputs` those of each
+    speaker's output.
+    """
+
+    core: Core
+    plugins: Plugins
+    sections: Mapping[str, msgspec.Struct] = field(default_factory=dict)
+    outputs: Mapping[str, msgspec.Struct] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    file: Path | None = None
+
+    def section(self, name: str) -> Any:
+        """The options of a source or observer, as the struct that its plugin declares."""
+        return self.sections[name]
+
+
+def find(path: str | None = None) -> Path | None:
+    """The file to use: `path`, `$EDGEVOICE_CONFIG`, the user's, the system's; None where there is none."""
+    for named in (path, os.environ.get("EDGEVOICE_CONFIG")):
+        if named:
+            return expanded(named)
+    from platformdirs import user_config_path  # noqa: PLC0415 - only needed here
+
+    for folder in (user_config_path("edgevoice"), Path("/etc/edgevoice")):
+        if (file := folder / "edgevoice.yaml").is_file():
+            return file
+    return None
+
+
+def load(path: str | None = None) -> Settings:
+    """Load the configuration.
+
+    Raises:
+        ConfigError: with every mistake in it.
+    """
+    file = find(path)
+    document = read_yaml(file) if file else Document({})
+    settings, mistakes = check(document, file)
+    if mistakes:
+        raise ConfigError(mistakes, str(file or ""))
+    return settings
+
+
+def settings_from(text: str) -> Settings:
+    """Settings from YAML text.
+
+    Raises:
+        ConfigError: with every mistake in it.
+    """
+    settings, mistakes = check(parse_yaml(text), None)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return settings
+
+
+def check(document: Document, file: Path | None) -> tuple[Settings, list[Mistake]]:
+    """Check a document as a whole: all its mistakes, and the settings, of use where there are none."""
+    values = dict(document.values)
+    checker = Checker(document)
+    plugins = Plugins.load(_plugins_dir(values.get("plugins_dir"), file))
+    parts = {**plugins.sources, **plugins.observers}
+    own = {name.encode_name for name in msgspec.structs.fields(Core)}
+    given = {key: value for key, value in values.items() if key in own}
+    sections = {
+        name: checker.struct(plugin.options, values.get(name), (name,)) for name, plugin in parts.items()
+    }
+    for key in values:
+        if key not in own and key not in parts:
+            checker.unknown((str(key),), [*own, *parts])
+    speakers = given.pop("speakers", None)
+    core = checker.struct(Core, given, ()) or Core()
+    core, outputs = _speakers(checker, plugins, core, speakers)
+    check_meaning(checker, core, plugins, file)
+    settings = Settings(
+        core=core,
+        plugins=plugins,
+        sections={name: section for name, section in sections.items() if section is not None},
+        outputs=outputs,
+        warnings=tuple(checker.warnings),
+        file=file,
+    )
+    return settings, checker.mistakes
+
+
+def _plugins_dir(value: object, file: Path | None) -> Path | None:
+    return beside(value, file) if isinstance(value, str) else None
+
+
+def _speakers(
+    checker: Checker, plugins: Plugins, core: Core, value: object
+) -> tuple[Core, dict[str, msgspec.Struct]]:
+    """Each speaker's own keys and those of its output, which stand side by side in one mapping."""
+    if not isinstance(value, dict | None):
+        checker.mistake(("speakers",), "has to be a mapping of names to speakers")
+    speakers, outputs = {}, {}
+    for name, keys in value.items() if value and isinstance(value, dict) else [(core.node, {})]:
+        path = ("speakers", str(name))
+        if not isinstance(keys, dict | None):
+            checker.mistake(path, "has to be a mapping, such as {output: sound_card}")
+            keys = {}  # noqa: PLW2901 - its name is checked all the same
+        speaker, options = _speaker(checker, plugins, keys or {}, path)
+        speakers[str(name)] = speaker
+        if options is not None:
+            outputs[str(name)] = options
+    return msgspec.structs.replace(core, speakers=speakers), outputs
+
+
+def _speaker(
+    checker: Checker, plugins: Plugins, keys: dict[str, Any], path: tuple[str, str]
+) -> tuple[Speaker, msgspec.Struct | None]:
+    output = keys.get("output", Speaker().output)
+    plugin = plugins.outputs.get(output) if isinstance(output, str) else None
+    if plugin is None:
+        checker.mistake((*path, "output"), plugins.unknown("output", str(output)))
+        keys = {key: value for key, value in keys.items() if key != "output"}
+        return checker.struct(Speaker, keys, path, known=keys) or Speaker(), None
+    own = {field.encode_name for field in msgspec.structs.fields(Speaker)}
+    theirs = {field.encode_name for field in msgspec.structs.fields(plugin.options)}
+    speaker = checker.struct(Speaker, keys, path, known=theirs) or Speaker()
+    given = {key: value for key, value in keys.items() if key in theirs}
+    options = checker.struct(plugin.options, given, path, known=own)
+    if missing := plugin.missing():
+        checker.mistake((*path, "output"), f"{output!r} {missing}")
+    return speaker, options

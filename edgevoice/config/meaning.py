@@ -1,0 +1,132 @@
+"""Mistakes that no single value shows: names that clash, models that are gone, routes that lead nowhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from edgevoice.config.checker import nearest
+from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgevoice.config.checker import Checker
+    from edgevoice.config.options import Core, Lightning, Route
+    from edgevoice.plugins import Plugins
+
+OUTPUT_FORMATS = ("wav", "pcm")
+
+
+def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | None) -> None:
+    """Tell the mistakes of a configuration whose every value is of its type."""
+    _names(checker, core)
+    _lightning(checker, core.lightning, file)
+    if core.routes is not UNSET:
+        _routes(checker, core.routes, plugins)
+
+
+def key_file(lightning: Lightning, file: Path | None) -> Path | None:
+    """The file that holds the API key; a relative one lies beside the configuration."""
+    return None if lightning.api_key_file is None else beside(lightning.api_key_file, file)
+
+
+def beside(path: str, file: Path | None) -> Path:
+    """A path of the configuration; a relative one lies beside it."""
+    named = expanded(path)
+    return named if named.is_absolute() or file is None else file.parent / named
+
+
+def expanded(path: str) -> Path:
+    """A path with `~` resolved where that can be."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user
+
+
+def _names(checker: Checker, core: Core) -> None:
+    if core.node == "all":
+        checker.mistake(("node",), "'all' is taken: it means every speaker")
+    for name, speaker in core.speakers.items():
+        if not re.fullmatch("[a-z0-9_-]{1,64}", name):
+            checker.mistake(("speakers", name), "a speaker's name is 1 to 64 of a-z 0-9 _ -")
+        if name == "all":
+            checker.mistake(("speakers", name), "'all' is taken: it means every speaker")
+        for index, group in enumerate(speaker.groups):
+            path = ("speakers", name, "groups", index)
+            if group == "all":
+                checker.mistake(path, "every speaker answers to 'all' already")
+            elif group in core.speakers:
+                checker.mistake(path, f"{group!r} is the name of a speaker; a group needs one of its own")
+
+
+def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> None:
+    spelt = lightning.model.replace("-", "_")
+    if spelt in RETIRED_MODELS:
+        checker.mistake(
+            ("lightning", "model"), f"{lightning.model!r} is retired; use {RETIRED_MODELS[spelt]!r}"
+        )
+    elif lightning.model not in MODELS:
+        checker.mistake(
+            ("lightning", "model"), f"unknown model {lightning.model!r}; {nearest(lightning.model, MODELS)}"
+        )
+    if lightning.sample_rate not in RATES:
+        rates = ", ".join(map(str, RATES))
+        checker.mistake(("lightning", "sample_rate"), f"{lightning.sample_rate} is not one of {rates} (Hz)")
+    if lightning.output_format not in OUTPUT_FORMATS:
+        checker.mistake(("lightning", "output_format"), f"has to be {' or '.join(OUTPUT_FORMATS)}")
+    named = key_file(lightning, file)
+    if named is not None and (problem := _key_problem(named)):
+        checker.mistake(("lightning", "api_key_file"), problem)
+
+
+def _key_problem(file: Path) -> str | None:
+    """What is wrong with a key file; without its name, which may be the key itself by mistake."""
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        return "the file is no text: put the API key into it"
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no path"
+        return f"the file cannot be read ({why}): write the API key there, or leave the option out"
+    if not key:
+        return "the file is empty: put the API key into it"
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        return "the file holds more than an API key: one line of printable characters"
+    return None
+
+
+def _routes(checker: Checker, routes: tuple[Route, ...], plugins: Plugins) -> None:
+    if not routes or routes[-1].when is not None:
+        checker.mistake(
+            ("routes",), "the last route has to have no `when`, so that every announcement has one"
+        )
+    for index, route in enumerate(routes):
+        if route.when is None and index < len(routes) - 1:
+            checker.mistake(
+                ("routes", index), "without a `when` it takes all, and those after it never apply"
+            )
+        _use(checker, route.use, ("routes", index, "use"), plugins.transports)
+
+
+def _use(
+    checker: Checker,
+    use: tuple[str, ...] | str,
+    path: tuple[str | int, ...],
+    transports: Mapping[str, object],
+) -> None:
+    if use == "auto":
+        checker.mistake(path, "auto is not there yet; name the transports in the order to try them")
+        return
+    if isinstance(use, str):
+        checker.mistake(path, f"has to be a list of transports, such as [{use}]")
+        return
+    if not use:
+        checker.mistake(path, "has to name at least one transport")
+    if len(set(use)) < len(use):
+        checker.mistake(path, "names a transport twice; each is tried once")
+    for index, name in enumerate(use):
+        if name not in transports:
+            checker.mistake((*path, index), f"no transport is called {name!r}; {nearest(name, transports)}")

@@ -1,0 +1,149 @@
+"""Every option of the core, its type, range and default; plugins bring those of their own sections."""
+
+from __future__ import annotations
+
+import platform
+import re
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+
+from edgevoice.announcement import Urgency
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z", description="1 to 64 of a-z 0-9 _ -")]
+Volume = Annotated[int, Meta(ge=0, le=100)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+
+VENDOR_URL = "https://api.smallest.ai"
+RATES = (8000, 16000, 24000, 44100)
+"""Sample rates that Lightning speaks, in Hz (vendor's API reference)."""
+
+
+MODELS = ("lightning_v3.1", "lightning_v3.1_pro")
+"""Models that Lightning serves (vendor's API reference, 2026-08)."""
+RETIRED_MODELS = {
+    "lightning": "lightning_v3.1",
+    "lightning_large": "lightning_v3.1",
+    "lightning_v2": "lightning_v3.1",
+    "lightning_v3": "lightning_v3.1",
+}
+"""Models that answer 410 now, and what to use instead."""
+
+
+def later() -> Meta:
+    """Mark an option that is understood and checked, but not yet acted on by this version."""
+    return Meta(extra={"later": True})
+
+
+class Lightning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `lightning` section: the account, the voice and the limits of requests."""
+
+    base_url: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^https?://[^/?#\s]+/?\Z",
+                description="the server's root, such as https://example.org",
+            ),
+        ]
+        | None
+    ) = None
+    api_key_file: str | None = None
+    model: str = "lightning_v3.1"
+    voice: Annotated[str, Meta(min_length=1, max_length=128)] = "magnus"
+    language: Annotated[str, Meta(min_length=1, max_length=16)] = "en"
+    speed: Annotated[float, Meta(ge=0.5, le=2)] = 1.0
+    sample_rate: int = 24000
+    output_format: str = "wav"
+    pronunciation_dicts: tuple[str, ...] = ()
+    concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
+    max_request_chars: Annotated[int, Meta(ge=20, le=8000)] = 250
+
+    @property
+    def root(self) -> str:
+        """The server's root, without a slash at its end."""
+        return (self.base_url or VENDOR_URL).rstrip("/")
+
+
+class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a route applies to; every key that is given has to hold."""
+
+    live: bool | None = None
+    urgency: tuple[Urgency, ...] | Urgency | None = None
+    longer_than: Annotated[int, Meta(ge=0)] | None = None
+    up_to: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One route: the transports to try, in order, when it applies."""
+
+    when: When | None = None
+    use: tuple[str, ...] | str
+
+
+class ByUrgency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A number of seconds for each urgency."""
+
+    low: Seconds = 6.0
+    normal: Seconds = 6.0
+    high: Seconds = 3.0
+
+    def of(self, urgency: Urgency) -> float:
+        return float(getattr(self, urgency.value))
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `limits` section."""
+
+    queue: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    per_topic: Annotated[Any, later()] = None
+    total: Annotated[Any, later()] = None
+    critical: Annotated[Any, later()] = None
+
+
+class Speaker(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `speakers`; the keys that are not here belong to its output."""
+
+    output: str = "sound_card"
+    groups: tuple[Name, ...] = ()
+    volume: Volume = 100
+    quiet_volume: Annotated[int, Meta(ge=0, le=100), later()] = 30
+    critical_volume: Annotated[int, Meta(ge=0, le=100), later()] = 70
+    quiet_hours: Annotated[Any, later()] = None
+
+
+def default_node() -> str:
+    """The host's name, as far as a node may be called so."""
+    name = re.sub(r"[^a-z0-9_-]", "-", platform.node().split(".")[0].lower()).strip("-")[:64]
+    return name if name and name != "all" else "edgevoice"
+
+
+class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The top of the configuration, without the sections of plugins."""
+
+    node: Name = field(default_factory=default_node)
+    state_dir: str | None = None
+    plugins_dir: str | None = None
+    timezone: Annotated[str | None, later()] = None
+    routes: tuple[Route, ...] | UnsetType = UNSET
+    chime: Annotated[Any, later()] = None
+    critical_deadline: Seconds = 1.5
+    first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
+    digest: Annotated[Any, later()] = None
+    digest_keep: Annotated[Any, later()] = None
+    phrases: Annotated[Any, later()] = None
+    hedging: Annotated[Any, later()] = None
+    lightning: Lightning = field(default_factory=Lightning)
+    speakers: dict[Name, Speaker] = field(default_factory=dict)
+    quiet_hours: Annotated[Any, later()] = None
+    limits: Limits = field(default_factory=Limits)
+    cache: Annotated[Any, later()] = None
+
+    def first_audio_within(self, urgency: Urgency) -> float:
+        """Seconds after which the first audio of such an announcement is late."""
+        if urgency is Urgency.CRITICAL:
+            return self.critical_deadline
+        if isinstance(self.first_audio_timeout, ByUrgency):
+            return self.first_audio_timeout.of(urgency)
+        return self.first_audio_timeout

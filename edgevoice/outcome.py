@@ -1,0 +1,111 @@
+"""What the daemon tells: events and outcomes of announcements, rejections, the state of a speaker."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from edgevoice.announcement import Urgency
+
+
+class Step(StrEnum):
+    """The steps of an announcement on one speaker; the last six are outcomes, of which there is exactly one."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    STARTED = "started"
+    INTERRUPTED = "interrupted"
+    RESUMED = "resumed"
+    DUPLICATE = "duplicate"
+    FINISHED = "finished"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    @property
+    def is_outcome(self) -> bool:
+        return self in OUTCOMES
+
+
+OUTCOMES = frozenset(
+    {Step.FINISHED, Step.EXPIRED, Step.REPLACED, Step.SUPPRESSED, Step.CANCELLED, Step.FAILED}
+)
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A transport that was tried in vain, and why it failed."""
+
+    transport: str
+    error: str
+
+
+class Milliseconds(msgspec.Struct, frozen=True):
+    """Milliseconds from the message's arrival; None is unknown or not yet."""
+
+    queued: int | None = None
+    first_audio: int | None = None
+    first_sound: int | None = None
+    first_speech: int | None = None
+    total: int | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of one announcement on one speaker, as published (contract, "Out")."""
+
+    event_type: Step
+    id: str
+    speaker: str
+    target: str
+    at: datetime
+    urgency: Urgency
+    tag: str | None = None
+    reason: str | None = None
+    repeated: bool = False
+    warnings: tuple[str, ...] = ()
+    transport: str | None = None
+    why: str | None = None
+    cached: bool = False
+    attempts: tuple[Attempt, ...] = ()
+    ms: Milliseconds = Milliseconds()
+    spoken_s: float | None = None
+    volume: int | None = None
+    round: int | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """Why something that arrived was not accepted, for the node's event topic."""
+
+    event_type: str = "rejected"
+    node: str
+    at: datetime
+    target: str | None
+    reason: str
+    key: str | None = None
+    allowed: str | None = None
+    id: str | None = None
+
+
+class Now(msgspec.Struct, frozen=True):
+    """What a speaker is saying."""
+
+    id: str
+    urgency: Urgency
+    since: datetime
+
+
+class SpeakerState(msgspec.Struct, frozen=True, kw_only=True):
+    """The retained state of a speaker."""
+
+    state: str = "idle"
+    now: Now | None = None
+    queue: int = 0
+    held: int = 0
+    volume: int = 100
+    mute: bool = False
+    dnd: bool = False
+    quiet: bool = False
+    fault: str | None = None

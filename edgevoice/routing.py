@@ -1,0 +1,114 @@
+"""Which transports an announcement takes, in which order, and why: a pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgevoice.announcement import Urgency
+from edgevoice.config.options import Route, When
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+LOCAL = "local"
+
+DEFAULT_ROUTES = (
+    Route(when=When(live=True), use=("websocket", "http_stream", LOCAL)),
+    Route(
+        when=When(urgency=(Urgency.CRITICAL, Urgency.HIGH)), use=("websocket", "http_stream", "http", LOCAL)
+    ),
+    Route(when=When(up_to=140), use=("http", "http_stream", "websocket", LOCAL)),
+    Route(use=("http_stream", "websocket", "http", LOCAL)),
+)
+"""The table of the contract; the vendor advises 140 characters as the best length of one request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What routing needs to know of an announcement; `length` in characters, None while live."""
+
+    urgency: Urgency
+    length: int | None
+    private: bool = False
+    forced: str | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The transports to try, in order (none: nothing has to be asked), and the reason in words."""
+
+    order: tuple[str, ...]
+    why: str
+
+
+def decide(
+    said: Said, routes: Sequence[Route] = DEFAULT_ROUTES, available: Collection[str] | None = None
+) -> Decision:
+    """Decide by the first rule that applies.
+
+    `available` are the transports there are; what is not among them is left out, and the reason says so.
+    """
+    decision = _by_rule(said, routes)
+    if available is None:
+        return decision
+    absent = [name for name in decision.order if name not in available]
+    if not absent:
+        return decision
+    order = tuple(name for name in decision.order if name in available)
+    return Decision(order, f"{decision.why}; {' and '.join(absent)} not available")
+
+
+def _by_rule(said: Said, routes: Sequence[Route]) -> Decision:
+    if said.cached:
+        return Decision((), "a complete clip is in the cache")
+    if said.private:
+        return Decision((LOCAL,), "private: the text never leaves the house")
+    if said.forced is not None:
+        # Critical is spoken whatever happens, so it alone may leave the transport it was told.
+        fallback = (LOCAL,) if said.urgency is Urgency.CRITICAL and said.forced != LOCAL else ()
+        return Decision((said.forced, *fallback), f"the announcement asks for {said.forced}")
+    for route in routes:
+        if route.when is None or applies(route.when, said):
+            use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
+            return Decision(use, _reason(route.when, said) if route.when else _last_reason(routes, said))
+    return Decision((LOCAL,), "no route applies")
+
+
+def applies(when: When, said: Said) -> bool:
+    """Whether every condition that is given holds; a live text has no length yet."""
+    live = said.length is None
+    if when.live is not None and when.live != live:
+        return False
+    if when.urgency is not None and said.urgency not in _urgencies(when):
+        return False
+    if when.longer_than is not None and (said.length is None or said.length <= when.longer_than):
+        return False
+    return when.up_to is None or (said.length is not None and said.length <= when.up_to)
+
+
+def _reason(when: When, said: Said) -> str:
+    parts = []
+    if when.live is not None:
+        parts.append("the text is live" if when.live else "the text is whole")
+    if when.urgency is not None:
+        parts.append(f"urgency is {said.urgency}")
+    if when.longer_than is not None:
+        parts.append(f"longer than {when.longer_than} characters")
+    if when.up_to is not None:
+        parts.append(f"up to {when.up_to} characters")
+    return ", ".join(parts) or "the route applies to everything"
+
+
+def _last_reason(routes: Sequence[Route], said: Said) -> str:
+    """The last route has no condition of its own: what the others asked for and this one exceeds is why."""
+    bounds = [route.when.up_to for route in routes if route.when and route.when.up_to]
+    exceeded = [bound for bound in bounds if said.length is not None and said.length > bound]
+    return f"longer than {max(exceeded)} characters" if exceeded else "no other route applies"
+
+
+def _urgencies(when: When) -> tuple[Urgency, ...]:
+    if when.urgency is None:
+        return ()
+    return (when.urgency,) if isinstance(when.urgency, Urgency) else tuple(when.urgency)

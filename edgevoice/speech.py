@@ -1,0 +1,48 @@
+"""The speech of one announcement: its clip, how it came to be, and who still needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgevoice.announcement import Announcement
+    from edgevoice.clip import Clip
+    from edgevoice.outcome import Attempt
+    from edgevoice.routing import Decision
+    from edgevoice.synthesis import Synthesis
+
+
+class Speech:
+    """Shared by all speakers of this node that say the announcement; filled at the first need.
+
+    `asked_at` and `first_audio_at` are monotonic seconds, None until then.
+    """
+
+    def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesis) -> None:
+        self.announcement = announcement
+        self.clip = clip
+        self.decision: Decision | None = None
+        self.transport: str | None = None
+        self.attempts: list[Attempt] = []
+        self.asked_at: float | None = None
+        self.first_audio_at: float | None = None
+        self._synthesis = synthesis
+        self._users = 0
+        self._begun = False
+
+    def begin(self) -> None:
+        """Start filling the clip, if nobody has yet."""
+        if not self._begun:
+            self._begun = True
+            self._synthesis.fill(self)
+
+    def join(self) -> None:
+        """One more speaker needs it."""
+        self._users += 1
+
+    def leave(self) -> None:
+        """One speaker needs it no more; after the last, what is unmade is given up."""
+        self._users -= 1
+        if self._users == 0:
+            self._synthesis.give_up(self)
+            self.clip.close()

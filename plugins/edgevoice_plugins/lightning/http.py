@@ -1,0 +1,47 @@
+"""The transport `http`: one request, and the speech in one reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgevoice.hookspecs import hookimpl
+from edgevoice.plugin import Transport
+from edgevoice_plugins.lightning.protocol.request import PATH_WHOLE, speech_body
+from edgevoice_plugins.lightning.whole import speech_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import msgspec
+
+    from edgevoice.hookspecs import Register
+    from edgevoice.plugin import Context, SpeechRequest
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one reply: three minutes at 44100 Hz."""
+SLICE = 64 * 1024
+"""Bytes handed on at once."""
+
+
+class HttpTransport(Transport):
+    """Speech is there when all of it is made: for short texts."""
+
+    def __init__(self, context: Context, _options: msgspec.Struct) -> None:
+        self._context = context
+
+    async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
+        from edgevoice_plugins.lightning.exchange import patience, posted, whole_body  # noqa: PLC0415 - brings aiohttp
+
+        lightning = self._context.lightning
+        body = speech_body(lightning, request, output_format=lightning.output_format)
+        within = patience(lightning.speed, request)
+        async with posted(self._context, PATH_WHOLE, body, accept="audio/wav", within=within) as reply:
+            received = await whole_body(reply, most=LARGEST, within=within)
+        pcm = speech_of(received, asked=lightning.output_format, rate=request.sample_rate)
+        for start in range(0, len(pcm), SLICE):
+            yield pcm[start : start + SLICE]
+
+
+@hookimpl
+def edgevoice_register(register: Register) -> None:
+    register.transport("http", HttpTransport)

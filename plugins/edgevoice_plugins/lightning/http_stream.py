@@ -1,0 +1,102 @@
+"""The transport `http_stream`: one request, and the speech as server-sent events while it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from edgevoice.errors import TransportError
+from edgevoice.hookspecs import hookimpl
+from edgevoice.plugin import Transport
+from edgevoice_plugins.lightning.protocol.refusal import problem_error
+from edgevoice_plugins.lightning.protocol.reply import (
+    Chunk,
+    Complete,
+    EventReader,
+    Problem,
+    Reply,
+    read_event,
+)
+from edgevoice_plugins.lightning.protocol.request import PATH_LIVE, speech_body
+from edgevoice_plugins.lightning.samples import FIRST, SILENCE, Speech
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    import aiohttp
+    import msgspec
+
+    from edgevoice.hookspecs import Register
+    from edgevoice.plugin import Context, SpeechRequest
+
+
+class HttpStreamTransport(Transport):
+    """Speech begins while the rest is still being made."""
+
+    def __init__(self, context: Context, _options: msgspec.Struct) -> None:
+        self._context = context
+
+    async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
+        from edgevoice_plugins.lightning.exchange import posted  # noqa: PLC0415 - brings aiohttp
+
+        body = speech_body(self._context.lightning, request, output_format="pcm")
+        speech, patience = Speech(request.sample_rate), FIRST
+        async with posted(self._context, PATH_LIVE, body, accept="text/event-stream", within=FIRST) as reply:
+            stream = _Stream(reply)
+            while pcm := await stream.chunk(patience):
+                patience = SILENCE
+                if whole := speech.feed(pcm):
+                    yield whole
+            await stream.finish()
+        speech.end()
+
+
+class _Stream:
+    """The audio of an event stream, chunk by chunk."""
+
+    def __init__(self, reply: aiohttp.ClientResponse) -> None:
+        self._reply = reply
+        self._reader = EventReader()
+        self._events: Iterator[bytes] = iter(())
+
+    async def chunk(self, within: float) -> bytes:
+        """The next chunk of audio, which is not empty; b"" at the proper end.
+
+        Raises:
+            TransportError: an end that is none, an event that is wrong, or `within` seconds without audio.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    match await self._next():
+                        case Chunk(pcm=pcm) if pcm:
+                            return pcm
+                        case Complete():
+                            return b""
+                        case Problem() as problem:
+                            raise problem_error(problem)
+        except TimeoutError as error:
+            raise TransportError(f"the server sent no audio for {within:.0f} s") from error
+
+    async def finish(self) -> None:
+        """Let the reply come to its end, so that the connection can be used again; a server that lingers loses it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await self._reply.content.readany()
+
+    async def _next(self) -> Reply:
+        while True:
+            # One at a time, so that what is wrong with an event does not hide those before it.
+            for data in self._events:
+                if (reply := read_event(data)) is not None:
+                    return reply
+            piece = await self._reply.content.readany()
+            if not piece:
+                raise TransportError("the server ended the stream before the speech was whole")
+            self._events = self._reader.feed(piece)
+
+
+@hookimpl
+def edgevoice_register(register: Register) -> None:
+    register.transport("http_stream", HttpStreamTransport)

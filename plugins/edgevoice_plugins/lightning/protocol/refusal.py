@@ -1,0 +1,54 @@
+"""An HTTP status that is no success: what it means, and whether another transport could fare better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from edgevoice.config.options import MODELS
+from edgevoice.errors import AccountRefused, TransportError
+from edgevoice_plugins.lightning.protocol.reply import Problem, preview
+
+_ACCOUNT = {
+    401: "the API key is missing or wrong: check lightning.api_key_file",
+    402: "the account has no credits left",
+    403: "the account or key may not use this",
+    410: f"the model or route is retired, {' and '.join(MODELS)} are served",
+}
+_CODES = {"UNAUTHORIZED": 401, "FORBIDDEN": 403, "MODEL_DEPRECATED": 410}
+
+
+def refusal(status: int, body: bytes) -> TransportError:
+    """The error for a reply with `status` and `body`; it names what the server recommends instead."""
+    detail = _detail(body)
+    if status in _ACCOUNT:
+        return AccountRefused(f"refused: {status} {_ACCOUNT[status]}{detail}")
+    return TransportError(f"refused: {status}{detail}")
+
+
+def problem_error(problem: Problem) -> TransportError:
+    """The error for a problem inside a stream, whose code may be a status or the name of one."""
+    code = (problem.code or "").upper()
+    status = _CODES.get(code) or next((known for known in _ACCOUNT if code == str(known)), 0)
+    shown = f" {problem.code[:40]}" if problem.code else ""
+    if status in _ACCOUNT:
+        return AccountRefused(f"refused:{shown} {_ACCOUNT[status]} ({problem.message})")
+    return TransportError(f"refused:{shown} {problem.message}")
+
+
+def _detail(body: bytes) -> str:
+    try:
+        reply: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        shown = preview(body)
+        return f" ({shown})" if shown else ""
+    error = reply.get("error")
+    message = reply.get("message") or (error.get("message") if isinstance(error, dict) else error)
+    successor = reply.get("recommended_endpoint") or reply.get("recommended_model")
+    parts = [str(message)[:160]] if message else []
+    if successor:
+        parts.append(f"use {str(successor)[:80]} instead")
+    return f" ({'; '.join(parts)})" if parts else ""

@@ -1,0 +1,237 @@
+"""Lightning's replies: JSON frames with base64 audio over WebSocket and SSE, written and read.
+
+The vendor's frames carry s16le mono audio as base64 (API reference, sections on SSE and WebSocket).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from edgevoice.errors import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Audio: bytes as they came, which may split a sample."""
+
+    pcm: bytes
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """When a word is spoken, in seconds from the start of its request's audio."""
+
+    index: int
+    word: str
+    start: float
+    end: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The audio of one request (or one released segment) is whole."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The server's own error inside a stream."""
+
+    message: str
+    code: str | None = None
+
+
+Reply: TypeAlias = Chunk | Word | Complete | Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ids:
+    """The ids that a WebSocket frame carries; the external ones only if the client sent them."""
+
+    session_id: str
+    request_id: str
+    external_session_id: str | None = None
+    external_request_id: str | None = None
+
+    def as_keys(self) -> dict[str, str]:
+        keys = {"session_id": self.session_id, "request_id": self.request_id}
+        if self.external_session_id is not None:
+            keys["external_session_id"] = self.external_session_id
+        if self.external_request_id is not None:
+            keys["external_request_id"] = self.external_request_id
+        return keys
+
+
+# ---- written by the server -------------------------------------------------------------------------
+
+
+def write_frame(reply: Reply, ids: Ids) -> str:
+    """A reply as a WebSocket text frame."""
+    frame: dict[str, Any] = ids.as_keys()
+    match reply:
+        case Chunk(pcm=pcm):
+            frame |= {"status": "chunk", "data": {"audio": base64.b64encode(pcm).decode()}}
+        case Word(index=index, word=word, start=start, end=end):
+            frame |= {
+                "status": "word_timestamp",
+                "data": {"id": index, "word": word, "start": start, "end": end},
+            }
+        case Complete():
+            frame |= {"status": "complete"}
+        case Problem(message=message, code=code):
+            # Clients read either spelling.
+            frame |= {"status": "error", "message": message, "error": {"message": message, "code": code}}
+    return msgspec.json.encode(frame).decode()
+
+
+def write_event(pcm: bytes) -> bytes:
+    """Audio as a server-sent event."""
+    data = msgspec.json.encode({"audio": base64.b64encode(pcm).decode(), "done": False, "status": "206"})
+    return b"event: audio\ndata: " + data + b"\n\n"
+
+
+def write_failed_event(message: str) -> bytes:
+    """An error in the middle of a stream of server-sent events, after which the stream ends."""
+    data = msgspec.json.encode(
+        {"status": "error", "done": False, "message": message, "error": {"message": message}}
+    )
+    return b"data: " + data + b"\n\n"
+
+
+FINAL_EVENT = b'data: {"status":"200","done":true}\n\n'
+"""The terminator of an SSE reply: a data line without an event line."""
+
+
+# ---- read by the transports ------------------------------------------------------------------------
+
+
+def read_frame(text: str | bytes) -> Reply | None:
+    """Read a WebSocket text frame; None for a status that is not known.
+
+    Raises:
+        TransportError: no JSON object, or audio that is not base64.
+    """
+    frame = _object(text, "frame")
+    request_id = frame.get("request_id")
+    request_id = request_id if isinstance(request_id, str) else None
+    data = frame.get("data")
+    data = data if isinstance(data, dict) else {}
+    match frame.get("status"):
+        case "chunk":
+            return Chunk(_audio(data.get("audio")), request_id)
+        case "word_timestamp":
+            return _word(data, request_id)
+        case "complete":
+            return Complete(request_id)
+        case "error":
+            return _problem(frame)
+    return None
+
+
+def read_event(data: bytes) -> Reply | None:
+    """Read the data of one server-sent event; `Complete` is its terminator.
+
+    Raises:
+        TransportError: no JSON object, or audio that is not base64.
+    """
+    event = _object(data, "event")
+    if event.get("done") is True:
+        return Complete()
+    if "audio" in event:
+        return Chunk(_audio(event["audio"]))
+    if event.get("error") or event.get("status") == "error":
+        return _problem(event)
+    return None
+
+
+class EventReader:
+    """Cuts a byte stream into the data of server-sent events, wherever the stream is split."""
+
+    def __init__(self, longest: int = 8 * 1024 * 1024) -> None:
+        self._longest = longest
+        self._buffer = b""
+        self._data: list[bytes] = []
+        self._held = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Yield the data of each event that is whole now.
+
+        Raises:
+            TransportError: an event is longer than any real one.
+        """
+        self._buffer += piece
+        # A lone CR at the end may be the first half of CRLF: it waits.
+        *lines, self._buffer = self._buffer.replace(b"\r\n", b"\n").split(b"\n")
+        for line in lines:
+            if not line and self._data:
+                yield b"\n".join(self._data)
+                self._data, self._held = [], 0
+            elif line.startswith(b"data:"):
+                self._data.append(line[5:].removeprefix(b" "))
+                self._held += len(line)
+        if self._held + len(self._buffer) > self._longest:
+            raise TransportError(f"the server sent an event of more than {self._longest} bytes")
+
+
+class WholeSamples:
+    """Passes bytes on in whole samples; an odd byte waits for its other half."""
+
+    def __init__(self) -> None:
+        self.odd = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        data = self.odd + piece
+        whole = len(data) & ~1
+        self.odd = data[whole:]
+        return data[:whole]
+
+
+def _object(text: str | bytes, what: str) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise TransportError(f"the server sent a {what} that is no JSON: {preview(text)}") from error
+    if not isinstance(value, dict):
+        raise TransportError(f"the server sent a {what} that is no JSON object: {preview(text)}")
+    return value
+
+
+def _audio(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise TransportError("the server sent a chunk without audio")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise TransportError("the server sent audio that is no base64") from error
+
+
+def _word(data: dict[str, Any], request_id: str | None) -> Word | None:
+    try:
+        return Word(int(data["id"]), str(data["word"]), float(data["start"]), float(data["end"]), request_id)
+    except (KeyError, TypeError, ValueError):
+        return None  # a timestamp is a hint; audio goes on without it
+
+
+def _problem(frame: dict[str, Any]) -> Problem:
+    error = frame.get("error")
+    detail = error if isinstance(error, dict) else {"message": error}
+    message = frame.get("message") or detail.get("message") or "unknown error"
+    code = detail.get("code") or frame.get("error_code")
+    return Problem(str(message)[:200], None if code is None else str(code))
+
+
+def preview(text: str | bytes) -> str:
+    """The first characters of what a server sent, safe to show."""
+    shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return "".join(char if char.isprintable() else " " for char in shown[:80]).strip()

@@ -1,0 +1,66 @@
+"""What `output_format` asks for, made of s16le mono: bare samples, a WAV file, or G.711."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from functools import cache
+from typing import TYPE_CHECKING
+
+from edgevoice_plugins.lightning.protocol.request import BadRequest
+from edgevoice_plugins.lightning.protocol.wav import write_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def check_format(name: str) -> None:
+    """Refuse the one format of the vendor's that cannot be made here.
+
+    Raises:
+        BadRequest: for mp3, which would need an encoder.
+    """
+    if name == "mp3":
+        raise BadRequest("output_format 'mp3' is not made by this server; use pcm, wav, ulaw or alaw")
+
+
+def formatted(pcm: bytes, name: str, rate: int) -> bytes:
+    """A whole answer in the format `name`."""
+    match name:
+        case "wav":
+            return write_wav(pcm, rate)
+        case "ulaw":
+            return _companded(pcm, _table(_ulaw))
+        case "alaw":
+            return _companded(pcm, _table(_alaw))
+    return pcm
+
+
+def _companded(pcm: bytes, table: bytes) -> bytes:
+    samples = array("H", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return bytes(map(table.__getitem__, samples))
+
+
+@cache
+def _table(encode: Callable[[int], int]) -> bytes:
+    """The byte for each sample, by its 16 bits read as unsigned."""
+    return bytes(encode(sample - 0x10000 if sample & 0x8000 else sample) for sample in range(0x10000))
+
+
+def _ulaw(sample: int) -> int:
+    """ITU-T G.711 mu-law of a 16-bit sample."""
+    sign = 0x80 if sample < 0 else 0
+    size = min(abs(sample), 32635) + 0x84
+    segment = size.bit_length() - 8
+    return ~(sign | segment << 4 | (size >> (segment + 3)) & 0x0F) & 0xFF
+
+
+def _alaw(sample: int) -> int:
+    """ITU-T G.711 A-law of a 16-bit sample; positive ones have the sign bit set."""
+    sign = 0x80 if sample >= 0 else 0
+    size = min((sample if sample >= 0 else ~sample) >> 4, 0x7FF)
+    segment = max(0, size.bit_length() - 4)
+    mantissa = (size if segment < 2 else size >> (segment - 1)) & 0x0F
+    return (sign | segment << 4 | mantissa) ^ 0x55

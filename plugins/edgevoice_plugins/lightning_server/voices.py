@@ -1,0 +1,46 @@
+"""The lists of voices, as the vendor's API gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgevoice_plugins.local_voice.voices import LANGUAGES, PERSONAS, Persona
+
+_V31_LANGUAGES = tuple(LANGUAGES.values())[:20]
+"""The first model speaks the first twenty, the other all (vendor's API reference)."""
+
+
+def pool(model: str) -> dict[str, Any]:
+    """The voices of one model, by its name in bodies."""
+    return {"voices": [_voice(name, persona) for name, persona in PERSONAS.items() if persona.model == model]}
+
+
+def catalogue() -> dict[str, Any]:
+    """The voices of all models, with what only this list has."""
+    return {
+        "voices": [
+            {
+                "_id": f"local-{name}",
+                **_voice(name, persona),
+                "description": "Spoken by the local voice",
+                "audioPreview": "",
+            }
+            for name, persona in PERSONAS.items()
+        ]
+    }
+
+
+def _voice(name: str, persona: Persona) -> dict[str, Any]:
+    languages = _V31_LANGUAGES if persona.model == "lightning_v3.1" else tuple(LANGUAGES.values())
+    return {
+        "voiceId": name,
+        "displayName": name.capitalize(),
+        "tags": {
+            "language": list(languages),
+            "accent": "neutral",
+            "gender": persona.gender,
+            "age": "adult",
+            "emotions": [],
+            "usecases": ["announcements"],
+        },
+    }

@@ -1,0 +1,62 @@
+"""The transport `local`: the local voice for one announcement."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from edgevoice.errors import TransportError
+from edgevoice.plugin import NoOptions, Transport
+from edgevoice_plugins.local_voice import pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from edgevoice.plugin import Context, SpeechRequest
+
+
+class LocalVoice(Transport):
+    """Speaks without any network; its child process starts with the first request."""
+
+    metered: ClassVar[bool] = False
+
+    def __init__(self, context: Context, options: NoOptions) -> None:
+        super().__init__(context, options)
+        self._pool = pool.VoicePool()
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return pool.missing()
+
+    async def __aenter__(self) -> Self:
+        await self._pool.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pool.__aexit__(kind, error, trace)
+
+    async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[bytes]:
+        """Yield the speech of `request.text`.
+
+        Raises:
+            TransportError: nothing in the text can be spoken, or the voice's process died.
+        """
+        lightning = self.context.lightning
+        speech = self._pool.speak(
+            request.text or "",
+            voice=request.voice or lightning.voice,
+            language=request.language or lightning.language,
+            speed=request.speed or lightning.speed,
+            rate=request.sample_rate,
+        )
+        silent = True
+        async with aclosing(speech):
+            async for part in speech:
+                if isinstance(part, bytes):
+                    silent = False
+                    yield part
+        if silent:
+            raise TransportError("the local voice finds nothing in this text that can be spoken")

@@ -1,0 +1,119 @@
+"""The source `mqtt`: messages become commands, and what became of them is published."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Self
+
+from edgevoice.plugin import Observer, Source
+from edgevoice_plugins.mqtt.options import THREAD, Mqtt, broker_of
+from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
+from edgevoice_plugins.mqtt.payload import encode
+from edgevoice_plugins.mqtt.topics import Origin, command_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from edgevoice.commands import Command, Submit
+    from edgevoice.outcome import Event, Rejection, SpeakerState
+    from edgevoice.plugin import Context
+    from edgevoice_plugins.mqtt.topics import Message
+
+_HUNG_THREADS = 3
+"""So many network threads that no longer answer are no accident of the network."""
+
+
+class MqttSource(Source, Observer):
+    """Listens and tells under the base topic; without a host it does neither.
+
+    Raises:
+        ConfigError: a password or certificate file is missing or empty.
+    """
+
+    options = Mqtt
+
+    def __init__(self, context: Context, options: Mqtt) -> None:
+        self._context = context
+        self._options = options
+        self._broker = broker_of(options)
+        self._outbox = Outbox()
+        self._listening = asyncio.Event()
+        self._submit: Submit = _unheard
+        self._keeper: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        self._keeper = asyncio.create_task(self._keep(), name="mqtt")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Later than the end of `listen`: what the others tell while they stop is published too.
+        self._keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+
+    async def listen(self, submit: Submit) -> None:
+        self._submit = submit
+        self._listening.set()
+        try:
+            await asyncio.wait({self._keeper})
+            self._keeper.result()
+        finally:
+            self._listening.clear()
+
+    def stuck(self) -> str | None:
+        hung = sum(thread.name == THREAD for thread in threading.enumerate()) - 1
+        if hung >= _HUNG_THREADS:
+            return f"{hung} network threads hang; only a new process can help"
+        return None
+
+    def on_event(self, event: Event, origin: object) -> None:
+        payload = encode(event)
+        self._publish(f"{event.speaker}/event", payload)
+        if event.event_type.is_outcome:
+            self._answer(origin, payload)
+
+    def on_state(self, speaker: str, state: SpeakerState) -> None:
+        self._publish(f"{speaker}/state", encode(state), retain=True)
+
+    def on_rejected(self, rejection: Rejection, origin: object) -> None:
+        payload = encode(rejection)
+        self._publish(f"{rejection.node}/event", payload)
+        self._answer(origin, payload)
+
+    async def _keep(self) -> None:
+        await self._listening.wait()
+        if self._broker is None:
+            await asyncio.Event().wait()
+            return
+        # Whoever lists plugins or checks a configuration has no use for paho.
+        from edgevoice_plugins.mqtt.link import Link  # noqa: PLC0415
+
+        await Link(self._context, self._options, self._broker, self._outbox, self._take).keep()
+
+    def _take(self, message: Message) -> bool:
+        """Hand a message over; False if nobody listens any more, so that the broker keeps it."""
+        if not self._listening.is_set():
+            return False
+        command = command_of(self._options.base_topic, message)
+        if command is not None:
+            self._submit(command)
+        return True
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        if self._broker is not None:
+            topic = f"{self._options.base_topic}/{topic}"
+            self._outbox.put(Outgoing(topic=topic, payload=payload, retain=retain))
+
+    def _answer(self, origin: object, payload: bytes) -> None:
+        if isinstance(origin, Origin):
+            self._outbox.put(
+                Outgoing(topic=origin.response_topic, payload=payload, correlation=origin.correlation)
+            )
+
+
+def _unheard(_command: Command) -> None:
+    """Take a command before anybody listens."""

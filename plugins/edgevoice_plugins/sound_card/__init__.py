@@ -1,0 +1,16 @@
+"""Announces the output `sound_card`: PyAudio in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgevoice.hookspecs import hookimpl
+from edgevoice_plugins.sound_card.output import SoundCard
+
+if TYPE_CHECKING:
+    from edgevoice.hookspecs import Register
+
+
+@hookimpl
+def edgevoice_register(register: Register) -> None:
+    register.output("sound_card", SoundCard)

@@ -1,0 +1,131 @@
+"""Live text: pieces in their order, senders that die, redeliveries, and others who wait meanwhile."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edgevoice import parts, playing, streams
+from tests.support.house import House
+from tests.support.lightning import Fault
+
+
+async def piece(house, name, text, **properties):
+    await house.client.publish(f"edgevoice/kitchen/stream/{name}", text, **properties)
+
+
+async def test_pieces_are_joined_verbatim(broker, lightning):
+    pieces = ["d100z Hel", "lo wor", "ld. d100z How ", "are you", "?"]
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        for text in [*pieces, b""]:
+            await piece(house, "a", text)
+        outcome = await house.outcome("a")
+        assert (outcome["event_type"], outcome["transport"], outcome["id"]) == ("finished", "websocket", "a")
+        assert house.heard() == lightning.expected("".join(pieces))
+    assert "".join(lightning.requests[0].pieces) == "".join(pieces)
+
+
+async def test_the_options_come_with_the_first_piece(broker, lightning):
+    options = {"text": "d100z First.", "urgency": "high", "voice": "olivia", "end": False}
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", json.dumps(options))
+        await piece(house, "a", " d100z Last.", content_type="text/plain")
+        await piece(house, "a", json.dumps({"end": True}), content_type="application/json")
+        outcome = await house.outcome("a")
+        assert (outcome["event_type"], outcome["urgency"]) == ("finished", "high")
+        assert house.heard() == lightning.expected("d100z First. d100z Last.")
+    assert lightning.requests[0].body["voice_id"] == "olivia"
+
+
+async def test_a_brace_that_begins_no_options_is_text(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", "{d100z")
+        await piece(house, "a", " a brace.")
+        await piece(house, "a", b"")
+        await house.outcome("a")
+        assert house.heard() == lightning.expected("{d100z a brace.")
+
+
+async def test_a_text_whose_sender_died_ends_with_what_it_said(broker, lightning, monkeypatch):
+    monkeypatch.setattr(streams, "SENDER_DEAD", 0.5)
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", "d100z All there is.")
+        outcome = await house.outcome("a")
+        assert outcome["event_type"] == "finished"
+        assert "never ended it" in outcome["warnings"][0]
+        assert house.heard() == lightning.expected("d100z All there is.")
+
+
+async def test_a_piece_after_the_end_is_rejected(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", "d100z One.")
+        await piece(house, "a", b"")
+        await house.outcome("a")
+        await piece(house, "a", "d100z Too late.")
+        rejection = await house.rejection()
+        assert (rejection["reason"], rejection["id"]) == ("this live text has ended", "a")
+        assert house.heard() == lightning.expected("d100z One.")
+
+
+async def test_two_at_once_are_said_one_after_the_other(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", "d100z A one. ")
+        await piece(house, "b", "d100z B one. ")
+        await piece(house, "a", "d100z A two.")
+        await piece(house, "b", "d100z B two.")
+        await piece(house, "b", b"")
+        await piece(house, "a", b"")
+        await house.outcome("a")
+        await house.outcome("b")
+        assert house.heard() == lightning.expected("d100z A one. d100z A two.") + lightning.expected(
+            "d100z B one. d100z B two."
+        )
+
+
+async def test_one_that_falls_silent_lets_another_go_first(broker, lightning, monkeypatch):
+    monkeypatch.setattr(parts, "IDLE", 0.3)
+    monkeypatch.setattr(playing, "IDLE", 0.3)
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", "d100z A one. ")
+        await house.step("a", "started")
+        other = await house.said("d100z Somebody else.", id="b")
+        assert other["event_type"] == "finished"
+        await piece(house, "a", "d100z A two.")
+        await piece(house, "a", b"")
+        outcome = await house.outcome("a")
+        assert outcome["event_type"] == "finished"
+        assert house.steps("a") == ["queued", "started", "interrupted", "resumed", "finished"]
+        texts = ["d100z A one.", "d100z Somebody else.", "d100z A two."]
+        assert house.heard() == b"".join(lightning.expected(text) for text in texts)
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(at=-1, silent=True)], ids=["refused", "silent"])
+async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, lightning, monkeypatch):
+    monkeypatch.setattr("edgevoice.synthesis.LIVE_DELAY", 0.2)
+    lightning.plan(fault, on="websocket", times=1)
+    late = {"low": 0.3, "normal": 0.3, "high": 0.3}
+    async with House(broker, lightning={"base_url": lightning.url}, first_audio_timeout=late) as house:
+        for text in ["d100z One. d100z ", "Two. ", "d100z Three", ".", b""]:
+            await piece(house, "a", text)
+        outcome = await house.outcome("a")
+        assert (outcome["event_type"], outcome["transport"]) == ("finished", "http_stream")
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
+        assert house.heard() == lightning.expected("d100z One. d100z Two. d100z Three.")
+        sentences = [request.text for request in lightning.requests if request.transport == "http_stream"]
+        assert sentences == ["d100z One.", "d100z Two.", "d100z Three."]
+
+
+async def test_an_end_without_a_text_is_nothing(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", b"")
+        await house.said("d100z Next.", id="b")
+        assert house.steps("a") == []
+
+
+async def test_only_blanks_end_as_failed(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", "  ")
+        await piece(house, "a", b"")
+        outcome = await house.outcome("a")
+        assert (outcome["event_type"], outcome["reason"]) == ("failed", "there was nothing to say")

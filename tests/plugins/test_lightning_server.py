@@ -1,0 +1,357 @@
+"""The Lightning-compatible server over plain HTTP and server-sent events, with the real local voice."""
+
+import array
+import asyncio
+import base64
+import io
+import json
+import struct
+import uuid
+import wave
+
+import aiohttp
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.formats import formatted
+from edgevoice_plugins.local_voice.pool import VoicePool
+from edgevoice_plugins.local_voice.voices import LANGUAGES
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SENTENCE = "Please open the kitchen window."
+LEAST, MOST = 0.042 * 26, 0.105 * 26
+WHOLE, LIVE = "/waves/v1/tts", "/waves/v1/tts/live"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def url():
+    async with VoicePool() as voice, serve(voice) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def short():
+    async with VoicePool() as voice, serve(voice, max_chars=250) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def locked():
+    async with VoicePool() as voice, serve(voice, api_key="sk_right") as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def post(session, url):
+    async def post(path=WHOLE, headers=None, **keys):
+        body = {"text": SENTENCE, "voice_id": "magnus", "sample_rate": 24000} | keys
+        body = {key: value for key, value in body.items() if value is not None}
+        async with session.post(url + path, json=body, headers=headers) as reply:
+            return reply.status, reply.headers, await reply.read()
+
+    return post
+
+
+def events(body):
+    """The events of a stream: the name, or None without an event line, and the data."""
+    found = []
+    for block in body.decode().removesuffix("\n\n").split("\n\n"):
+        *name, data = block.split("\n")
+        assert len(name) <= 1
+        assert data.startswith("data: ")
+        found.append((name[0].removeprefix("event: ") if name else None, json.loads(data[6:])))
+    return found
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100, None])
+async def test_the_body_is_bare_samples_at_the_asked_rate_and_44100_where_none_is_asked(post, rate):
+    status, headers, body = await post(sample_rate=rate)
+    assert (status, headers["Content-Type"]) == (200, "audio/wav")
+    assert LEAST < len(body) / 2 / (rate or 44100) < MOST
+    assert len(body) % 2 == 0
+    assert max(map(abs, array.array("h", body))) > 5000
+
+
+async def test_wav_is_a_whole_file_of_the_asked_rate(post):
+    _, headers, body = await post(output_format="wav", sample_rate=16000)
+    with wave.open(io.BytesIO(body)) as file:
+        assert file.getparams()[:3] == (1, 2, 16000)
+        assert LEAST < file.getnframes() / 16000 < MOST
+        assert len(file.readframes(10**9)) == len(body) - 44
+    assert struct.unpack_from("<I", body, 4)[0] == len(body) - 8
+    assert headers["Content-Type"] == "audio/wav"
+
+
+@pytest.mark.parametrize("name", ["ulaw", "alaw"])
+async def test_companded_speech_is_a_byte_a_sample(post, name):
+    _, _, body = await post(output_format=name, sample_rate=8000)
+    assert LEAST < len(body) / 8000 < MOST
+
+
+def ulaw_decoded(code):
+    code = ~code & 0xFF
+    size = (((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)
+    return 0x84 - size if code & 0x80 else size - 0x84
+
+
+def alaw_decoded(code):
+    code ^= 0x55
+    segment, size = (code & 0x70) >> 4, (code & 0x0F) << 4
+    size = size + 8 if segment == 0 else (size + 0x108) << (segment - 1)
+    return size if code & 0x80 else -size
+
+
+@pytest.mark.parametrize(("name", "decoded"), [("ulaw", ulaw_decoded), ("alaw", alaw_decoded)])
+async def test_companding_keeps_every_sample_within_its_step(name, decoded):
+    samples = np.arange(-32768, 32768)
+    codes = formatted(samples.astype("<i2").tobytes(), name, 8000)
+    error = np.abs(np.array([decoded(code) for code in codes]) - samples)
+    assert np.all(error <= np.maximum(8, (np.abs(samples) + 132) / 30))
+    assert len(set(codes)) >= 255
+
+
+async def test_ids_are_new_and_those_of_the_client_are_echoed(post):
+    for path in (WHOLE, LIVE):
+        _, given, _ = await post(path, session_id="sess-1.a", request_id="req_1-b")
+        _, other, _ = await post(path)
+        assert (given["X-External-Session-Id"], given["X-External-Request-Id"]) == ("sess-1.a", "req_1-b")
+        assert (other["X-External-Session-Id"], other["X-External-Request-Id"]) == ("", "")
+        ids = {headers[key] for headers in (given, other) for key in ("X-Session-Id", "X-Request-Id")}
+        assert len({uuid.UUID(each) for each in ids}) == 4
+
+
+async def test_speed_is_honoured(post):
+    lengths = [len((await post(speed=speed))[2]) for speed in (0.5, 1, 2)]
+    assert lengths[0] == pytest.approx(2 * lengths[1], rel=0.1)
+    assert lengths[2] == pytest.approx(lengths[1] / 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"model": "lightning_v3.1"},
+        {"model": "lightning_v3.1_pro"},
+        {"model": "lightning-v3.1"},
+        {"voice_id": "meher"},
+        {"voice_id": "voice_of_nobody"},
+        {"language": "auto"},
+        {"language": "xx"},
+        {"pronunciation_dicts": ["d1"]},
+        {"consistency": 0.5, "similarity": 0, "enhancement": 1, "add_wav_header": True},
+        {"content_filter": {"enabled": True}, "math_notation": True, "unknown": {"a": [None]}},
+        {"word_timestamps": True, "number_pronunciation_language": "en", "complete_backoff_ms": 0},
+        {"headers": {"Accept": "text/plain", "x-expire-content": "true", "Authorization": "Bearer any"}},
+    ],
+    ids=str,
+)
+async def test_what_clients_send_besides_is_accepted(post, keys):
+    status, _, body = await post(**keys)
+    assert status == 200
+    assert LEAST < len(body) / 48000 < MOST
+
+
+async def test_events_are_named_chunks_and_an_unnamed_terminator(post):
+    status, headers, body = await post(LIVE)
+    assert (status, headers["Content-Type"]) == (200, "text/event-stream")
+    *chunks, last = events(body)
+    assert last == (None, {"status": "200", "done": True})
+    assert body.endswith(b'\n\ndata: {"status":"200","done":true}\n\n')
+    assert {name for name, _ in chunks} == {"audio"}
+    assert {(data["done"], data["status"]) for _, data in chunks} == {(False, "206")}
+    parts = [base64.b64decode(data["audio"], validate=True) for _, data in chunks]
+    assert all(part and len(part) % 2 == 0 for part in parts)
+    assert LEAST < sum(map(len, parts)) / 48000 < MOST
+    assert all(20 <= len(part) / 48 <= 40 for part in parts[:-1])
+
+
+async def test_events_come_while_most_is_still_unmade(session, url):
+    body = {"text": "Later on. " * 700, "voice_id": "magnus"}
+    async with session.post(url + LIVE, json=body) as reply:
+        first = await reply.content.readuntil(b"\n\n")
+        assert first.startswith(b"event: audio\ndata: ")
+        # What is unread waits at the server, which holds no more than its buffers.
+        assert reply.content.total_bytes < 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize("prefix", ["/waves/v1", "/api/v1"])
+@pytest.mark.parametrize("model", ["lightning-v3.1", "lightning-v3.1-pro"])
+async def test_older_routes_by_model_and_prefix_speak_too(post, prefix, model):
+    for path in (f"{prefix}/tts", f"{prefix}/{model}/get_speech"):
+        status, _, body = await post(path)
+        assert status == 200
+        assert LEAST < len(body) / 48000 < MOST
+    for path in (f"{prefix}/tts/live", f"{prefix}/{model}/stream"):
+        assert events((await post(path))[2])[-1] == (None, {"status": "200", "done": True})
+
+
+async def test_each_pool_lists_its_own_voices_and_the_catalogue_all(session, url):
+    pools = {}
+    for model in ("lightning-v3.1", "lightning-v3.1-pro"):
+        async with session.get(f"{url}/waves/v1/{model}/get_voices") as reply:
+            pools[model] = (await reply.json())["voices"]
+    v31, pro = ({voice["voiceId"] for voice in pool} for pool in pools.values())
+    assert {"magnus", "sophia", "olivia", "daniel", "jordan", "rachel", "devansh"} <= v31
+    assert {"meher", "kaitlyn", "rhea"} <= pro
+    assert not v31 & pro
+    for voice in (voice for pool in pools.values() for voice in pool):
+        assert voice["displayName"]
+        assert voice["tags"].keys() == {"language", "accent", "gender", "age", "emotions", "usecases"}
+    assert pools["lightning-v3.1-pro"][0]["tags"]["language"] == list(LANGUAGES.values())
+    assert len(pools["lightning-v3.1"][0]["tags"]["language"]) == 20
+    async with session.get(f"{url}/waves/v1/voice/get-all-models") as reply:
+        every = (await reply.json())["voices"]
+    assert {voice["voiceId"] for voice in every} == v31 | pro
+    assert all({"_id", "description", "audioPreview"} <= voice.keys() for voice in every)
+
+
+async def test_the_list_of_pronunciation_dictionaries_is_empty(session, url):
+    async with session.get(f"{url}/waves/v1/pronunciation-dicts") as reply:
+        assert (reply.status, await reply.json()) == (200, [])
+
+
+@pytest.mark.parametrize("path", [WHOLE, LIVE])
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": " \n"}, "text"),
+        ({"text": None}, "text"),
+        ({"text": 5}, "text"),
+        ({"voice_id": None}, "voice_id"),
+        ({"sample_rate": 12345}, "8000, 16000, 24000, 44100"),
+        ({"sample_rate": "fast"}, "sample_rate"),
+        ({"speed": 3}, "speed"),
+        ({"output_format": "ogg"}, "pcm, wav, mp3, ulaw, alaw"),
+        ({"model": "lightning_v9"}, "lightning_v3.1, lightning_v3.1_pro"),
+        ({"request_id": "a b"}, "request_id"),
+        ({"session_id": "x" * 129}, "session_id"),
+    ],
+    ids=str,
+)
+async def test_a_bad_field_is_refused_by_name(post, path, keys, named):
+    status, headers, body = await post(path, **keys)
+    assert (status, headers["Content-Type"]) == (400, "application/json")
+    refusal = json.loads(body)
+    assert refusal["error"] == "InvalidRequest"
+    assert named in refusal["message"]
+
+
+async def test_mp3_is_refused_and_says_what_there_is(post):
+    status, _, body = await post(output_format="mp3")
+    assert status == 400
+    assert "pcm, wav, ulaw or alaw" in json.loads(body)["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b"[" * 60000, b'{"text": NaN}', b"null"]
+)
+async def test_a_body_that_is_no_json_object_is_refused(session, url, body):
+    for path in (WHOLE, LIVE):
+        async with session.post(url + path, data=body) as reply:
+            assert reply.status == 400
+            assert (await reply.json())["error"] == "InvalidRequest"
+
+
+async def test_a_body_over_64_kib_is_refused(session, url):
+    async with session.post(url + WHOLE, data=b"x" * 70000) as reply:
+        assert reply.status == 413
+        assert (await reply.json()).keys() == {"error", "message"}
+
+
+async def test_a_text_over_the_limit_is_refused_naming_the_limit(session, short):
+    for length, status in ((250, 200), (251, 400)):
+        for path in (WHOLE, LIVE):
+            text = ("word " * 60)[:length]
+            async with session.post(short + path, json={"text": text, "voice_id": "magnus"}) as reply:
+                assert reply.status == status
+                if status == 400:
+                    assert "250" in (await reply.json())["message"]
+
+
+@pytest.mark.parametrize(
+    "model", ["lightning-v2", "lightning_v2", "lightning-large", "lightning", "lightning_v3"]
+)
+async def test_a_retired_model_is_gone_and_names_its_successor(post, session, url, model):
+    answers = [
+        await post(WHOLE, model=model),
+        await post(LIVE, model=model),
+        await post(f"/waves/v1/{model.replace('_', '-')}/get_speech"),
+        await post(f"/api/v1/{model.replace('_', '-')}/stream"),
+        await post(f"/waves/v1/{model.replace('_', '-')}/anything/else"),
+    ]
+    for path in ("get_voices", "get_speech/stream"):
+        async with session.get(f"{url}/waves/v1/{model.replace('_', '-')}/{path}") as reply:
+            answers.append((reply.status, reply.headers, await reply.read()))
+    for status, _, body in answers:
+        refusal = json.loads(body)
+        assert status == 410
+        assert (refusal["status"], refusal["error_code"]) == ("error", "MODEL_DEPRECATED")
+        assert refusal["recommended_endpoint"] == WHOLE
+        assert "'lightning_v3.1'" in refusal["message"]
+
+
+async def test_with_a_key_only_its_bearer_is_served(session, locked):
+    body = {"text": SENTENCE, "voice_id": "magnus"}
+    tries = {"Bearer sk_right": 200, "bearer sk_right": 200, "Bearer sk_wrong": 401, "sk_right": 401, "": 401}
+    for authorization, status in tries.items():
+        headers = {"Authorization": authorization} if authorization else {}
+        for path in (WHOLE, LIVE):
+            async with session.post(locked + path, json=body, headers=headers) as reply:
+                assert reply.status == status, authorization
+                if status == 401:
+                    refusal = await reply.json()
+                    assert refusal["error"] == "Unauthorized"
+                    assert "sk_right" not in str(refusal)
+    async with session.get(f"{locked}/waves/v1/lightning-v3.1/get_voices") as reply:
+        assert reply.status == 401
+    async with session.post(f"{locked}{WHOLE}?token=sk_right", json=body) as reply:
+        assert reply.status == 200
+
+
+async def test_pages_of_other_sites_are_refused_and_the_own_one_served(post, url):
+    for origin, status in {
+        url: 200,
+        "http://evil.example": 403,
+        "null": 403,
+        f"{url}0": 403,
+        "": 403,
+    }.items():
+        answer, _, body = await post(headers={"Origin": origin})
+        assert answer == status, origin
+        if status == 403:
+            assert json.loads(body)["error"] == "Forbidden"
+
+
+async def test_an_unknown_route_or_method_is_answered_in_json(session, url):
+    for method, path, status in (
+        ("GET", "/", 404),
+        ("GET", WHOLE, 405),
+        ("GET", LIVE, 426),
+        ("PUT", LIVE, 405),
+    ):
+        async with session.request(method, url + path) as reply:
+            assert reply.status == status
+            assert (await reply.json()).keys() == {"error", "message"}
+
+
+async def test_a_text_that_says_nothing_is_a_short_silence(post):
+    _, _, body = await post(text="...")
+    assert body == bytes(4800)
+    chunk, last = events((await post(LIVE, text="..."))[2])
+    assert base64.b64decode(chunk[1]["audio"]) == bytes(4800)
+    assert last[1]["done"]
+
+
+async def test_many_at_once_are_all_answered(post):
+    answers = await asyncio.gather(*(post(path) for path in [WHOLE, LIVE] * 10))
+    assert {status for status, _, _ in answers} == {200}
+    assert all(LEAST < len(body) / 48000 < MOST for _, _, body in answers[::2])

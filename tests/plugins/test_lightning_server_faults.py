@@ -1,0 +1,170 @@
+"""What must not bring the Lightning-compatible server down: nonsense, and the death of the voice's process."""
+
+import asyncio
+import os
+import signal
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgevoice_plugins.lightning_server import delivery
+from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.local_voice.pool import VoicePool
+from tests.support.speech_socket import LIVE, Client, connected
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WHOLE = "/waves/v1/tts"
+LONG = "Later that evening, everybody walked home along the quiet river. " * 120
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = [
+    *("text", "voice_id", "model", "sample_rate", "speed", "language", "output_format", "session_id"),
+    *("request_id", "continue", "flush", "max_buffer_flush_ms", "context_id", "max_buffer_delay_ms"),
+    *("context_close", "cancel_request", "word_timestamps", "pronunciation_dicts", "complete_backoff_ms"),
+]
+messages = st.dictionaries(
+    st.sampled_from(KEYS), anything | st.sampled_from(["a", True, 8000, 1.0, ""]), max_size=8
+)
+some = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def voice():
+    async with VoicePool() as voice:
+        yield voice
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def url(voice):
+    async with serve(voice) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def still_speaks(url):
+    async with connected(url) as client:
+        await client.send("Fine.")
+        assert (await client.until("complete")).seconds() > 0.1
+
+
+@some
+@given(st.data())
+async def test_nonsense_in_a_body_is_refused_or_spoken_but_never_a_server_error(session, url, data):
+    path = data.draw(st.sampled_from([WHOLE, LIVE]))
+    if data.draw(st.booleans()):
+        request = session.post(url + path, data=data.draw(st.binary(max_size=200)))
+    else:
+        request = session.post(url + path, json=data.draw(messages))
+    async with request as reply:
+        body = await reply.read()
+        assert reply.status in {200, 400, 410}, body
+        assert reply.status == 200 or b'"message"' in body
+
+
+@some
+@given(st.data())
+async def test_nonsense_in_a_frame_never_closes_the_socket(session, url, data):
+    async with session.ws_connect(url + LIVE) as socket:
+        for _ in range(data.draw(st.integers(1, 4))):
+            match data.draw(st.integers(0, 2)):
+                case 0:
+                    await socket.send_bytes(data.draw(st.binary(max_size=100)))
+                case 1:
+                    await socket.send_str(data.draw(st.text(st.characters(codec="utf-8"), max_size=100)))
+                case _:
+                    await socket.send_json(data.draw(messages))
+        client = Client(socket)
+        await client.send("Fine.", request_id="last-one", context_id="last-one")
+        while True:
+            frame = await client.frame()
+            if frame["status"] == "complete" and frame.get("external_request_id") == "last-one":
+                break
+
+
+async def test_a_frame_over_64_kib_closes_that_socket_alone(url):
+    async with connected(url) as client:
+        await client.socket.send_str("x" * 70000)
+        assert (await client.socket.receive()).type is aiohttp.WSMsgType.CLOSE
+    await still_speaks(url)
+
+
+async def test_too_many_waiting_texts_are_refused_and_the_rest_is_spoken(url, monkeypatch):
+    monkeypatch.setattr(delivery, "MOST", 5)
+    async with connected(url) as client:
+        await client.send("Soon. " * 300)
+        for _ in range(20):
+            await client.send("Hi there.")
+        frame = await client.frame()
+        while frame["status"] != "error":
+            frame = await client.frame()
+        assert frame["error"]["code"] == "TOO_MANY_REQUESTS"
+    await still_speaks(url)
+
+
+@pytest.mark.parametrize("path", ["websocket", LIVE, WHOLE])
+async def test_a_voice_killed_in_mid_speech_ends_that_speech_with_an_error_and_the_next_one_is_spoken(
+    path, session, url, voice
+):
+    await still_speaks(url)
+    if path == "websocket":
+        async with connected(url) as client:
+            await client.send(LONG, sample_rate=44100, request_id="r1")
+            await client.frame()
+            _kill_all(voice)
+            heard = await client.until("error")
+            assert heard.statuses == ["chunk", "error"]
+            assert heard.frames[-1]["external_request_id"] == "r1"
+            await client.send("Fine.")
+            assert (await client.until("complete")).statuses == ["chunk", "complete"]
+    else:
+        request = asyncio.create_task(_posted(session, url + path))
+        await _is_speaking(voice)
+        _kill_all(voice)
+        status, body = await request
+        assert b"process ended" in body
+        assert (status, b'"InternalServerError"' in body) == ((500, True) if path == WHOLE else (200, False))
+        assert b'"done":true' not in body
+    await still_speaks(url)
+
+
+async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(url, voice, monkeypatch):
+    monkeypatch.setattr(delivery, "SEND_WITHIN", 0.5)
+    async with connected(url) as client:
+        await client.send(LONG, sample_rate=44100)
+        await client.socket.receive()
+        client.socket.get_extra_info("socket")  # the client reads on only when it is asked to
+        client.socket._conn.protocol.pause_reading()
+        await still_speaks(url)
+        async with asyncio.timeout(20):
+            while len(voice._idle) != len(voice.pids):  # noqa: ASYNC110 - children at rest tell no event
+                await asyncio.sleep(0.02)
+    await still_speaks(url)
+
+
+def _kill_all(voice):
+    for pid in voice.pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def _posted(session, url):
+    async with session.post(url, json={"text": LONG, "voice_id": "magnus"}) as reply:
+        return reply.status, await reply.read()
+
+
+async def _is_speaking(voice):
+    async with asyncio.timeout(10):
+        while len(voice._idle) == len(voice.pids):  # noqa: ASYNC110 - a request arriving tells no event
+            await asyncio.sleep(0.001)

@@ -1,0 +1,280 @@
+"""The source `mqtt` at a real mosquitto: what it hands over, what it publishes, what it never obeys."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from edgevoice.announcement import Urgency
+from edgevoice.commands import Say, Stop, Unusable
+from edgevoice.outcome import Event, Milliseconds, Now, Rejection, SpeakerState, Step
+from edgevoice_plugins.mqtt.topics import Message, Origin, command_of
+from tests.support.broker import Broker, MqttClient
+from tests.support.mqtt_source import listening
+
+AT = datetime(2026, 11, 22, 19, 4, 5, 123456, tzinfo=timezone(timedelta(hours=1)))
+
+
+@pytest.fixture
+def broker():
+    with Broker() as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def house(broker, **options):
+    """The source, subscribed, and somebody to talk to it."""
+    async with listening(broker.port, **options) as heard, MqttClient(broker) as client:
+        availability = await client.collect("edgevoice/pi/availability")
+        await availability.wait_for_payload("online")
+        yield heard, client
+
+
+def event(step=Step.FINISHED, name="a1", **more):
+    return Event(
+        event_type=step, id=name, speaker="kitchen", target="all", at=AT, urgency=Urgency.NORMAL, **more
+    )
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_each_topic_becomes_its_command(broker, version):
+    async with house(broker, version=version) as (heard, client):
+        await client.publish("edgevoice/kitchen/say", "hello")
+        await client.publish("edgevoice/all/say/critical", "fire")
+        await client.publish("edgevoice/downstairs/say/shrill", "passed on as it is")
+        await client.publish("edgevoice/kitchen/stream/story-1", " once ")
+        await client.publish("edgevoice/kitchen/stream/story-1", b"")
+        await client.publish("edgevoice/all/stop", "all")
+        await heard.commands.wait_for_count(6)
+    say, critical, shrill, piece, end, stop = heard.commands.items
+    assert say == Say(target="kitchen", payload=b"hello")
+    assert critical == Say(target="all", payload=b"fire", urgency="critical")
+    assert shrill == Say(target="downstairs", payload=b"passed on as it is", urgency="shrill")
+    assert (piece.target, piece.id, piece.payload, piece.is_json) == ("kitchen", "story-1", b" once ", False)
+    assert (end.id, end.payload) == ("story-1", b"")
+    assert piece.delivery != end.delivery
+    assert not piece.redelivered
+    assert stop == Stop(target="all", payload=b"all")
+
+
+async def test_what_mqtt_5_tells_besides_is_handed_on(broker):
+    async with house(broker) as (heard, client):
+        await client.publish("edgevoice/all/say", "short", expiry=60)
+        await client.publish(
+            "edgevoice/all/stream/s",
+            '{"voice": "x"}',
+            content_type="application/json; charset=utf-8",
+            expiry=9,
+        )
+        await client.publish(
+            "edgevoice/all/say", "answer", response_topic="me/answers", correlation=b"\x00\x01"
+        )
+        await client.publish("edgevoice/all/say", "no loop", response_topic="edgevoice/all/say")
+        await client.publish("edgevoice/all/stream/s", "quick", qos=0)
+        short, piece, answer, no_loop, quick = await heard.commands.wait_for_count(5)
+    assert 58 <= short.expires <= 60
+    assert piece.is_json
+    assert 7 <= piece.expires <= 9
+    assert answer.origin == Origin("me/answers", b"\x00\x01")
+    assert no_loop.origin is None
+    assert quick.delivery is None
+
+
+async def test_other_targets_are_not_listened_to(broker):
+    async with house(broker) as (heard, client):
+        await client.publish("edgevoice/garage/say", "not here")
+        await client.publish("edgevoice/kitchen/volume/set", "5")
+        await client.publish("edgevoice/kitchen/say", "here")
+        await heard.wait_for("here")
+    assert [command.payload for command in heard.commands.items] == [b"here"]
+
+
+async def test_the_base_topic_is_a_choice(broker):
+    async with (
+        listening(broker.port, base_topic="home/voice") as heard,
+        MqttClient(broker) as client,
+    ):
+        await (await client.collect("home/voice/pi/availability")).wait_for_payload("online")
+        await client.publish("home/voice/all/say", "hi", response_topic="home/voice/all/say")
+        assert await heard.wait_for("hi") == Say(target="all", payload=b"hi")
+
+
+async def test_messages_keep_their_order(broker):
+    async with house(broker) as (heard, client):
+        await asyncio.gather(*(client.publish("edgevoice/all/stream/s", str(i)) for i in range(500)))
+        await heard.wait_for("499")
+    assert [command.payload for command in heard.commands.items] == [str(i).encode() for i in range(500)]
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_retained_copies_are_never_obeyed_however_often_it_comes_back(broker, version):
+    async with MqttClient(broker) as client:
+        for topic in ("kitchen/say", "all/say/critical", "all/stream/s", "all/stop"):
+            await client.publish(f"edgevoice/{topic}", "old news", retain=True)
+    for turn in range(3):
+        async with house(broker, version=version) as (heard, client):
+            await client.publish("edgevoice/kitchen/say/low", f"fresh {turn}")
+            await heard.wait_for(f"fresh {turn}")
+            obeyed = [command for command in heard.commands.items if not isinstance(command, Unusable)]
+            refused = [command for command in heard.commands.items if isinstance(command, Unusable)]
+        assert [command.payload for command in obeyed] == [f"fresh {turn}".encode()]
+        assert all(command.reason == "retained" for command in refused)
+        # MQTT 5 asks the broker not to send them at all; 3.1.1 cannot.
+        assert len(refused) == (0 if version == "5" else 4)
+
+
+async def test_a_message_published_as_retained_while_it_listens_is_news(broker):
+    async with house(broker) as (heard, client):
+        await client.publish("edgevoice/all/say", "news", retain=True)
+        assert await heard.wait_for("news") == Say(target="all", payload=b"news")
+
+
+async def test_100_kib_are_dropped_and_the_connection_is_kept(broker):
+    async with house(broker) as (heard, client):
+        await client.publish("edgevoice/all/say", "x" * 100 * 1024)
+        await client.publish("edgevoice/all/say", "y" * 64 * 1024)
+        await client.publish("edgevoice/all/say", "z" * (64 * 1024 + 1))
+        await client.publish("edgevoice/all/say", "next")
+        await heard.wait_for("next")
+        assert heard.faults.items == [None] or not heard.faults.items
+    largest, too_large, _ = heard.commands.items
+    assert len(largest.payload) == 64 * 1024
+    assert isinstance(too_large, Unusable)
+    assert too_large.reason == "too large"
+    assert broker.text_of_log().count("New client connected from 127.0.0.1") == 2
+
+
+async def test_100_kib_are_refused_where_the_broker_cannot_drop_them(broker):
+    async with house(broker, version="3.1.1") as (heard, client):
+        await client.publish("edgevoice/all/say", "x" * 100 * 1024)
+        await client.publish("edgevoice/all/say", "next")
+        await heard.wait_for("next")
+    assert isinstance(heard.commands.items[0], Unusable)
+    assert heard.commands.items[0].reason == "too large"
+
+
+async def test_an_event_is_published_as_the_contract_writes_it(broker):
+    async with house(broker) as (heard, client):
+        events = await client.collect("edgevoice/kitchen/event")
+        heard.source.on_event(
+            event(transport="http", ms=Milliseconds(queued=2, total=3400), spoken_s=3.1), None
+        )
+        told = await events.wait()
+    assert told.json["at"] == "2026-11-22T18:04:05.123+00:00"
+    assert told.json == {
+        "event_type": "finished",
+        "id": "a1",
+        "speaker": "kitchen",
+        "target": "all",
+        "urgency": "normal",
+        "at": told.json["at"],
+        "tag": None,
+        "reason": None,
+        "repeated": False,
+        "warnings": [],
+        "why": None,
+        "transport": "http",
+        "cached": False,
+        "attempts": [],
+        "spoken_s": 3.1,
+        "volume": None,
+        "round": None,
+        "ms": {"queued": 2, "first_audio": None, "first_sound": None, "first_speech": None, "total": 3400},
+    }
+    assert not told.retained
+
+
+async def test_an_outcome_and_a_rejection_answer_the_sender_and_a_step_does_not(broker):
+    origin = Origin("me/answers", b"42")
+    async with house(broker) as (heard, client):
+        answers = await client.collect("me/answers")
+        rejections = await client.collect("edgevoice/pi/event")
+        heard.source.on_event(event(Step.STARTED), origin)
+        heard.source.on_event(event(Step.FINISHED), origin)
+        heard.source.on_event(event(Step.EXPIRED), "the origin of another source")
+        heard.source.on_rejected(
+            Rejection(node="pi", at=AT, target="all", reason="blank", key="text"), origin
+        )
+        outcome, rejection = await answers.wait_for_count(2)
+        assert (await rejections.wait()).json == rejection.json
+    assert (outcome.json["event_type"], outcome.correlation) == ("finished", b"42")
+    assert (rejection.json["event_type"], rejection.correlation) == ("rejected", b"42")
+    assert rejection.json["at"] == "2026-11-22T18:04:05.123+00:00"
+    assert len(answers.messages) == 2
+
+
+@pytest.mark.parametrize("topic", ["a/+/b", "#", "nul\x00", ""])
+async def test_an_answer_that_cannot_be_published_harms_nobody(topic):
+    command = command_of("edgevoice", Message(topic="edgevoice/all/say", payload=b"hi", response_topic=topic))
+    assert command == Say(target="all", payload=b"hi")
+
+
+async def test_the_state_is_retained(broker):
+    async with house(broker) as (heard, client):
+        states = await client.collect("edgevoice/kitchen/state")
+        now = Now("a1", Urgency.HIGH, AT)
+        heard.source.on_state("kitchen", SpeakerState(state="speaking", now=now, queue=2, volume=60))
+        await states.wait()
+        async with MqttClient(broker) as late:
+            state = await (await late.collect("edgevoice/kitchen/state")).wait()
+    assert state.retained
+    assert state.json == {
+        "state": "speaking",
+        "now": {"id": "a1", "urgency": "high", "since": "2026-11-22T18:04:05.123+00:00"},
+        "queue": 2,
+        "held": 0,
+        "volume": 60,
+        "mute": False,
+        "dnd": False,
+        "quiet": False,
+        "fault": None,
+    }
+
+
+async def test_it_is_available_only_once_the_speakers_were_tried_and_says_when_it_goes(broker):
+    async with MqttClient(broker) as client:
+        availability = await client.collect("edgevoice/pi/availability")
+        async with listening(broker.port, ready=False) as heard:
+            await client.publish_until_heard("edgevoice/all/say", "early")
+            await heard.wait_for("early")
+            assert availability.messages == []
+            heard.ready.set()
+            await availability.wait_for_payload("online")
+            heard.source.on_event(event(name="last words"), None)
+        assert [message.payload for message in availability.messages] == [b"online", b"offline"]
+        async with MqttClient(broker) as late:
+            retained = await (await late.collect("edgevoice/pi/availability")).wait()
+        assert (retained.payload, retained.retained) == (b"offline", True)
+
+
+async def test_the_last_will_tells_that_the_process_was_killed(broker):
+    code = (
+        "import asyncio\n"
+        "from tests.support.mqtt_source import listening\n"
+        "async def run():\n"
+        f"    async with listening({broker.port}):\n"
+        "        await asyncio.Event().wait()\n"
+        "asyncio.run(run())\n"
+    )
+    async with MqttClient(broker) as client:
+        availability = await client.collect("edgevoice/pi/availability")
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        )
+        await availability.wait_for_payload("online")
+        child.send_signal(signal.SIGKILL)
+        await child.wait()
+        await availability.wait_for_payload("offline")
+
+
+async def test_without_a_host_it_waits():
+    async with listening(None) as heard:
+        heard.source.on_event(event(), None)
+        heard.source.on_event(event(), Origin("me"))
+        heard.source.on_state("kitchen", SpeakerState())
+        assert heard.source.stuck() is None
+    assert heard.faults.items == []

@@ -1,0 +1,149 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+from edgevoice.errors import ClipError
+from edgevoice_plugins.sound_card.output import Options, SoundCard
+from tests.support.outputs import Recorder, context, in_bursts, pieces
+from tests.support.pulse import Pulse, noise
+
+RATE = 24000
+
+
+@pytest.fixture
+def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
+    with Pulse() as pulse:
+        pulse.enter(monkeypatch)
+        yield pulse
+
+
+@pytest.fixture
+async def card(pulse: Pulse, tmp_path: Path) -> AsyncIterator[SoundCard]:
+    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+        yield card
+
+
+async def test_every_sample_arrives_from_the_first_to_the_last(pulse: Pulse, card: SoundCard) -> None:
+    pcm = noise(RATE + 7)
+    progress = Recorder()
+    await card.play(pieces(pcm), RATE, progress)
+    assert progress.frames_heard == progress.frames_handed == RATE + 7
+    assert await pulse.hears(pcm)
+    assert pulse.without_silence() == pcm
+
+
+async def test_announcements_that_follow_each_other_are_each_whole(pulse: Pulse, card: SoundCard) -> None:
+    spoken = [noise(frames, seed) for seed, frames in enumerate((4800, 1, 479, 481, 7200))]
+    for pcm in spoken:
+        await card.play(pieces(pcm), RATE, Recorder())
+    assert await pulse.until(lambda: pulse.without_silence() == b"".join(spoken))
+
+
+async def test_another_rate_equals_soxr_in_one_shot(pulse: Pulse, tmp_path: Path) -> None:
+    pcm = noise(12001)
+    once = soxr.resample(np.frombuffer(pcm, np.int16), 12000, RATE).tobytes()
+    progress = Recorder()
+    async with SoundCard(context(tmp_path), Options(sample_rate=RATE), "kitchen") as card:
+        await card.play(pieces(pcm, largest=500), 12000, progress)
+    assert progress.frames_heard == 12001
+    assert await pulse.hears(once, within=1)
+
+
+async def test_a_card_of_48_khz_gets_what_soxr_gives_in_one_shot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Pulse(48000) as pulse:
+        pulse.enter(monkeypatch)
+        pcm = noise(RATE)
+        once = soxr.resample(np.frombuffer(pcm, np.int16), RATE, 48000).tobytes()
+        async with SoundCard(context(tmp_path), Options(sample_rate=48000), "kitchen") as card:
+            await card.play(pieces(pcm), RATE, Recorder())
+        assert await pulse.hears(once, within=1)
+        assert not await pulse.hears(once[2:] + once[:2], within=1, timeout=0)
+
+
+async def test_a_slow_source_loses_no_sample(pulse: Pulse, card: SoundCard) -> None:
+    bursts = [noise(frames, seed) for seed, frames in enumerate((30, 2400, 100, 1700, 479, 960))]
+    progress = Recorder()
+    await card.play(in_bursts(bursts, 0.4), RATE, progress)
+    assert await pulse.until(lambda: pulse.without_silence() == b"".join(bursts))
+    assert progress.frames_heard == sum(map(len, bursts)) // 2
+
+
+async def test_cancelling_stops_the_sound_and_tells_how_much_was_heard(pulse: Pulse, card: SoundCard) -> None:
+    pcm = noise(5 * RATE)
+    progress = Recorder()
+    playing = asyncio.create_task(card.play(pieces(pcm), RATE, progress))
+    assert await pulse.until(lambda: pcm[:2400] in pulse.captured())
+    await asyncio.sleep(0.5)
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
+    assert playing.cancelled()
+    await asyncio.sleep(0.3)
+    captured = pulse.without_silence()
+    assert pcm.startswith(captured)
+    assert abs(len(captured) // 2 - progress.frames_heard) <= RATE * 0.06
+    assert progress.frames_heard > RATE * 0.4
+
+
+async def test_the_next_one_after_a_cancelled_one_is_whole(pulse: Pulse, card: SoundCard) -> None:
+    following = noise(4800, 99)
+    for seed, when in enumerate((0.0, 0.001, 0.01, 0.05, 0.2)):
+        playing = asyncio.create_task(card.play(pieces(noise(RATE, seed)), RATE, Recorder()))
+        await asyncio.sleep(when)
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+    pid = card.pid
+    await card.play(pieces(following), RATE, Recorder())
+    assert await pulse.hears(following)
+    assert card.pid == pid
+
+
+async def test_two_at_once_are_played_one_after_the_other(pulse: Pulse, card: SoundCard) -> None:
+    one, two = noise(4800, 1), noise(4800, 2)
+    await asyncio.gather(card.play(pieces(one), RATE, Recorder()), card.play(pieces(two), RATE, Recorder()))
+    assert await pulse.until(lambda: pulse.without_silence() == one + two)
+
+
+async def test_what_the_audio_had_before_it_failed_is_heard_and_the_error_is_raised(
+    pulse: Pulse, card: SoundCard
+) -> None:
+    pcm = noise(7200)
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield pcm
+        raise ClipError("the transport is gone")
+
+    progress = Recorder()
+    with pytest.raises(ClipError, match="the transport is gone"):
+        await card.play(failing(), RATE, progress)
+    assert progress.frames_heard == 7200
+    assert await pulse.hears(pcm)
+
+
+async def test_no_audio_at_all_ends_at_once(card: SoundCard) -> None:
+    progress = Recorder()
+    await card.play(pieces(b""), RATE, progress)
+    assert progress.frames_heard == 0
+
+
+async def test_an_announcement_after_the_stream_was_closed_for_idleness_is_whole(
+    pulse: Pulse, card: SoundCard
+) -> None:
+    one, two = noise(2400, 1), noise(2400, 2)
+    await card.play(pieces(one), RATE, Recorder())
+    assert pulse.streams() == 1
+    assert await pulse.until(lambda: pulse.streams() == 0, timeout=15)
+    await card.play(pieces(two), RATE, Recorder())
+    assert await pulse.until(lambda: pulse.without_silence() == one + two)
+
+
+async def test_another_rate_reopens_the_card(pulse: Pulse, card: SoundCard) -> None:
+    await card.play(pieces(noise(1600)), 16000, Recorder())
+    pcm = noise(4800)
+    await card.play(pieces(pcm), RATE, Recorder())
+    assert await pulse.hears(pcm)

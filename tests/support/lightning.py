@@ -1,0 +1,294 @@
+"""A Lightning server for tests: known speech over all three transports, and faults by plan.
+
+`server.url` is its root, `server.expected(text, rate)` the samples it says a text with, `server.requests`
+what it was asked. `server.plan(Fault(status=429), on="http")` makes the next such request go wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from edgevoice_plugins.lightning.protocol.request import (
+    PATH_LIVE,
+    PATH_WHOLE,
+    BadRequest,
+    WireRequest,
+    read_request,
+)
+from tests.support import speech
+from tests.support.lightning_context import Conversation
+from tests.support.lightning_replies import EventReply, Reply, WholeReply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+JSON = {"Content-Type": "application/json"}
+VOICES = [
+    {"voiceId": "magnus", "displayName": "Magnus", "tags": {"language": ["english"], "accent": "american"}},
+    {"voiceId": "devansh", "displayName": "Devansh", "tags": {"language": ["hindi", "english"]}},
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What goes wrong with one request, after `at` chunks of its audio; -1 is before any answer.
+
+    `status`, `body` and `headers` answer in its place (a WebSocket: an error frame, or with 200 the body
+    as a frame). `cut` breaks the connection, `reset` so that what is on its way is lost. `close` ends it
+    properly, a WebSocket with that code. `silent` says nothing more. `spoilt` makes a chunk's base64
+    invalid. `short` takes a byte off the end. `endless` never ends. `make` makes the body of a whole
+    reply out of samples and rate. `stall` pauses for so many seconds.
+    """
+
+    at: int = 0
+    status: int | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: bool = False
+    reset: bool = False
+    close: int | None = None
+    silent: bool = False
+    spoilt: bool = False
+    short: bool = False
+    endless: bool = False
+    make: Callable[[bytes, int], bytes] | None = None
+    stall: float = 0.0
+
+
+NO_FAULT = Fault(at=-2)
+
+
+@dataclass(kw_only=True, eq=False)
+class Asked:
+    """One request: a POST, a one-shot message, or a context with its pieces."""
+
+    transport: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    pieces: list[str] = field(default_factory=list)
+    segments: list[str] = field(default_factory=list)
+    made: int = 0
+    """Bytes of audio handed over so far."""
+    ended: bool = False
+    cancelled: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class LightningServer:
+    """Use as `async with`; its settings may be changed at any time and hold for what is asked next."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.pace = math.inf
+        """How many times real time speech is made at."""
+        self.setup = 0.0
+        """Seconds before the first chunk is there."""
+        self.gap = 0.0
+        """Seconds before each segment of a context but the first."""
+        self.chunk = 0.08
+        """Seconds of audio in a chunk."""
+        self.split: int | None = None
+        """Bytes in a chunk, where that is to be odd."""
+        self.api_key: str | None = None
+        self.concurrency: int | None = None
+        """Requests at once, above which one is answered with 429."""
+        self.requests: list[Asked] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.sockets_opened = 0
+        self.paths: list[str] = []
+        """Of every HTTP request and upgrade, refused ones too."""
+        self.sockets: dict[web.WebSocketResponse, web.Request] = {}
+        self._plan: list[list[Any]] = []
+        self._changed = asyncio.Event()
+        self._ids = itertools.count(1)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_post(PATH_WHOLE, self._whole)
+        app.router.add_post(PATH_LIVE, self._events)
+        app.router.add_get(PATH_LIVE, self._socket)
+        app.router.add_get("/waves/v1/{model}/get_voices", self._voices)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        self._stack.push_async_callback(self.drop_lines)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    def plan(self, fault: Fault, *, on: str | None = None, times: float = 1) -> None:
+        """Let the next `times` requests go wrong; `on` one of http, http_stream, websocket, upgrade."""
+        self._plan.append([on, fault, times])
+
+    def expected(self, text: str, rate: int = 24000) -> bytes:
+        return speech.samples(text, rate)
+
+    async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+        """Wait until something is true of this server."""
+        async with asyncio.timeout(within):
+            while not holds():
+                await self._changed.wait()
+
+    async def drop_lines(self, code: int | None = None) -> None:
+        """Close every WebSocket, with a code or by a reset."""
+        for socket, request in list(self.sockets.items()):
+            if code is not None:
+                await socket.close(code=code)
+            elif request.transport:
+                request.transport.abort()
+
+    def changed(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def record(self, transport: str, request: web.Request, body: Any) -> Asked:
+        asked = Asked(transport=transport, path=request.path_qs, headers=dict(request.headers), body=body)
+        asked.pieces.append(str(body.get("text") or ""))
+        self.requests.append(asked)
+        self.changed()
+        return asked
+
+    def fault(self, transport: str) -> Fault:
+        for entry in self._plan:
+            on, fault, _ = entry
+            if on in (None, transport):
+                entry[2] -= 1
+                if entry[2] <= 0:
+                    self._plan.remove(entry)
+                return fault
+        return NO_FAULT
+
+    async def speak(self, asked: Asked, wire: WireRequest, reply: Reply, fault: Fault) -> None:
+        """Answer with the speech of `wire.text`, or with what the fault makes of it."""
+        if self.concurrency is not None and self.in_flight >= self.concurrency:
+            fault = Fault(at=-1, status=429, body=b'{"error":"TooManyRequests","message":"busy"}')
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            asked.ended = await self._say(asked, wire, reply, fault)
+        except (asyncio.CancelledError, ConnectionError):
+            asked.cancelled = True
+            raise
+        finally:
+            self.in_flight -= 1
+            self.changed()
+
+    async def _say(self, asked: Asked, wire: WireRequest, reply: Reply, fault: Fault) -> bool:
+        """Whether all was said."""
+        if fault.status is not None:
+            await reply.instead(fault.status, fault.body, {**JSON, **fault.headers})
+            return False
+        if fault.at == -1 and await self._goes_wrong(reply, fault):
+            return False
+        await reply.begin()
+        number = 0
+        async for pcm in self._made(wire, fault):
+            if number == fault.at and await self._goes_wrong(reply, fault):
+                return False
+            await reply.chunk(pcm, spoilt=fault.spoilt and number == fault.at)
+            number += 1
+            asked.made += len(pcm)
+            self.changed()
+        await reply.end()
+        return True
+
+    async def _goes_wrong(self, reply: Reply, fault: Fault) -> bool:
+        """Whether that was the end of it."""
+        if fault.cut or fault.reset:
+            await reply.cut(reset=fault.reset)
+        if fault.silent:
+            await asyncio.Event().wait()
+        if fault.close is not None:
+            await reply.close(fault.close)
+            return True
+        await asyncio.sleep(fault.stall)
+        return False
+
+    async def _made(self, wire: WireRequest, fault: Fault) -> AsyncIterator[bytes]:
+        """The chunks, each when it would be made."""
+        loop = asyncio.get_running_loop()
+        began, rate = loop.time() + self.setup, wire.sample_rate
+        frames, sent = speech.frames_of(wire.text, rate), 0
+        odd = self.split
+        step = odd or int(self.chunk * rate) * 2
+        total = math.inf if fault.endless else frames * 2 - fault.short
+        while sent < total:
+            await asyncio.sleep(max(0.0, began + sent / 2 / rate / self.pace - loop.time()))
+            stop = int(min(sent + step, total))
+            where, skipped = sent % (frames * 2), sent % 2
+            pcm = speech.samples(wire.text, rate, where // 2, (stop - sent) // 2 + 2)
+            piece = pcm[skipped : skipped + stop - sent]
+            yield piece
+            sent += len(piece)
+
+    async def _whole(self, request: web.Request) -> web.StreamResponse:
+        return await self._post("http", request)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return await self._post("http_stream", request)
+
+    async def _post(self, transport: str, request: web.Request) -> web.StreamResponse:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        body = await request.json()
+        asked, fault = self.record(transport, request, body), self.fault(transport)
+        try:
+            wire = read_request(body)
+        except BadRequest as error:
+            return web.json_response({"error": "InvalidRequest", "message": str(error)}, status=400)
+        reply: Reply = EventReply(request)
+        if transport == "http":
+            reply = WholeReply(request, wire, fault.make, at_once=fault.endless)
+        await self.speak(asked, wire, reply, fault)
+        return reply.response
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        fault = self.fault("upgrade")
+        if fault.status is not None:
+            return web.Response(status=fault.status, body=fault.body, headers=dict(fault.headers))
+        if fault.silent:
+            await asyncio.Event().wait()
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets[socket] = request
+        self.sockets_opened += 1
+        self.changed()
+        try:
+            async with Conversation(self, request, socket) as conversation:
+                await conversation.listen()
+        finally:
+            self.sockets.pop(socket)
+            self.changed()
+        return socket
+
+    async def _voices(self, request: web.Request) -> web.StreamResponse:
+        refused = self._refused(request)
+        return refused if refused is not None else web.json_response({"voices": VOICES})
+
+    def _refused(self, request: web.Request) -> web.Response | None:
+        self.paths.append(request.path_qs)
+        self.changed()
+        if self.api_key is None or request.headers.get("Authorization") == f"Bearer {self.api_key}":
+            return None
+        return web.json_response({"error": "Unauthorized", "message": "no such key"}, status=401)

@@ -1,0 +1,82 @@
+"""The Lightning transports, opened against a test server, and what they say."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgevoice.announcement import Urgency
+from edgevoice.config.options import Lightning
+from edgevoice.plugin import Context, NoOptions, SpeechRequest, Transport
+from edgevoice.session import open_session
+from edgevoice_plugins.lightning.http import HttpTransport
+from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
+from edgevoice_plugins.lightning.websocket import WebSocketTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KINDS: dict[str, type[Transport]] = {
+    "http": HttpTransport,
+    "http_stream": HttpStreamTransport,
+    "websocket": WebSocketTransport,
+}
+STREAMS = ("http_stream", "websocket")
+
+
+@asynccontextmanager
+async def opened(
+    name: str, url: str, *, key: str | None = None, **lightning: Any
+) -> AsyncIterator[Transport]:
+    """A transport with a session of its own."""
+    async with open_session() as session:
+        context = Context(
+            node="n",
+            state_dir=Path("/nonexistent"),
+            speakers=(),
+            targets=frozenset(),
+            lightning=Lightning(base_url=url, **lightning),
+            api_key=key,
+            session=lambda: session,
+            fault=lambda _part, _what: None,
+            stuck=list,
+            ready=asyncio.Event(),
+        )
+        async with KINDS[name](context, NoOptions()) as transport:
+            yield transport
+
+
+def request(text: str | None = None, **keys: Any) -> SpeechRequest:
+    return SpeechRequest(id="a1", text=text, **{"sample_rate": 24000, "urgency": Urgency.NORMAL} | keys)
+
+
+async def said(transport: Transport, text: str, **keys: Any) -> bytes:
+    """All that a transport says to a text."""
+    return b"".join([pcm async for pcm in transport.synthesize(request(text, **keys))])
+
+
+async def said_until(transport: Transport, asked: SpeechRequest) -> tuple[bytes, Exception | None]:
+    """What a transport said, and the error that ended it."""
+    heard = bytearray()
+    try:
+        async for pcm in transport.synthesize(asked):
+            assert pcm, "an empty piece"
+            assert len(pcm) % 2 == 0, "half a sample"
+            heard += pcm
+    except Exception as error:  # noqa: BLE001 - the tests look at it
+        return bytes(heard), error
+    return bytes(heard), None
+
+
+async def cut_short(transport: Transport, text: str, pieces: int) -> bytes:
+    """What a transport said until it was stopped after so many pieces."""
+    heard = bytearray()
+    async with aclosing(transport.synthesize(request(text))) as speech:  # type: ignore[type-var]
+        async for pcm in speech:
+            heard += pcm
+            pieces -= 1
+            if pieces <= 0:
+                break
+    return bytes(heard)
