@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from edgevoice import secrets
 from edgevoice.errors import ConfigError, Mistake, OutputError
-from edgevoice.plugin import Context
+from edgevoice.plugin import Context, Observer, Output, Source
 from edgevoice.routing import DEFAULT_ROUTES
 from edgevoice.state import state_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
 
     import aiohttp
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.faults import Faults
-    from edgevoice.plugin import Output, Plugin, Transport
+    from edgevoice.plugin import Plugin, Progress, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ ENTRY = 10.0
 """Seconds a transport may take to be entered, or an output to be tried."""
 
 P = TypeVar("P", bound="Plugin")
+S = TypeVar("S", Source, Observer)
 
 
 class Entered:
@@ -82,24 +84,67 @@ async def enter_transports(settings: Settings, context: Context, entered: Entere
     for name, kind in settings.plugins.transports.items():
         if missing := kind.missing():
             logger.info("transport %s %s", name, missing)
-            continue
-        try:
-            async with asyncio.timeout(ENTRY):
-                transports[name] = await entered.enter(f"transport {name}", kind(context, kind.options()))
-        except Exception as error:
-            logger.exception("transport %s cannot be entered", name)
-            context.fault(f"transport {name}", f"cannot be used: {error}")
+        elif part := await _guarded(
+            context, entered, f"transport {name}", partial(kind, context, kind.options())
+        ):
+            transports[name] = part
     return transports
 
 
 async def enter_outputs(settings: Settings, context: Context, entered: Entered) -> dict[str, Output]:
     """The output of each speaker, tried once; one that does not work now may later."""
-    outputs = {}
+    outputs: dict[str, Output] = {}
     for name, speaker in settings.core.speakers.items():
         kind = settings.plugins.outputs[speaker.output]
-        outputs[name] = await entered.enter(f"speaker {name}", kind(context, settings.outputs[name], name))
+        make = partial(kind, context, settings.outputs[name], name)
+        part = await _guarded(context, entered, f"speaker {name}", make)
+        outputs[name] = part or NoOutput(context, None, name, why=f"its output {speaker.output!r} is broken")
     await asyncio.gather(*(_try(context, name, output) for name, output in outputs.items()))
     return outputs
+
+
+async def enter_parts(
+    settings: Settings, context: Context, entered: Entered, kinds: Mapping[str, type[S]]
+) -> dict[str, S]:
+    """Sources or observers, each with its section of the configuration."""
+    parts = {}
+    for name, kind in kinds.items():
+        make = partial(kind, context, settings.section(name))
+        if part := await _guarded(context, entered, name, make):
+            parts[name] = part
+    return parts
+
+
+async def _guarded(context: Context, entered: Entered, name: str, make: Callable[[], P]) -> P | None:
+    """Make and enter a part; one that cannot be is a fault, and the others go on without it.
+
+    Raises:
+        ConfigError: what it found wrong is the user's to mend.
+    """
+    try:
+        async with asyncio.timeout(ENTRY):
+            return await entered.enter(name, make())
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:
+        logger.exception("%s cannot be used", name)
+        context.fault(name, f"cannot be used: {type(error).__name__}: {error}")
+        return None
+
+
+class NoOutput(Output):
+    """Stands where a speaker's output could not be made."""
+
+    def __init__(self, context: Context, options: object, speaker: str, *, why: str) -> None:
+        super().__init__(context, options, speaker)
+        self._why = why
+
+    async def probe(self) -> None:
+        raise OutputError(self._why)
+
+    async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
+        del audio, rate, progress
+        raise OutputError(self._why)
 
 
 async def _try(context: Context, name: str, output: Output) -> None:

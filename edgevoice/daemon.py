@@ -6,11 +6,20 @@ import asyncio
 import logging
 import random
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.assembly import Entered, enter_outputs, enter_transports, make_context, routes, targets
+from edgevoice.assembly import (
+    Entered,
+    enter_outputs,
+    enter_parts,
+    enter_transports,
+    make_context,
+    routes,
+    targets,
+)
 from edgevoice.faults import Faults
 from edgevoice.intake import Intake
 from edgevoice.observers import Observers
@@ -20,11 +29,9 @@ from edgevoice.state import Spool
 from edgevoice.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
-    from edgevoice.commands import Submit
     from edgevoice.config import Settings
-    from edgevoice.plugin import Source
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +50,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         context = await make_context(settings, stack, entered, faults)
         transports = await enter_transports(settings, context, entered)
         outputs = await enter_outputs(settings, context, entered)
-        sources = {name: kind(context, settings.section(name)) for name, kind in plugins.sources.items()}
-        watching = {name: kind(context, settings.section(name)) for name, kind in plugins.observers.items()}
-        observing = {
-            name: part for name, part in {**sources, **watching}.items() if isinstance(part, Observer)
-        }
+        observing: dict[str, Observer] = await enter_parts(settings, context, entered, plugins.observers)
+        sources = await enter_parts(settings, context, entered, plugins.sources)
+        observing |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
         observers = Observers(observing)
         core = msgspec.structs.replace(settings.core, lightning=context.lightning)
         synthesis = await stack.enter_async_context(
@@ -64,14 +69,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         }
         intake = Intake(core.node, answering, synthesis, observers)
         faults.changed = lambda: _show(speakers.values())
-        for name, part in {**sources, **watching}.items():
-            await entered.enter(name, part)
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(speaker.run()) for speaker in speakers.values()]
-            running += [
-                group.create_task(_listening(name, it, intake.submit)) for name, it in sources.items()
-            ]
-            running += [group.create_task(observer.run()) for observer in observing.values()]
+            for name, source in sources.items():
+                running.append(group.create_task(_kept(name, partial(source.listen, intake.submit))))
+            for name, observer in observing.items():
+                running.append(group.create_task(_kept(name, observer.run)))
             _show(speakers.values())
             context.ready.set()
             logger.info("ready, as %s", ", ".join(speakers))
@@ -83,16 +86,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 task.cancel()
 
 
-async def _listening(name: str, source: Source, submit: Submit) -> None:
-    """A source that ends or raises is begun again, with a growing pause; it never takes the others down."""
+async def _kept(name: str, run_part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part; one that raises is begun again, with a growing pause, and never takes the others down."""
     loop, pause = asyncio.get_running_loop(), 1.0
     while True:
         began = loop.time()
         try:
-            await source.listen(submit)
-            logger.warning("source %s ended; it begins again in %.0f s", name, pause)
-        except Exception:
-            logger.exception("source %s failed; it begins again in %.0f s", name, pause)
+            return await run_part()
+        except (Exception, SystemExit):
+            logger.exception("%s failed; it begins again in at most %.0f s", name, pause)
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
         pause = 1.0 if loop.time() - began > 60 else min(pause * 2, 60.0)
 

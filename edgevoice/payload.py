@@ -122,7 +122,10 @@ def read_keys(keys: Mapping[str, Any]) -> Reading:
     text_is_usable = "text" in values or "text" not in keys
     if faults and not (text_is_usable and values.get("urgency") is Urgency.CRITICAL):
         raise faults[0]
-    warnings = [f"{fault}; the default is used" for fault in faults[:MOST_WARNINGS]]
+    warnings = [
+        f"{fault.key}: {fault.reason}; the default is used (allowed: {fault.allowed})"
+        for fault in faults[:MOST_WARNINGS]
+    ]
     if len(faults) > MOST_WARNINGS:
         warnings.append(f"{len(faults) - MOST_WARNINGS} more faults")
     return Reading(values, tuple(warnings))

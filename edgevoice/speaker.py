@@ -119,9 +119,12 @@ class Speaker:
             expiry = asyncio.get_running_loop().call_at(turn.announcement.expires, self._expire, turn)
             try:
                 await asyncio.wait({self._task})
+            except asyncio.CancelledError:
+                self._task.cancel()
+                await asyncio.wait({self._task})
+                raise
             finally:
                 expiry.cancel()
-                self._task.cancel()
             task, self._task, self._current = self._task, None, None
             self._conclude(turn, task)
 

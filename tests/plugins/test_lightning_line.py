@@ -171,7 +171,7 @@ async def test_a_request_does_not_wait_for_the_next_try_in_the_background(server
     monkeypatch.setattr("edgevoice_plugins.lightning.lines.FIRST_DELAY", 600)
     failed = asyncio.Event()
     monkeypatch.setattr(
-        "edgevoice_plugins.lightning.lines.logger.info",
+        "edgevoice_plugins.lightning.lines.logger.log",
         lambda *_: asyncio.get_running_loop().call_soon(failed.set),
     )
     server.plan(Fault(status=503), on="upgrade")

@@ -125,15 +125,12 @@ async def test_a_voice_killed_in_mid_speech_ends_that_speech_with_an_error_and_t
             await client.frame()
             _kill_all(voice)
             heard = await client.until("error")
-            assert heard.statuses == ["chunk", "error"]
+            assert set(heard.statuses) <= {"chunk", "error"}
             assert heard.frames[-1]["external_request_id"] == "r1"
             await client.send("Fine.")
             assert (await client.until("complete")).statuses == ["chunk", "complete"]
     else:
-        request = asyncio.create_task(_posted(session, url + path))
-        await _is_speaking(voice)
-        _kill_all(voice)
-        status, body = await request
+        status, body = await _posted_and_killed(session, url, path, voice)
         assert b"process ended" in body
         assert (status, b'"InternalServerError"' in body) == ((500, True) if path == WHOLE else (200, False))
         assert b'"done":true' not in body
@@ -142,10 +139,9 @@ async def test_a_voice_killed_in_mid_speech_ends_that_speech_with_an_error_and_t
 
 async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(url, voice, monkeypatch):
     monkeypatch.setattr(delivery, "SEND_WITHIN", 0.5)
-    async with connected(url) as client:
+    async with connected(url, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as client:
         await client.send(LONG, sample_rate=44100)
         await client.socket.receive()
-        client.socket.get_extra_info("socket")  # the client reads on only when it is asked to
         client.socket._conn.protocol.pause_reading()
         await still_speaks(url)
         async with asyncio.timeout(20):
@@ -159,8 +155,18 @@ def _kill_all(voice):
         os.kill(pid, signal.SIGKILL)
 
 
-async def _posted(session, url):
-    async with session.post(url, json={"text": LONG, "voice_id": "magnus"}) as reply:
+async def _posted_and_killed(session, url, path, voice):
+    request = session.post(url + path, json={"text": LONG, "voice_id": "magnus"})
+    if path == WHOLE:
+        asked = asyncio.create_task(request.__aenter__())
+        await _is_speaking(voice)
+        _kill_all(voice)
+        reply = await asked
+    else:
+        reply = await request
+        await reply.content.readuntil(b"\n\n")
+        _kill_all(voice)
+    async with reply:
         return reply.status, await reply.read()
 
 

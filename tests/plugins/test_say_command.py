@@ -6,14 +6,12 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pytest
 
-from edgevoice.announcement import Urgency
-from edgevoice.outcome import Event, Rejection, Step
-from tests.support.broker import Broker, MqttClient, free_port
-from tests.support.mqtt_source import listening
+from edgevoice.outcome import Rejection, Step
+from tests.support.broker import Broker, free_port
+from tests.support.mqtt_source import AT, an_event, house
 
 
 @pytest.fixture
@@ -60,12 +58,6 @@ async def said(folder, port, *arguments):
         return Ended(process.returncode, out.decode(), err.decode())
 
 
-def _event(step, name, speaker="kitchen"):
-    return Event(
-        event_type=step, id=name, speaker=speaker, target="all", at=datetime.now(UTC), urgency=Urgency.NORMAL
-    )
-
-
 @contextlib.asynccontextmanager
 async def node(broker, *told):
     """A node that answers each announcement with these (step, speaker), or with what a function of its id gives."""
@@ -73,15 +65,14 @@ async def node(broker, *told):
     async def answer(heard):
         command = await heard.commands.wait()
         name = json.loads(command.payload)["id"]
-        heard.source.on_event(_event(Step.FINISHED, "another one", "garage"), None)
+        heard.source.on_event(an_event("another one", Step.FINISHED, "garage"), None)
         for entry in told:
             if callable(entry):
                 heard.source.on_rejected(entry(name), None)
             else:
-                heard.source.on_event(_event(entry[0], name, entry[1]), None)
+                heard.source.on_event(an_event(name, *entry), None)
 
-    async with listening(broker.port) as heard, MqttClient(broker) as client:
-        await (await client.collect("edgevoice/pi/availability")).wait_for_payload("online")
+    async with house(broker) as (heard, _):
         task = asyncio.create_task(answer(heard))
         yield heard
         task.cancel()
@@ -132,9 +123,7 @@ async def test_one_speaker_that_did_not_say_it_fails_the_whole(tmp_path, broker,
 
 async def test_a_rejection_is_shown_and_fails(tmp_path, broker):
     def rejection(name):
-        return Rejection(
-            node="pi", at=datetime.now(UTC), target="all", reason="too dull", key="text", id=name
-        )
+        return Rejection(node="pi", at=AT, target="all", reason="too dull", key="text", id=name)
 
     async with node(broker, rejection):
         ended = await said(tmp_path, broker.port, "hello", "--wait")

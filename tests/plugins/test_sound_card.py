@@ -74,6 +74,27 @@ async def test_a_slow_source_loses_no_sample(pulse: Pulse, card: SoundCard) -> N
     assert progress.frames_heard == sum(map(len, bursts)) // 2
 
 
+async def test_the_last_frames_before_a_gap_are_heard_without_waiting_for_more(
+    pulse: Pulse, card: SoundCard
+) -> None:
+    progress = Recorder()
+    more = asyncio.Event()
+
+    async def halting() -> AsyncIterator[bytes]:
+        yield noise(1450, 1)
+        await more.wait()
+        yield noise(30, 2)
+        assert await pulse.hears(noise(30, 2))
+        assert await pulse.until(lambda: progress.frames_heard == 1480)
+
+    playing = asyncio.create_task(card.play(halting(), RATE, progress))
+    assert await pulse.hears(noise(1450, 1))
+    await asyncio.sleep(0.3)
+    more.set()
+    await playing
+    assert pulse.without_silence() == noise(1450, 1) + noise(30, 2)
+
+
 async def test_cancelling_stops_the_sound_and_tells_how_much_was_heard(pulse: Pulse, card: SoundCard) -> None:
     pcm = noise(5 * RATE)
     progress = Recorder()

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from tests.support.broker import Broker
 
-SECRETS = ("SMALLEST_API_KEY", "EDGEVOICE_CONFIG", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY")
+SECRETS = (
+    "SMALLEST_API_KEY",
+    "EDGEVOICE_CONFIG",
+    "CREDENTIALS_DIRECTORY",
+    "NOTIFY_SOCKET",
+    "STATE_DIRECTORY",
+)
 EDGEVOICE = (str(Path(sys.executable).parent / "edgevoice"),)
 
 

@@ -25,7 +25,8 @@ OUTCOMES = {"finished", "expired", "replaced", "suppressed", "cancelled", "faile
 class House:
     """`async with House(broker, lightning={"base_url": server.url}) as house:`.
 
-    Without `speakers` there is one, `kitchen`, that writes a WAV file, with `pace` as fast as it is heard.
+    Without `speakers` there is one, `kitchen`. One without an output writes a WAV file, with `pace` as fast as
+    it is heard.
     """
 
     def __init__(
@@ -39,7 +40,10 @@ class House:
         # On a disk, whatever the temporary folder lies on: long clips are refused by memory.
         self.folder = Path(tempfile.mkdtemp(prefix="edgevoice-house-", dir="/var/tmp"))
         self.broker = broker
-        self.speakers = speakers or {"kitchen": self.file("kitchen", pace=pace)}
+        self.speakers = {
+            name: options if "output" in options else self.file(name, **{"pace": pace, **options})
+            for name, options in (speakers or {"kitchen": {}}).items()
+        }
         sections.setdefault("lightning", {"base_url": "http://127.0.0.1:9"})
         self.configuration = yaml.safe_dump(
             {

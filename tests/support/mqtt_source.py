@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgevoice.announcement import Urgency
 from edgevoice.config.options import Lightning
+from edgevoice.outcome import Event, Step
 from edgevoice.plugin import Context
 from edgevoice_plugins.mqtt import MqttSource
 from edgevoice_plugins.mqtt.options import Mqtt
 from tests.support.arrivals import Arrivals
+from tests.support.mqtt_client import MqttClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from edgevoice.commands import Command
+    from tests.support.broker import Broker
 
+AT = datetime(2026, 11, 22, 19, 4, 5, 123456, tzinfo=timezone(timedelta(hours=1)))
 TARGETS = frozenset({"kitchen", "downstairs", "all"})
 
 
@@ -77,3 +83,25 @@ async def listening(port: int | None, *, ready: bool = True, **options: Any) -> 
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+@contextlib.asynccontextmanager
+async def house(broker: Broker, **options: Any) -> AsyncIterator[tuple[Heard, MqttClient]]:
+    """The source, available, and somebody to talk to it."""
+    async with listening(broker.port, **options) as heard, MqttClient(broker) as client:
+        availability = await client.collect("edgevoice/pi/availability")
+        await availability.wait_for_payload("online")
+        yield heard, client
+
+
+async def says(broker: Broker, heard: Heard, text: str, **login: str) -> None:
+    """Somebody publishes, and the source hears it."""
+    async with MqttClient(broker, **login) as client:
+        await client.publish_until_heard("edgevoice/all/say", text)
+        await heard.wait_for(text)
+
+
+def an_event(name: str = "a1", step: Step = Step.FINISHED, speaker: str = "kitchen", **more: Any) -> Event:
+    return Event(
+        event_type=step, id=name, speaker=speaker, target="all", at=AT, urgency=Urgency.NORMAL, **more
+    )

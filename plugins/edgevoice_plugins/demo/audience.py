@@ -38,7 +38,8 @@ class Audience:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
-        if connection := self._client.socket():
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.loop_start()
         self._client.subscribe([(f"{self._base}/event", 1), ("edgevoice/+/availability", 1)])

@@ -94,10 +94,15 @@ async def _output(wav: str | None) -> tuple[dict[str, Any], str]:
     """The options of the speaker: the sound card, unless there is none or a file was asked for."""
     if wav is None and (why := await _no_card()) is None:
         return {"output": "sound_card"}, "on the sound card"
-    file = Path(wav or "edgevoice-demo.wav").absolute()
-    file.unlink(missing_ok=True)
+    file = _new_file(wav or "edgevoice-demo.wav")
     reason = "" if wav is not None else f" ({why})"
     return {"output": "wav_file", "path": str(file)}, f"into {file}{reason}"
+
+
+def _new_file(name: str) -> Path:
+    file = Path(name).absolute()
+    file.unlink(missing_ok=True)  # the output appends; the demo begins anew
+    return file
 
 
 async def _no_card() -> str | None:

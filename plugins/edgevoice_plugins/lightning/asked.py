@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from edgevoice_plugins.lightning.line import Line
     from edgevoice_plugins.lightning.protocol.reply import Reply
 
+FELL_SILENT = "the server fell silent before the speech was whole"
+
 
 class Asked(ABC):
     """A request on a line; it can be sent again on another while nothing was `heard`."""
@@ -26,6 +29,7 @@ class Asked(ABC):
     def __init__(self) -> None:
         self.heard = False
         self.over = False
+        self._since = asyncio.get_running_loop().time()
 
     async def __aenter__(self) -> Self:
         return self
@@ -39,13 +43,19 @@ class Asked(ABC):
     async def send(self, line: Line) -> None:
         """Send all of it; a line that is lost ends this quietly, for who waits for its replies learns of it."""
 
-    @abstractmethod
     def hears(self, reply: Reply | None) -> None:
-        """Take note of a reply."""
+        """Take note of a reply; None, a mere sign of life, does not prolong the patience."""
+        if reply is not None:
+            self._since = asyncio.get_running_loop().time()
+        self.heard = self.heard or isinstance(reply, Chunk)
 
     @abstractmethod
     def patience(self) -> float | None:
-        """Seconds to wait for the next reply; None for as long as it takes."""
+        """Seconds to wait for the next reply or sign of life; None for as long as it takes."""
+
+    def remaining(self, limit: float) -> float:
+        """What is left of so many seconds without a reply."""
+        return max(0.0, self._since + limit - asyncio.get_running_loop().time())
 
     @abstractmethod
     def fell_silent(self) -> None:
@@ -72,11 +82,11 @@ class OneShot(Asked):
             return
 
     def hears(self, reply: Reply | None) -> None:
-        self.heard = self.heard or isinstance(reply, Chunk)
+        super().hears(reply)
         self.over = isinstance(reply, Complete)
 
     def patience(self) -> float | None:
-        return SILENCE if self.heard else FIRST
+        return self.remaining(SILENCE if self.heard else FIRST)
 
     def fell_silent(self) -> None:
-        raise TransportError(f"the server sent nothing for {self.patience():.0f} s")
+        raise TransportError(FELL_SILENT)

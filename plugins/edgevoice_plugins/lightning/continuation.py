@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from edgevoice.errors import TransportError
-from edgevoice.live import LiveText
-from edgevoice_plugins.lightning.asked import Asked
+from edgevoice_plugins.lightning.asked import FELL_SILENT, Asked
 from edgevoice_plugins.lightning.line import LineLost
 from edgevoice_plugins.lightning.protocol.reply import Chunk, Complete
 from edgevoice_plugins.lightning.protocol.request import piece_message
@@ -30,7 +29,6 @@ LATE_QUIET = 2.0
 """The same while there is less audio than the text takes to say: a segment is still to come."""
 FASTEST = 20
 """Characters a second that speech rarely exceeds at speed 1."""
-FOREVER = 86400.0
 
 
 class Continuation(Asked):
@@ -45,7 +43,9 @@ class Continuation(Asked):
         self._pieces = pieces
         self._body = body | {"max_buffer_delay_ms": BUFFER_DELAY_MS}
         self._speech = speech
-        self._text = LiveText()
+        self._text = ""
+        self._ended = False
+        self._more = asyncio.Event()
         self._segments: set[str | None] = set()
         self._completes = 0
         self._closed = False
@@ -61,20 +61,20 @@ class Continuation(Asked):
         await asyncio.wait({self._collecting})
 
     async def send(self, line: Line) -> None:
-        """Send each piece verbatim as it arrives, then the closing message."""
+        """Send each piece verbatim as it arrives, a blank one with the next, then the closing message."""
         try:
-            async for message in self._messages(uuid4().hex):
-                await line.send(message)
+            await self._send(line)
         except LineLost:
             return
         self._closed = True
-        self.over = not self._text.text.strip()
+        self._since = asyncio.get_running_loop().time()
+        self.over = not self._text.strip()
         await line.nudge()
 
     def hears(self, reply: Reply | None) -> None:
+        super().hears(reply)
         match reply:
             case Chunk(request_id=segment):
-                self.heard = True
                 self._segments.add(segment)
             case Complete(request_id=segment):
                 self._segments.discard(segment)
@@ -82,38 +82,44 @@ class Continuation(Asked):
 
     def patience(self) -> float | None:
         if self._segments:
-            return SILENCE
+            return self.remaining(SILENCE)
         if not self._closed:
             return None  # the server may have nothing to say yet, and how long to wait for text is its reader's care
         if not self._completes:
-            return FIRST
-        return QUIET if self._is_plausible() else LATE_QUIET
+            return self.remaining(FIRST)
+        # A sign of life begins the quiet anew, but not for ever.
+        return min(QUIET if self._is_plausible() else LATE_QUIET, self.remaining(SILENCE))
 
     def fell_silent(self) -> None:
         if self._segments or not self._completes:
-            raise TransportError(f"the server sent nothing for {self.patience():.0f} s")
+            raise TransportError(FELL_SILENT)
         self._collecting.result()
         self.over = True
 
     def _is_plausible(self) -> bool:
-        chars = len(self._text.text.strip())
-        return self._speech.seconds * FASTEST * float(self._body["speed"]) >= chars
+        fastest = FASTEST * float(self._body["speed"])
+        return self._speech.seconds * fastest >= len(self._text.strip())
 
-    async def _messages(self, context_id: str) -> AsyncIterator[dict[str, Any]]:
-        """The pieces as they arrive; a blank one, which says nothing alone, goes with the next."""
-        held = ""
-        async for piece in self._text.pieces(0, FOREVER):
-            held += piece
-            if held.strip():
-                yield piece_message(self._body, held, context_id=context_id, more=True)
-                held = ""
-        if self._text.text.strip():
-            yield piece_message(self._body, "", context_id=context_id, more=False)
+    async def _send(self, line: Line) -> None:
+        context_id, sent = uuid4().hex, 0
+        while True:
+            self._more.clear()
+            if (piece := self._text[sent:]).strip():
+                await line.send(piece_message(self._body, piece, context_id=context_id, more=True))
+                sent += len(piece)
+            elif self._ended:
+                break
+            else:
+                await self._more.wait()
+        if sent:
+            await line.send(piece_message(self._body, "", context_id=context_id, more=False))
 
     async def _collect(self) -> None:
         # Kept whole, so that it can be said again where the line turns out to be dead.
         try:
             async for piece in self._pieces:
-                self._text.add(piece)
+                self._text += piece
+                self._more.set()
         finally:
-            self._text.end()
+            self._ended = True
+            self._more.set()

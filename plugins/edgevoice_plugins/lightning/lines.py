@@ -127,7 +127,8 @@ class Lines:
             self._settle(dialing.result())
         elif not isinstance(error, AccountRefused):
             # A refused account is asked again by the next request, and by nothing else.
-            logger.info("no line to the Lightning server: %s", error)
+            first = self._delay == FIRST_DELAY
+            logger.log(logging.INFO if first else logging.DEBUG, "no line to the Lightning server: %s", error)
             self._dial_later()
 
     def _settle(self, line: Line) -> None:

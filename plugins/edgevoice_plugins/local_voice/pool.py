@@ -7,7 +7,7 @@ from contextlib import aclosing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
-from edgevoice_plugins.local_voice.process import VoiceProcess
+from edgevoice_plugins.local_voice.process import VoiceEnded, VoiceProcess
 from edgevoice_plugins.local_voice.voices import espeak_rate, espeak_voice
 from edgevoice_plugins.local_voice.wire import Utterance
 
@@ -76,13 +76,22 @@ class VoicePool:
             rate=espeak_rate(speed),
             sample_rate=rate,
         )
-        child = await self._lend()
-        try:
-            async with aclosing(child.speak(utterance)) as speech:
-                async for part in speech:
-                    yield part
-        finally:
-            self._give_back(child)
+        begun = False
+        while True:
+            child = await self._lend()
+            try:
+                async with aclosing(child.speak(utterance)) as speech:
+                    async for part in speech:
+                        begun = True
+                        yield part
+            except VoiceEnded:
+                # One that died unnoticed while it was idle is not this utterance's fault.
+                if begun or not child.seasoned:
+                    raise
+            else:
+                return
+            finally:
+                self._give_back(child)
 
     async def _lend(self) -> VoiceProcess:
         clock = asyncio.get_running_loop().time

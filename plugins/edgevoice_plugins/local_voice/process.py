@@ -22,7 +22,13 @@ STALL = 10.0
 """Seconds without a frame after which a child is taken for stuck."""
 SETTLE_WITHIN = 1.0
 """Seconds that a stopped child has to come to rest."""
-_ENDED = "the local voice's process ended"
+
+
+class VoiceEnded(TransportError):
+    """The child has died."""
+
+    def __init__(self) -> None:
+        super().__init__("the local voice's process ended")
 
 
 class VoiceProcess:
@@ -30,6 +36,8 @@ class VoiceProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.seasoned = False
+        """Whether it has said something whole before."""
         self._resting = True
         self._reading = False
         self._killed = False
@@ -67,7 +75,7 @@ class VoiceProcess:
     @property
     def usable(self) -> bool:
         """Whether it can be given another utterance."""
-        return self._resting and self._process.returncode is None and not _has_ended(self.pid)
+        return self._resting and self._process.returncode is None
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes | SpokenWord]:
         """Yield s16le mono at the utterance's rate in frames of 30 ms, and each word once it was spoken.
@@ -75,7 +83,8 @@ class VoiceProcess:
         After an early end the child needs `settle`.
 
         Raises:
-            TransportError: the child died, is stuck, or cannot say it.
+            VoiceEnded: the child died.
+            TransportError: it is stuck, or cannot say it.
         """
         self._resting = False
         self._down(line(utterance))
@@ -87,7 +96,7 @@ class VoiceProcess:
                 case Kind.WORD:
                     yield msgspec.json.decode(payload, type=SpokenWord)
                 case _:
-                    self._resting = True
+                    self._resting = self.seasoned = True
                     return
 
     async def settle(self) -> None:
@@ -127,7 +136,7 @@ class VoiceProcess:
                 payload = await self._exactly(self._header[1])
                 kind, self._header = Kind(self._header[0]), None
         except asyncio.IncompleteReadError as error:
-            raise TransportError(_ENDED) from error
+            raise VoiceEnded from error
         except TimeoutError as error:
             self.kill()
             raise TransportError(f"the local voice gave nothing for {within:.0f} s") from error
@@ -138,17 +147,9 @@ class VoiceProcess:
 
     async def _exactly(self, count: int) -> bytes:
         if self._process.stdout is None or self._killed:
-            raise TransportError(_ENDED)
+            raise VoiceEnded
         self._reading = True
         try:
             return await self._process.stdout.readexactly(count)
         finally:
             self._reading = False
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a child has ended, also where the event loop has not been told yet."""
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True

@@ -179,7 +179,8 @@ class Connection:
             code = client.loop(0)
             while not (code or self._abandoned):
                 self._turned = time.monotonic()
-                code = client.loop(paho.KEEPALIVE)
+                # The broker may have asked for a shorter one.
+                code = client.loop(min(client.keepalive or paho.KEEPALIVE, paho.KEEPALIVE))
             if self._acknowledged:
                 failure = self._lost(error_string(code).rstrip(".").lower())
             else:

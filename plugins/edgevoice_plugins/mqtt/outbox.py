@@ -14,8 +14,8 @@ KEPT_OFFLINE = 200
 """Events that wait for the broker's return; of more, the oldest are dropped."""
 KEPT_ONLINE = 5000
 """Events that wait for a broker that is slow."""
-IN_FLIGHT = 20
-"""Messages that the broker has not acknowledged yet, at most."""
+IN_FLIGHT = 10
+"""Messages that the broker has not acknowledged yet, at most; some brokers end the connection for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,43 +1,20 @@
-"""The source `mqtt` at a real mosquitto: what it hands over, what it publishes, what it never obeys."""
+"""What the source `mqtt` makes of messages at a real mosquitto, and what it never obeys."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
-from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from edgevoice.announcement import Urgency
 from edgevoice.commands import Say, Stop, Unusable
-from edgevoice.outcome import Event, Milliseconds, Now, Rejection, SpeakerState, Step
+from edgevoice.outcome import SpeakerState
 from edgevoice_plugins.mqtt.topics import Message, Origin, command_of
 from tests.support.broker import Broker, MqttClient
-from tests.support.mqtt_source import listening
-
-AT = datetime(2026, 11, 22, 19, 4, 5, 123456, tzinfo=timezone(timedelta(hours=1)))
+from tests.support.mqtt_source import an_event, house, listening
 
 
 @pytest.fixture
 def broker():
     with Broker() as running:
         yield running
-
-
-@contextlib.asynccontextmanager
-async def house(broker, **options):
-    """The source, subscribed, and somebody to talk to it."""
-    async with listening(broker.port, **options) as heard, MqttClient(broker) as client:
-        availability = await client.collect("edgevoice/pi/availability")
-        await availability.wait_for_payload("online")
-        yield heard, client
-
-
-def event(step=Step.FINISHED, name="a1", **more):
-    return Event(
-        event_type=step, id=name, speaker="kitchen", target="all", at=AT, urgency=Urgency.NORMAL, **more
-    )
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -157,124 +134,16 @@ async def test_100_kib_are_refused_where_the_broker_cannot_drop_them(broker):
     assert heard.commands.items[0].reason == "too large"
 
 
-async def test_an_event_is_published_as_the_contract_writes_it(broker):
-    async with house(broker) as (heard, client):
-        events = await client.collect("edgevoice/kitchen/event")
-        heard.source.on_event(
-            event(transport="http", ms=Milliseconds(queued=2, total=3400), spoken_s=3.1), None
-        )
-        told = await events.wait()
-    assert told.json["at"] == "2026-11-22T18:04:05.123+00:00"
-    assert told.json == {
-        "event_type": "finished",
-        "id": "a1",
-        "speaker": "kitchen",
-        "target": "all",
-        "urgency": "normal",
-        "at": told.json["at"],
-        "tag": None,
-        "reason": None,
-        "repeated": False,
-        "warnings": [],
-        "why": None,
-        "transport": "http",
-        "cached": False,
-        "attempts": [],
-        "spoken_s": 3.1,
-        "volume": None,
-        "round": None,
-        "ms": {"queued": 2, "first_audio": None, "first_sound": None, "first_speech": None, "total": 3400},
-    }
-    assert not told.retained
-
-
-async def test_an_outcome_and_a_rejection_answer_the_sender_and_a_step_does_not(broker):
-    origin = Origin("me/answers", b"42")
-    async with house(broker) as (heard, client):
-        answers = await client.collect("me/answers")
-        rejections = await client.collect("edgevoice/pi/event")
-        heard.source.on_event(event(Step.STARTED), origin)
-        heard.source.on_event(event(Step.FINISHED), origin)
-        heard.source.on_event(event(Step.EXPIRED), "the origin of another source")
-        heard.source.on_rejected(
-            Rejection(node="pi", at=AT, target="all", reason="blank", key="text"), origin
-        )
-        outcome, rejection = await answers.wait_for_count(2)
-        assert (await rejections.wait()).json == rejection.json
-    assert (outcome.json["event_type"], outcome.correlation) == ("finished", b"42")
-    assert (rejection.json["event_type"], rejection.correlation) == ("rejected", b"42")
-    assert rejection.json["at"] == "2026-11-22T18:04:05.123+00:00"
-    assert len(answers.messages) == 2
-
-
 @pytest.mark.parametrize("topic", ["a/+/b", "#", "nul\x00", ""])
 async def test_an_answer_that_cannot_be_published_harms_nobody(topic):
     command = command_of("edgevoice", Message(topic="edgevoice/all/say", payload=b"hi", response_topic=topic))
     assert command == Say(target="all", payload=b"hi")
 
 
-async def test_the_state_is_retained(broker):
-    async with house(broker) as (heard, client):
-        states = await client.collect("edgevoice/kitchen/state")
-        now = Now("a1", Urgency.HIGH, AT)
-        heard.source.on_state("kitchen", SpeakerState(state="speaking", now=now, queue=2, volume=60))
-        await states.wait()
-        async with MqttClient(broker) as late:
-            state = await (await late.collect("edgevoice/kitchen/state")).wait()
-    assert state.retained
-    assert state.json == {
-        "state": "speaking",
-        "now": {"id": "a1", "urgency": "high", "since": "2026-11-22T18:04:05.123+00:00"},
-        "queue": 2,
-        "held": 0,
-        "volume": 60,
-        "mute": False,
-        "dnd": False,
-        "quiet": False,
-        "fault": None,
-    }
-
-
-async def test_it_is_available_only_once_the_speakers_were_tried_and_says_when_it_goes(broker):
-    async with MqttClient(broker) as client:
-        availability = await client.collect("edgevoice/pi/availability")
-        async with listening(broker.port, ready=False) as heard:
-            await client.publish_until_heard("edgevoice/all/say", "early")
-            await heard.wait_for("early")
-            assert availability.messages == []
-            heard.ready.set()
-            await availability.wait_for_payload("online")
-            heard.source.on_event(event(name="last words"), None)
-        assert [message.payload for message in availability.messages] == [b"online", b"offline"]
-        async with MqttClient(broker) as late:
-            retained = await (await late.collect("edgevoice/pi/availability")).wait()
-        assert (retained.payload, retained.retained) == (b"offline", True)
-
-
-async def test_the_last_will_tells_that_the_process_was_killed(broker):
-    code = (
-        "import asyncio\n"
-        "from tests.support.mqtt_source import listening\n"
-        "async def run():\n"
-        f"    async with listening({broker.port}):\n"
-        "        await asyncio.Event().wait()\n"
-        "asyncio.run(run())\n"
-    )
-    async with MqttClient(broker) as client:
-        availability = await client.collect("edgevoice/pi/availability")
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        )
-        await availability.wait_for_payload("online")
-        child.send_signal(signal.SIGKILL)
-        await child.wait()
-        await availability.wait_for_payload("offline")
-
-
 async def test_without_a_host_it_waits():
     async with listening(None) as heard:
-        heard.source.on_event(event(), None)
-        heard.source.on_event(event(), Origin("me"))
+        heard.source.on_event(an_event(), None)
+        heard.source.on_event(an_event(), Origin("me"))
         heard.source.on_state("kitchen", SpeakerState())
         assert heard.source.stuck() is None
     assert heard.faults.items == []

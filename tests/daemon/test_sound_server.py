@@ -1,0 +1,159 @@
+"""The sound server may die, freeze or not be there yet: the daemon lives, and the next announcement is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.support.house import House
+from tests.support.pulse import Pulse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.broker import Broker
+    from tests.support.lightning import LightningServer
+
+SPEAKERS = {"kitchen": {"output": "sound_card"}}
+LONG = "d2500z Said while the sound server goes."
+NEXT = "d700z Said when it is back."
+
+
+def card_process() -> int:
+    """The process that has the card now."""
+    children = psutil.Process().children()
+    (pid,) = [child.pid for child in children if "edgevoice_plugins.sound_card_child" in child.cmdline()]
+    return pid
+
+
+@asynccontextmanager
+async def a_loop_that_lives() -> AsyncIterator[None]:
+    """Fails if the event loop stood still for 0.5 s meanwhile; a blocked one stands for seconds."""
+    late = []
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            asked = loop.time()
+            await asyncio.sleep(0.01)
+            late.append(loop.time() - asked)
+
+    task = asyncio.create_task(tick())
+    yield
+    task.cancel()
+    assert max(late) < 0.5
+
+
+async def state(house: House, **wanted: Any) -> dict[str, Any]:
+    """The first state of the kitchen in which all that is wanted holds."""
+    states = await house.client.collect("edgevoice/kitchen/state")
+    found = await states.wait(lambda message: wanted.items() <= message.json.items(), within=30)
+    return found.json
+
+
+async def until_begun(house: House, pulse: Pulse, pcm: bytes) -> None:
+    await house.step("long", "started")
+    assert await pulse.until(lambda: pcm[:9600] in pulse.captured())
+
+
+async def test_a_killed_sound_server_is_found_again_and_both_are_heard(
+    broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pulse() as pulse:
+        pulse.enter(monkeypatch)
+        async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
+            before, pcm = card_process(), lightning.expected(LONG)
+            await house.say(LONG, id="long")
+            await until_begun(house, pulse, pcm)
+            async with a_loop_that_lives():
+                await asyncio.to_thread(pulse.kill)
+                await asyncio.to_thread(pulse.start)
+                outcome = await house.outcome("long")
+                assert (outcome["event_type"], outcome["spoken_s"]) == ("finished", 2.5)
+                assert (await house.said(NEXT))["event_type"] == "finished"
+            assert card_process() != before
+            assert await pulse.until(lambda: pulse.without_silence().endswith(lightning.expected(NEXT)))
+            heard = pulse.without_silence()
+            assert heard.startswith(pcm[:9600])
+            assert pcm[-48000:] in heard
+            assert len(lightning.requests) == 2
+            assert (await state(house, state="idle"))["fault"] is None
+
+
+@pytest.mark.parametrize("cure", ["it goes on", "it is killed and started again"])
+async def test_a_sound_server_frozen_for_good_costs_a_process_and_no_announcement_after_it(
+    broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch, cure: str
+) -> None:
+    with Pulse() as pulse:
+        pulse.enter(monkeypatch)
+        async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
+            before = card_process()
+            await house.say(LONG, id="long")
+            await until_begun(house, pulse, lightning.expected(LONG))
+            async with a_loop_that_lives():
+                pulse.freeze()
+                assert "(default)" in (await state(house, state="fault"))["fault"]
+                assert not psutil.pid_exists(before)
+                await house.say("d50z Waits.", id="waits")
+                await house.step("waits", "queued")
+                if cure == "it goes on":
+                    pulse.thaw()
+                else:
+                    await asyncio.to_thread(pulse.kill)
+                    await asyncio.to_thread(pulse.start)
+                assert (await house.outcome("long"))["event_type"] == "finished"
+                assert (await house.said(NEXT))["event_type"] == "finished"
+            assert await pulse.until(lambda: pulse.without_silence().endswith(lightning.expected(NEXT)))
+            assert card_process() != before
+            assert (await state(house, state="idle"))["fault"] is None
+
+
+async def test_the_daemon_ends_in_time_while_the_sound_server_is_frozen(
+    broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pulse() as pulse:
+        pulse.enter(monkeypatch)
+        async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
+            await house.say(LONG, id="long")
+            await until_begun(house, pulse, lightning.expected(LONG))
+            pulse.freeze()
+            async with asyncio.timeout(8):
+                await house.leave()
+            outcome = await house.outcome("long")
+            assert (outcome["event_type"], outcome["reason"]) == ("failed", "restart")
+            await house.available.wait_for_payload("offline")
+
+
+async def test_without_a_sound_card_the_fault_says_what_to_do_and_a_card_that_comes_is_heard(
+    broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pulse() as pulse:
+        pulse.enter(monkeypatch)
+        await asyncio.to_thread(pulse.kill)
+        async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
+            told = await state(house, state="fault")
+            print(told)
+            assert "wav_file" in told["fault"]
+            await house.say(NEXT, id="next")
+            await house.step("next", "queued")
+            await asyncio.to_thread(pulse.start)
+            assert (await house.outcome("next"))["event_type"] == "finished"
+            assert await pulse.hears(lightning.expected(NEXT))
+            assert (await state(house, state="idle"))["fault"] is None
+
+
+async def test_a_device_that_is_not_there_is_a_fault_that_names_those_there_are(
+    broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pulse() as pulse:
+        pulse.enter(monkeypatch)
+        speakers = {"kitchen": {"output": "sound_card", "device": "Cellar"}, "hall": {"output": "sound_card"}}
+        async with House(broker, speakers=speakers, lightning={"base_url": lightning.url}) as house:
+            fault = (await state(house, state="fault"))["fault"]
+            assert all(word in fault for word in ("'Cellar'", "'pulse'", "'Attic-Speaker'", "wav_file"))
+            assert (await house.said(NEXT, to="hall"))["event_type"] == "finished"
+            assert await pulse.hears(lightning.expected(NEXT))

@@ -1,0 +1,92 @@
+"""Rules of the house that a reader can rely on: who imports whom, and how long a file may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import edgevoice
+
+CORE = Path(edgevoice.__file__).parent
+FILES = sorted(CORE.rglob("*.py"))
+LONGEST = 250
+
+
+def imported(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+def is_under(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def test_there_is_a_core_to_look_at():
+    assert {"daemon.py", "clip.py", "load.py"} <= {file.name for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
+def test_the_core_imports_no_plugin(file):
+    assert not [name for name in imported(file) if is_under(name, "edgevoice_plugins")]
+    assert "edgevoice_plugins" not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "module", ["payload", "strict_json", "routing", "backlog", "sentences", "volume", "config/load"]
+)
+def test_decisions_know_nothing_of_the_event_loop(module):
+    seen, left = set(), {CORE / f"{module}.py"}
+    while left:
+        file = left.pop()
+        seen.add(file)
+        assert not [name for name in runtime_imports(file) if is_under(name, "asyncio")], file
+        for name in runtime_imports(file):
+            path = CORE.parent / f"{name.replace('.', '/')}.py"
+            if (
+                is_under(name, "edgevoice")
+                and path.exists()
+                and path not in seen
+                and path.name != "plugins.py"
+            ):
+                left.add(path)
+
+
+def runtime_imports(file: Path) -> set[str]:
+    """What is imported when the module is, without what only a type checker sees."""
+    names = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
+def test_a_module_begins_with_what_it_is_responsible_for(file):
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    assert docstring
+    assert docstring.splitlines()[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
+def test_no_file_is_longer_than_one_can_read(file):
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_what_plugin_authors_import_is_what_the_package_says():
+    assert sorted(edgevoice.__all__) == sorted(set(edgevoice.__all__))
+    for name in edgevoice.__all__:
+        assert getattr(edgevoice, name) is not None
+    public = {
+        name
+        for name, value in vars(edgevoice).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("edgevoice.")
+    }
+    assert public <= set(edgevoice.__all__)
+    assert {"Source", "Transport", "Output", "Observer", "hookimpl", "Context"} <= set(edgevoice.__all__)

@@ -1,0 +1,169 @@
+"""The configuration files that come with EdgeVoice say what the code does: every option, with its default."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+import pytest
+import yaml
+from click.testing import CliRunner
+from msgspec import Meta
+
+from edgevoice.cli import edgevoice as command_line
+from edgevoice.config import Settings, settings_from
+from edgevoice.config.options import ByUrgency, Core, Lightning, Limits, Speaker, When
+from edgevoice.config.yaml_file import parse_yaml
+from edgevoice.errors import ConfigError
+from edgevoice.plugins import Plugins
+from edgevoice.routing import DEFAULT_ROUTES
+from edgevoice_plugins.mqtt.options import Tls
+from tests.support.pages import ROOT
+
+FULL = (ROOT / "config" / "edgevoice.yaml").read_text()
+MINIMAL = (ROOT / "config" / "minimal.yaml").read_text()
+OPTION = re.compile(r"^#((?:  )*(?:- )?[a-z{].*)$")
+PROSE = re.compile(r"^#(?: \S.*)?$")
+NAMED = {"node", "speakers"}
+"""Options whose default is no constant."""
+
+
+def uncommented() -> str:
+    """The full file with every option set; its lines keep their numbers."""
+    return "\n".join(
+        option[1] if (option := OPTION.match(line)) and not PROSE.match(line) else line
+        for line in FULL.splitlines()
+    )
+
+
+@cache
+def settings() -> Settings:
+    return settings_from(uncommented())
+
+
+def given() -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load(uncommented())
+    return values
+
+
+def keys(options: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(options)}
+
+
+def test_each_line_is_prose_or_an_option():
+    for line in FULL.splitlines():
+        assert not line or PROSE.match(line) or OPTION.match(line), line
+
+
+def test_as_it_stands_the_file_sets_nothing():
+    assert settings_from(FULL).core == settings_from("").core
+
+
+def test_with_everything_uncommented_check_accepts_it(tmp_path):
+    file = tmp_path / "edgevoice.yaml"
+    file.write_text(uncommented())
+    result = CliRunner().invoke(command_line, ["check", "--config", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "no mistakes" in result.output
+
+
+def test_every_option_of_the_core_is_there_and_no_other():
+    values, parts = given(), Plugins.load()
+    sections = {
+        name
+        for name, kind in {**parts.sources, **parts.observers}.items()
+        if msgspec.structs.fields(kind.options)
+    }
+    assert set(values) == keys(Core) | sections
+    assert set(values["lightning"]) == keys(Lightning)
+    assert set(values["limits"]) == keys(Limits)
+    assert set(values["first_audio_timeout"]) == keys(ByUrgency)
+    for word in keys(When) | keys(Tls):
+        assert re.search(rf"\b{word}\b", FULL), word
+
+
+@pytest.mark.parametrize("name", sorted(keys(Core) - NAMED - {"routes"}))
+def test_an_option_of_the_core_shows_its_default(name):
+    assert getattr(settings().core, name) == getattr(Core(), name)
+
+
+def test_the_routes_that_are_shown_are_the_default_ones():
+    assert msgspec.to_builtins(settings().core.routes) == msgspec.to_builtins(DEFAULT_ROUTES)
+
+
+def test_every_section_of_a_source_or_observer_shows_its_defaults():
+    parts = {**settings().plugins.sources, **settings().plugins.observers}
+    for name, kind in parts.items():
+        assert set(given().get(name, {})) == keys(kind.options), name
+        assert settings().sections[name] == kind.options(), name
+
+
+def test_every_option_of_every_output_is_there_with_its_default():
+    shown = {speaker.output: name for name, speaker in settings().core.speakers.items()}
+    assert set(shown) == set(settings().plugins.outputs)
+    for output, name in shown.items():
+        kind = settings().plugins.outputs[output].options
+        own = set(given()["speakers"][name]) & keys(Speaker)
+        assert set(given()["speakers"][name]) - own == keys(kind), output
+        for field in msgspec.structs.fields(kind):
+            shown_value = getattr(settings().outputs[name], field.name)
+            assert field.required or shown_value == field.default, f"{output}: {field.name}"
+
+
+def test_the_first_speaker_shows_every_option_of_a_speaker_with_its_default():
+    name, speaker = next(iter(settings().core.speakers.items()))
+    assert keys(Speaker) <= set(given()["speakers"][name])
+    assert speaker == Speaker()
+
+
+def test_what_is_not_acted_on_yet_is_marked_and_nothing_else_is():
+    lines = FULL.splitlines()
+    marked = {
+        path
+        for path, number in parse_yaml(uncommented()).lines.items()
+        if "[not yet]" in explanation(lines, number)
+    }
+    first = next(iter(settings().core.speakers))
+    expected = {(name,) for name in later(Core)}
+    expected |= {("limits", name) for name in later(Limits)} | {
+        ("lightning", name) for name in later(Lightning)
+    }
+    expected |= {("speakers", first, name) for name in later(Speaker)}
+    assert marked == expected
+
+
+def explanation(lines: list[str], number: int) -> str:
+    """The prose right above a line, which is counted from 1."""
+    above: list[str] = []
+    for line in reversed(lines[: number - 1]):
+        if not PROSE.match(line):
+            break
+        above.append(line)
+    return " ".join(above)
+
+
+def later(options: type[msgspec.Struct]) -> set[str]:
+    """The options that are understood but not acted on."""
+    return {field.encode_name for field in msgspec.structs.fields(options) if is_later(field.type)}
+
+
+def is_later(kind: Any) -> bool:
+    metas = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return any(isinstance(meta, Meta) and (meta.extra or {}).get("later") for meta in metas)
+
+
+def test_the_minimal_file_is_three_lines_that_pass_the_check(tmp_path):
+    assert len([line for line in MINIMAL.splitlines() if not line.startswith("#")]) == 3
+    (tmp_path / "api_key").write_text("sk_of_nobody")
+    file = tmp_path / "edgevoice.yaml"
+    file.write_text(MINIMAL.replace("/etc/edgevoice/api_key", "api_key"))
+    result = CliRunner().invoke(command_line, ["check", "--config", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "note:" not in result.output
+
+
+def test_the_minimal_file_says_that_its_key_file_is_missing(tmp_path):
+    with pytest.raises(ConfigError, match=r"lightning\.api_key_file.*cannot be read"):
+        settings_from(MINIMAL.replace("/etc/edgevoice/api_key", str(tmp_path / "missing")))

@@ -1,0 +1,183 @@
+"""The account's places: never more than there are, the more urgent first, and none is ever lost."""
+
+import asyncio
+import random
+
+import pytest
+
+from edgevoice import Urgency
+from edgevoice.gate import Gate, Preempted
+
+LOW, NORMAL, HIGH, CRITICAL = Urgency
+
+
+class Request:
+    """Holds a place until told; asks again when its place was taken back, as synthesis does."""
+
+    def __init__(self, gate, urgency, log=None, name="", *, again=False):
+        self.urgency, self.name = urgency, name
+        self.done, self.inside = asyncio.Event(), asyncio.Event()
+        self.preempted = 0
+        self._gate, self._log, self._again = gate, log if log is not None else [], again
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self):
+        while True:
+            try:
+                async with self._gate.place(self.urgency):
+                    self._log.append(self.name)
+                    self.inside.set()
+                    await self.done.wait()
+                    return
+            except Preempted:
+                self.inside.clear()
+                self.preempted += 1
+                if not self._again:
+                    raise
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
+    gate, log = Gate(1), []
+    first = Request(gate, CRITICAL, log, "held")
+    await first.inside.wait()
+    waiting = [
+        Request(gate, urgency, log, name)
+        for urgency, name in [
+            (LOW, "low"),
+            (NORMAL, "normal 1"),
+            (HIGH, "high"),
+            (NORMAL, "normal 2"),
+            (CRITICAL, "critical"),
+        ]
+    ]
+    await settle()
+    assert gate.waiting == 5
+    for request in [first, *waiting]:
+        request.done.set()
+    await asyncio.gather(*(request.task for request in waiting))
+    assert log == ["held", "critical", "high", "normal 1", "normal 2", "low"]
+
+
+async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it_back_later():
+    gate, log = Gate(1), []
+    less = Request(gate, NORMAL, log, "normal", again=True)
+    await less.inside.wait()
+    more = Request(gate, HIGH, log, "high")
+    await more.inside.wait()
+    assert less.preempted == 1
+    assert not less.inside.is_set()
+    more.done.set()
+    await less.inside.wait()
+    less.done.set()
+    await less.task
+    assert log == ["normal", "high", "normal"]
+
+
+async def test_nobody_is_preempted_by_its_like_or_by_less():
+    gate = Gate(1)
+    holder = Request(gate, NORMAL)
+    await holder.inside.wait()
+    others = [Request(gate, NORMAL), Request(gate, LOW)]
+    await settle()
+    assert holder.inside.is_set()
+    for request in [holder, *others]:
+        request.done.set()
+    await asyncio.gather(holder.task, *(other.task for other in others))
+
+
+async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way():
+    gate = Gate(2)
+    high, low = Request(gate, HIGH), Request(gate, LOW)
+    await asyncio.gather(high.inside.wait(), low.inside.wait())
+    more = Request(gate, CRITICAL)
+    await more.inside.wait()
+    with pytest.raises(Preempted):
+        await low.task
+    later = Request(gate, CRITICAL)
+    await later.inside.wait()
+    with pytest.raises(Preempted):
+        await high.task
+    for request in (more, later):
+        request.done.set()
+        await request.task
+
+
+async def test_one_that_has_its_place_but_not_begun_gives_way_too():
+    gate = Gate(1)
+    less, more = Request(gate, LOW, again=True), Request(gate, CRITICAL)
+    await more.inside.wait()
+    assert not less.inside.is_set()
+    more.done.set()
+    less.done.set()
+    await asyncio.gather(less.task, more.task)
+
+
+async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
+    gate = Gate(1)
+    for error in (TimeoutError("its own"), ValueError("its own")):
+        with pytest.raises(type(error), match="its own"):
+            async with gate.place(LOW):
+                raise error
+    async with gate.place(LOW):
+        pass
+
+
+async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_too():
+    gate = Gate(1)
+
+    async def body():
+        async with asyncio.timeout(0.01), gate.place(LOW):
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        await body()
+    async with gate.place(LOW):
+        pass
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
+    dice = random.Random(seed)
+    places = dice.choice([1, 2, 3])
+    gate, inside, most = Gate(places), set(), 0
+
+    async def request(number, urgency):
+        nonlocal most
+        while True:
+            try:
+                async with gate.place(urgency):
+                    inside.add(number)
+                    most = max(most, len(inside))
+                    try:
+                        for _ in range(dice.randint(0, 6)):
+                            await asyncio.sleep(0)
+                    finally:
+                        inside.discard(number)
+                return
+            except Preempted:
+                continue
+
+    tasks = []
+    for number in range(60):
+        tasks.append(asyncio.create_task(request(number, dice.choice(list(Urgency)))))
+        for _ in range(dice.randint(0, 3)):
+            await asyncio.sleep(0)
+        if dice.random() < 0.4:
+            dice.choice(tasks).cancel()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert most <= places
+    assert not gate.waiting
+    assert not gate._holding
+    for task in tasks:
+        assert task.cancelled() or task.exception() is None
+    holders = [Request(gate, CRITICAL) for _ in range(places)]
+    await asyncio.gather(*(holder.inside.wait() for holder in holders))
+    for holder in holders:
+        holder.done.set()
+        await holder.task

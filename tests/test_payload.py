@@ -1,0 +1,349 @@
+"""What may be published, and what is refused: each row of the contract's table, and what nobody expected."""
+
+import json
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edgevoice import Refused, Urgency
+from edgevoice.payload import MOST_WARNINGS, payload_schema, read_payload
+
+TABLE = {
+    "text": (
+        ["a", "a" * 8000, "a\tb\nc", "Grüße, 你好 🔥"],
+        ["", " \n\t ", "a" * 8001, "a\x00b", "a\rb", "a\x7fb", 42, None],
+    ),
+    "urgency": (["low", "normal", "high", "critical"], ["urgent", "LOW", "", 3, None, ["low"]]),
+    "id": (["a", "A-Z.z_09", "x" * 64], ["", "x" * 65, "a b", "a/b", "ä", "a\n", 7, None]),
+    "tag": (["a", "A-Z.z_09", "x" * 64], ["", "x" * 65, "a b", "a/b", "ä", "a\n", 7, None]),
+    "ttl": ([1, 86400, 1.5], [0, 0.999, 86401, -1, "60", True, None]),
+    "not_before": (
+        [0, 86400, 2.5, "00:00", "23:59"],
+        [-1, 86401, "24:00", "7:30", "07:60", "07:30\n", "", True],
+    ),
+    "voice": (["magnus", "x" * 128], ["", "x" * 129, 1, "a\nb", "\ud800"]),
+    "language": (["en", "x" * 16], ["", "x" * 17, 1, "\x01"]),
+    "speed": ([0.5, 1, 2], [0.49, 2.01, "1", None]),
+    "volume": ([0, 100, 33.3], [-0.1, 100.1, "50", True]),
+    "chime": (["none", "alarm", "ding-dong_2"], ["", "Alarm", "../alarm", "x" * 65, 1]),
+    "transport": (["http", "http_stream", "my-tts"], ["", "HTTP", "a b", 1]),
+    "repeat": (
+        [
+            {},
+            {"times": 1},
+            {"times": 100},
+            {"every": 5},
+            {"every": 3600},
+            {"until_ack": True},
+            {"escalate": {"after": 2, "to": ["all"]}},
+        ],
+        [
+            {"times": 0},
+            {"times": 101},
+            {"times": 1.5},
+            {"every": 4.9},
+            {"every": 3601},
+            {"until_ack": 1},
+            {"unknown": 1},
+            {"escalate": {"to": []}},
+            {"escalate": {"to": ["a b"]}},
+            {"escalate": {"after": 0}},
+            3,
+            [],
+            {"\ud800": 1},
+        ],
+    ),
+    "private": ([True, False], [1, "true", None]),
+    "resolves": ([True, False], [1, "true", None]),
+}
+GOOD = [(key, value) for key, (good, _) in TABLE.items() for value in good]
+BAD = [(key, value) for key, (_, bad) in TABLE.items() for value in bad]
+NO_JSON = {
+    "broken": b'{"text": "a"',
+    "not closed": b'{"text": "a}',
+    "trailing": b'{"text": "a"} b',
+    "two objects": b'{"text": "a"}{"text": "b"}',
+    "single quotes": b"{'text': 'a'}",
+    "deep brackets": b'{"text": ' + b"[" * 100_000,
+    "deep objects": b'{"text": ' * 50_000,
+    "braces": b"{" * 100_000,
+    "UTF-16 without its mark": '{"text": "a"}'.encode("utf-16-le"),
+    "other white space": '\u00a0{"text": "a"}'.encode(),
+}
+FAULTY = {
+    "given twice": '"volume": 1, "volume": 2',
+    "nested and given twice": '"repeat": {"times": 1, "times": 2}',
+    "NaN": '"speed": NaN',
+    "Infinity": '"speed": -Infinity',
+    "1e999": '"ttl": 1e999',
+    "a huge integer": f'"ttl": {"9" * 5000}',
+    "a large integer": f'"volume": {"9" * 400}',
+    "depth 9": f'"repeat": {"[" * 8}{"]" * 8}',
+    "unknown": '"texte": "a"',
+    "unknown and unprintable": r'"\u001b[31m\ud800": 1',
+}
+
+
+def payload(**keys):
+    return json.dumps({"text": "a", **keys}).encode()
+
+
+def refusal_of(published, urgency=None):
+    with pytest.raises(Refused) as caught:
+        read_payload(published, urgency)
+    assert caught.value.reason
+    assert caught.value.allowed
+    assert caught.value.reason.isprintable()
+    assert len(caught.value.reason) < 300
+    return caught.value
+
+
+@pytest.mark.parametrize(("key", "value"), GOOD)
+def test_each_allowed_value_is_accepted(key, value):
+    reading = read_payload(payload(**{key: value}))
+    assert not reading.warnings
+    if key != "repeat":
+        assert reading.values[key] == value
+
+
+@pytest.mark.parametrize(("key", "value"), BAD)
+def test_each_value_beyond_its_limits_is_refused_with_its_key(key, value):
+    assert refusal_of(payload(**{key: value})).key == key
+
+
+@pytest.mark.parametrize(("key", "value"), [case for case in BAD if case[0] not in ("text", "urgency")])
+def test_a_critical_one_is_accepted_without_its_faulty_key(key, value):
+    reading = read_payload(payload(**{key: value}), "critical")
+    assert reading.values == {"text": "a", "urgency": Urgency.CRITICAL}
+    (warning,) = reading.warnings
+    assert warning.startswith(f"{key}: ")
+    assert warning.isprintable()
+
+
+@pytest.mark.parametrize("faulty", FAULTY.values(), ids=FAULTY.keys())
+def test_a_faulty_key_is_refused_by_its_name_unless_the_announcement_is_critical(faulty):
+    published = f'{{"text": "Fire", {faulty}}}'.encode()
+    key = refusal_of(published).key
+    reading = read_payload(published, "critical")
+    assert reading.values == {"text": "Fire", "urgency": Urgency.CRITICAL}
+    assert f'"{key}"' in faulty or set(key) > {"?"}
+    assert reading.warnings[0].startswith(key)
+
+
+@pytest.mark.parametrize("published", NO_JSON.values(), ids=NO_JSON.keys())
+def test_what_begins_like_json_and_is_none_is_refused(published):
+    for urgency in (None, "critical"):
+        assert "JSON" in refusal_of(published, urgency).allowed
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"text": 5}', b"{}", b'{"text": "a", "text": "b"}', b'{"text": NaN}', b'{"text": " "}']
+)
+def test_nothing_is_spoken_without_a_usable_text_however_urgent(value):
+    assert refusal_of(value, "critical").key == "text"
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        b"",
+        b" \n",
+        b"\xff",
+        b"a\xc3",
+        '{"text": "a"}'.encode("utf-16"),
+        b"a\x00",
+        b"a\x1b[0m",
+        "a\u0085".encode(),
+        b"a" * 8001,
+    ],
+)
+def test_text_that_nobody_can_say_is_refused(published):
+    for urgency in (None, "critical"):
+        assert refusal_of(published, urgency).key == "text"
+
+
+@pytest.mark.parametrize(
+    "text", ["42", '"hi"', "null", "[1, 2]", "true", "a" * 8000, " {", "}", "NaN", "5 > 3"]
+)
+def test_anything_but_an_object_is_text_as_it_stands(text):
+    if text.lstrip().startswith("{"):
+        refusal_of(text.encode())
+    else:
+        assert read_payload(text.encode()).values == {"text": text}
+
+
+def test_depth_8_is_read_to_its_end():
+    # The object itself is the first level.
+    assert refusal_of(f'{{"text": "a", "repeat": {"[" * 7}{"]" * 7}}}'.encode()).reason != "nested too deep"
+    assert refusal_of(f'{{"text": "a", "repeat": {"[" * 8}{"]" * 8}}}'.encode()).reason == "nested too deep"
+
+
+def test_the_urgency_of_the_topic_wins():
+    assert read_payload(payload(urgency="low"), "high").values["urgency"] is Urgency.HIGH
+    assert read_payload(b"a", "critical").values["urgency"] is Urgency.CRITICAL
+
+
+@pytest.mark.parametrize("level", ["urgent", "", "HIGH", "\ud800", "a" * 1000])
+def test_an_urgency_in_the_topic_that_is_none_is_refused(level):
+    for published in (b"a", payload(urgency="critical")):
+        assert refusal_of(published, level).key == "urgency"
+
+
+def test_critical_in_the_payload_is_as_forgiving_as_in_the_topic():
+    reading = read_payload(payload(urgency="critical", volume=1000, ttl="x", colour="red"))
+    assert reading.values == {"text": "a", "urgency": Urgency.CRITICAL}
+    assert [warning.split(":")[0] for warning in reading.warnings] == ["volume", "ttl", "colour"]
+
+
+def test_warnings_are_bounded():
+    warnings = read_payload(payload(**{f"k{number}": 1 for number in range(1000)}), "critical").warnings
+    assert len(warnings) == MOST_WARNINGS + 1
+    assert warnings[-1] == f"{1000 - MOST_WARNINGS} more faults"
+
+
+# ---- what nobody expected ----------------------------------------------------------------------------
+
+KEYS = st.one_of(st.sampled_from([*TABLE, "end", ""]), st.text(max_size=5))
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["low", "critical", "12:00", "a\ud800", 10**30]),
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6).map(lambda value: json.dumps(value).encode())
+MANGLED = st.builds(
+    lambda published, at, byte: published[:at] + bytes([byte]) + published[at + 1 :],
+    OBJECTS,
+    st.integers(0, 60),
+    st.integers(0, 255),
+)
+
+
+def accepted_or_refused(published, urgency):
+    try:
+        reading = read_payload(published, urgency)
+    except Refused as refusal:
+        assert refusal.reason
+        json.dumps([refusal.reason, refusal.key, refusal.allowed], ensure_ascii=False).encode()
+    else:
+        assert reading.values["text"].strip()
+        assert len(reading.values["text"]) <= 8000
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", reading.values["text"])
+        assert not reading.warnings or reading.values["urgency"] is Urgency.CRITICAL
+        assert reading.values.keys() <= TABLE.keys()
+        json.dumps(reading.warnings, ensure_ascii=False).encode()
+
+
+URGENCIES = st.sampled_from([None, None, "critical", "low", "x"])
+
+
+@settings(deadline=None, max_examples=700)
+@given(published=st.binary(max_size=200), urgency=URGENCIES)
+@example(published=b"\xef\xbb\xbf{}", urgency=None)
+def test_any_bytes_are_accepted_or_refused(published, urgency):
+    accepted_or_refused(published, urgency)
+
+
+@settings(deadline=None, max_examples=500)
+@given(text=st.text(st.characters(exclude_categories=[])), urgency=URGENCIES)
+def test_any_text_in_an_object_is_accepted_or_refused(text, urgency):
+    accepted_or_refused(json.dumps({"text": text, "id": text, "urgency": text}).encode(), urgency)
+    accepted_or_refused(text.encode("utf-8", "surrogatepass"), urgency)
+
+
+@settings(deadline=None, max_examples=900)
+@given(published=OBJECTS | MANGLED, urgency=URGENCIES)
+def test_any_object_is_accepted_or_refused(published, urgency):
+    accepted_or_refused(published, urgency)
+
+
+@settings(deadline=None, max_examples=400)
+@given(key=st.sampled_from(list(TABLE)), value=VALUES)
+def test_any_value_of_any_key_is_accepted_or_refused(key, value):
+    accepted_or_refused(payload(**{key: value}), None)
+    accepted_or_refused(payload(**{key: value}), "critical")
+
+
+# ---- the schema --------------------------------------------------------------------------------------
+
+
+def valid(schema, value, whole):
+    """As much of JSON Schema as the schema of an announcement is written in."""
+    if "$ref" in schema:
+        return valid(whole["$defs"][schema["$ref"].rpartition("/")[2]], value, whole)
+    if "anyOf" in schema:
+        return any(valid(option, value, whole) for option in schema["anyOf"])
+    unknown = (
+        schema.keys()
+        - CHECKS.keys()
+        - {"title", "description", "default", "$schema", "$defs", "properties", "type"}
+    )
+    assert not unknown
+    kinds = {
+        "string": str,
+        "boolean": bool,
+        "object": dict,
+        "array": list,
+        "integer": int,
+        "number": (int, float),
+    }
+    if "type" in schema and (
+        not isinstance(value, kinds[schema["type"]])
+        or (isinstance(value, bool) and schema["type"] in ("integer", "number"))
+    ):
+        return False
+    if not all(
+        check(schema[word], value) for word, check in CHECKS.items() if word in schema and word != "items"
+    ):
+        return False
+    if "items" in schema and not all(valid(schema["items"], item, whole) for item in value):
+        return False
+    known = schema.get("properties", {})
+    if schema.get("additionalProperties") is False and value.keys() - known.keys():
+        return False
+    return not isinstance(value, dict) or all(valid(known[key], item, whole) for key, item in value.items())
+
+
+CHECKS = {
+    "enum": lambda allowed, value: value in allowed,
+    "minLength": lambda least, value: len(value) >= least,
+    "maxLength": lambda most, value: len(value) <= most,
+    "minItems": lambda least, value: len(value) >= least,
+    "maxItems": lambda most, value: len(value) <= most,
+    "minimum": lambda least, value: value >= least,
+    "maximum": lambda most, value: value <= most,
+    "pattern": lambda pattern, value: re.search(pattern, value) is not None,
+    "required": lambda keys, value: set(keys) <= value.keys(),
+    "additionalProperties": lambda _allowed, _value: True,
+    "items": None,
+}
+# A JSON Schema cannot say these: blank, control characters, a line break at the very end.
+UNSAYABLE = re.compile(r"^\s+$|[\x00-\x1f\x7f\ud800]")
+
+
+def test_the_schema_has_every_key_of_the_table_and_asks_for_the_text():
+    schema = payload_schema()
+    announcement = schema["$defs"]["Payload"]
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert announcement["properties"].keys() == TABLE.keys()
+    assert announcement["required"] == ["text"]
+    assert announcement["additionalProperties"] is False
+
+
+def test_the_schema_allows_what_is_accepted_and_forbids_what_is_refused():
+    schema = payload_schema()
+    for key, value in GOOD:
+        assert valid(schema, {"text": "a", key: value}, schema), (key, value)
+    for key, value in BAD:
+        if not (isinstance(value, str) and UNSAYABLE.search(value)):
+            assert not valid(schema, {"text": "a", key: value}, schema), (key, value)
+    assert not valid(schema, {"text": "a", "colour": "red"}, schema)
