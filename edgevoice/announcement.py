@@ -30,6 +30,20 @@ TTL = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.C
 """Seconds within which the first sound must come, by urgency."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insistence:
+    """How an alert insists: so many rounds, or until acknowledged, so many seconds apart.
+
+    After `escalate_after` rounds without acknowledgement it goes on to the targets `escalate_to`, too.
+    """
+
+    times: int | None = 3
+    every: float = 30.0
+    until_ack: bool = False
+    escalate_after: int | None = None
+    escalate_to: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Announcement:
     """One thing to be said, as intake accepted it.
@@ -52,13 +66,21 @@ class Announcement:
     language: str | None = None
     speed: float | None = None
     volume: float | None = None
+    chime: str | None = None
+    insists: Insistence | None = None
     transport: str | None = None
     private: bool = False
     resolves: bool = False
+    repeated: bool = False
     warnings: tuple[str, ...] = ()
     origin: object = field(default=None, repr=False)
 
     @property
+    def due(self) -> float:
+        """Monotonic second before which it is not said."""
+        return self.arrived + self.not_before
+
+    @property
     def expires(self) -> float:
         """Monotonic second after which a first sound would be stale."""
-        return self.arrived + self.not_before + self.ttl
+        return self.due + self.ttl

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from edgevoice.turn import Turn
 
+MOST_INTERRUPTED = 4
+"""Interrupted ones that are kept (contract)."""
+
 
 class Backlog:
     """The turns that wait, in the order they will be taken; times are monotonic seconds."""
@@ -36,36 +39,30 @@ class Backlog:
         self._turns.remove(given_up)
         return given_up
 
+    def is_full_of_interrupted(self) -> bool:
+        """Whether no further interrupted one can be kept."""
+        return sum(turn.interruption > 0 for turn in self._turns) >= MOST_INTERRUPTED
+
     def first(self, now: float) -> Turn | None:
         """The turn to be taken next; it stays until `remove`."""
-        return next((turn for turn in self._turns if _is_due(turn, now)), None)
+        return next((turn for turn in self._turns if not turn.parked and turn.due <= now), None)
 
     def remove(self, turn: Turn) -> None:
         self._turns.remove(turn)
 
-    def take_if(self, wanted: Callable[[Turn], bool]) -> list[Turn]:
+    def take_if(self, wanted: Callable[[Turn], object]) -> list[Turn]:
         """Take out every turn that is wanted."""
         taken = [turn for turn in self._turns if wanted(turn)]
-        self._turns = [turn for turn in self._turns if turn not in taken]
+        if taken:
+            self._turns = [turn for turn in self._turns if turn not in taken]
         return taken
 
     def expired(self, now: float) -> list[Turn]:
-        """Take out those whose first sound would be stale."""
-        return self.take_if(lambda turn: not turn.started and turn.announcement.expires <= now)
+        """Take out those whose first sound, or going on, would be stale."""
+        return self.take_if(lambda turn: turn.deadline is not None and turn.deadline <= now)
 
     def next_change(self, now: float) -> float | None:
         """When, without anything arriving, a turn becomes due or stale next."""
-        moments = [
-            turn.announcement.expires if _is_due(turn, now) else _due_at(turn)
-            for turn in self._turns
-            if not turn.started and not turn.parked
-        ]
+        moments = [turn.due for turn in self._turns if turn.due > now and not turn.parked]
+        moments += [turn.deadline for turn in self._turns if turn.deadline is not None]
         return min(moments, default=None)
-
-
-def _due_at(turn: Turn) -> float:
-    return turn.announcement.arrived + turn.announcement.not_before
-
-
-def _is_due(turn: Turn, now: float) -> bool:
-    return not turn.parked and _due_at(turn) <= now

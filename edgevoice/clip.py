@@ -106,6 +106,19 @@ class Clip:
         except OSError as error:
             raise ClipError(f"a long announcement cannot be read back: {error.strerror}") from error
 
+    async def excerpt(self, first: int, end: int) -> bytes:
+        """The frames from `first` up to `end` that are there now.
+
+        Raises:
+            ClipError: the clip was closed.
+        """
+        pieces, frame, end = [], max(0, first), min(end, self.frames)
+        while frame < end:
+            piece = await self.read(frame, min(READ, (end - frame) * BYTES_PER_FRAME))
+            pieces.append(piece)
+            frame += len(piece) // BYTES_PER_FRAME
+        return b"".join(pieces)
+
     async def _spill(self) -> None:
         """Move the tail to the file. The only writer is the one filler, so the tail cannot change meanwhile."""
         data = bytes(self._tail)

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Turn:
-    """Its place in the backlog and its progress.
+    """Its place in the backlog and its progress; all times are monotonic seconds.
 
-    `position` is the frame of the clip up to which it was heard, `first_sound` and `done` monotonic
-    seconds. `parked` while live text that fell silent waits for more.
+    `position` is the frame of the clip up to which it was heard. `due` is when it may be said, `deadline`
+    by when its first sound, or its going on, has to come. It is `parked` while live text that fell silent
+    waits for more. `round` counts the rounds of an alert that insists.
     """
 
     def __init__(self, speech: Speech, speaker: str, number: int, volume: int) -> None:
@@ -25,11 +26,16 @@ class Turn:
         self.number = number
         self.volume = volume
         self.position = 0
+        self.due = speech.announcement.due
+        self.deadline: float | None = speech.announcement.expires
         self.first_sound: float | None = None
+        self.first_speech: float | None = None
         self.done: float | None = None
         self.interruption = 0
         self.parked = False
+        self.round = 1
         self.error: Exception | None = None
+        self._held_at: float | None = None
         speech.join()
 
     @property
@@ -41,6 +47,33 @@ class Turn:
     def order(self) -> tuple[int, int, int]:
         """Most urgent first; within one urgency the interrupted, the last of them first; then the oldest."""
         return -self.announcement.urgency.rank, -self.interruption, self.number
+
+    @property
+    def held_at(self) -> float | None:
+        """Since when it is held; None while it is not."""
+        return self._held_at
+
+    def hold(self, now: float) -> None:
+        """Its ttl stands still from here on."""
+        self._held_at = now
+
+    def release(self, now: float) -> None:
+        """Its ttl goes on."""
+        if self._held_at is not None and self.deadline is not None:
+            self.deadline += now - self._held_at
+        self._held_at = None
+
+    def interrupted(self, number: int, now: float) -> None:
+        """It was cut; it waits its ttl again at most."""
+        self.interruption = number
+        self.deadline = now + self.announcement.ttl
+        self.done = None
+
+    def again(self, due: float) -> None:
+        """The next round, from the start; the ttl counted for the first alone."""
+        self.round += 1
+        self.position = self.interruption = 0
+        self.due, self.deadline, self.done = due, None, None
 
     def event(self, step: Step, reason: str | None = None) -> Event:
         """The event of a step, now."""
@@ -54,6 +87,7 @@ class Turn:
             urgency=announcement.urgency,
             tag=announcement.tag,
             reason=reason,
+            repeated=announcement.repeated,
             warnings=announcement.warnings + (announcement.live.warnings if announcement.live else ()),
             transport=speech.transport,
             why=speech.decision.why if speech.decision else None,
@@ -61,7 +95,7 @@ class Turn:
             ms=self._ms(),
             spoken_s=round(self.position / speech.clip.rate, 3) if self.started else None,
             volume=self.volume,
-            round=1 if step is Step.STARTED else None,
+            round=self.round if step is Step.STARTED else None,
         )
 
     def _ms(self) -> Milliseconds:
@@ -70,7 +104,7 @@ class Turn:
             queued=self._since_arrival(speech.asked_at),
             first_audio=self._since_arrival(speech.first_audio_at),
             first_sound=self._since_arrival(self.first_sound),
-            first_speech=self._since_arrival(self.first_sound),
+            first_speech=self._since_arrival(self.first_speech),
             total=self._since_arrival(self.done),
         )
 

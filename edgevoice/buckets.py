@@ -1,0 +1,47 @@
+"""Token buckets: how many announcements a topic, and all together, may bring in a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many a minute on average, and so many at once."""
+
+    per_minute: float
+    burst: int
+
+
+class Bucket:
+    """The tokens of one rate; times are monotonic seconds."""
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self._rate = rate
+        self._tokens = float(rate.burst)
+        self._filled = now
+
+    def has(self, now: float) -> bool:
+        """Whether there is a token now."""
+        self._fill(now)
+        return self._tokens >= 1
+
+    def take(self, now: float) -> None:
+        """Use a token, which has to be there."""
+        self._fill(now)
+        self._tokens -= 1
+
+    def full_in(self, now: float) -> float:
+        """Seconds until it is as if nothing had ever been taken."""
+        self._fill(now)
+        return (self._rate.burst - self._tokens) * 60 / self._rate.per_minute
+
+    def next_in(self, now: float) -> float:
+        """Seconds until there is a token."""
+        self._fill(now)
+        return max(0.0, (1 - self._tokens) * 60 / self._rate.per_minute)
+
+    def _fill(self, now: float) -> None:
+        gained = (now - self._filled) * self._rate.per_minute / 60
+        self._tokens = min(float(self._rate.burst), self._tokens + gained)
+        self._filled = now

@@ -1,0 +1,34 @@
+"""When an alert that insists has its next round, and when it ends by itself: pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgevoice.announcement import Insistence
+
+LONGEST = 3600.0
+"""Seconds after its first sound for which an alert insists at most until it is acknowledged."""
+SHORTEST_GAP = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How an alert grows more insistent: each gap is so many times the one before, each round so much louder."""
+
+    gap: float = 1.0
+    volume: int = 0
+
+
+def next_gap(insists: Insistence, rounds: int, since_first: float, growth: Growth) -> float | None:
+    """Seconds to the next round after so many, `since_first` seconds after the first; None if that was all."""
+    gap = max(SHORTEST_GAP, insists.every * growth.gap ** (rounds - 1))
+    if insists.until_ack:
+        return gap if since_first + gap <= LONGEST else None
+    return gap if rounds < (insists.times or 1) else None
+
+
+def louder(volume: int, rounds: int, growth: Growth) -> int:
+    """The volume of a round, the first being 1."""
+    return min(100, volume + growth.volume * (rounds - 1))
