@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 def run(config: str | None, verbose: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     logs.setup("DEBUG" if verbose else "INFO")
+    faulthandler.enable()  # the watchdog's SIGABRT leaves stacks in the journal
     settings = load(config)
     logger.info("configuration: %s", settings.file or "none; everything at its default")
     for warning in settings.warnings:

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from edgevoice.config.checker import nearest
 from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
+from edgevoice.credentials import credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,8 @@ def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> Non
     if lightning.output_format not in OUTPUT_FORMATS:
         checker.mistake(("lightning", "output_format"), f"has to be {' or '.join(OUTPUT_FORMATS)}")
     named = key_file(lightning, file)
-    if named is not None and (problem := _key_problem(named)):
+    # Under systemd the file may be for root's eyes alone; then its credential is what is used.
+    if named is not None and credential("api_key") is None and (problem := _key_problem(named)):
         checker.mistake(("lightning", "api_key_file"), problem)
 
 

@@ -81,6 +81,8 @@ def parse_yaml(text: str) -> Document:
         raise ConfigError([Mistake("", message, loader.line + 1)]) from None
     except RecursionError:
         raise ConfigError([Mistake("", "nested too deep")]) from None
+    if values is None:
+        return Document({})
     if not isinstance(values, dict):
         raise ConfigError([Mistake("", "has to be a mapping of sections, such as `mqtt: {host: ...}`", 1)])
     return Document(values, walk.lines)
@@ -132,7 +134,7 @@ class _Walk:
                 return "holds half a character"
             try:
                 self._loader.construct_object(node)
-            except (ValueError, KeyError):
+            except (ValueError, LookupError):
                 return "is not what its tag says"
         return None
 

@@ -151,9 +151,11 @@ async def test_a_network_thread_that_hangs_is_replaced(broker, monkeypatch):
                 await client.publish_until_heard("edgevoice/all/say", "before")
                 fault = await heard.faults.wait(within=30)
                 await heard.wait_for("before")
+            hold.set()
             await says(broker, heard, "after")
     finally:
         hold.set()
+    assert [command.payload for command in heard.commands.items] == [b"before", b"after"]
     assert "network thread has stopped" in fault
 
 

@@ -96,19 +96,24 @@ async def test_the_last_frames_before_a_gap_are_heard_without_waiting_for_more(
 
 
 async def test_cancelling_stops_the_sound_and_tells_how_much_was_heard(pulse: Pulse, card: SoundCard) -> None:
-    pcm = noise(5 * RATE)
-    progress = Recorder()
-    playing = asyncio.create_task(card.play(pieces(pcm), RATE, progress))
-    assert await pulse.until(lambda: pcm[:2400] in pulse.captured())
-    await asyncio.sleep(0.5)
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    assert playing.cancelled()
-    await asyncio.sleep(0.3)
-    captured = pulse.without_silence()
-    assert pcm.startswith(captured)
-    assert abs(len(captured) // 2 - progress.frames_heard) <= RATE * 0.06
-    assert progress.frames_heard > RATE * 0.4
+    differences = []
+    for seed in range(5):
+        before = len(pulse.without_silence())
+        pcm = noise(5 * RATE, seed)
+        progress = Recorder()
+        playing = asyncio.create_task(card.play(pieces(pcm), RATE, progress))
+        assert await pulse.until(lambda: pcm[:2400] in pulse.captured())  # noqa: B023 - called at once
+        await asyncio.sleep(0.2 + 0.007 * seed)
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        assert playing.cancelled()
+        await asyncio.sleep(0.2)
+        captured = pulse.without_silence()[before:]
+        assert pcm.startswith(captured)
+        differences.append(abs(len(captured) // 2 - progress.frames_heard) / RATE)
+    assert max(differences) <= 0.06
+    # The card holds 60 ms: neither does it play them to the end, nor are they told as heard.
+    assert sorted(differences)[2] <= 0.035
 
 
 async def test_the_next_one_after_a_cancelled_one_is_whole(pulse: Pulse, card: SoundCard) -> None:

@@ -232,11 +232,8 @@ from tests.support.pulse import noise
 
 async def main():
     async with SoundCard(context(Path(".")), Options(), "kitchen") as card:
-        progress = Recorder()
-        playing = asyncio.create_task(card.play(pieces(noise(240000)), 24000, progress))
-        await progress.first_handed.wait()
         print(card.pid, flush=True)
-        await playing
+        await card.play(pieces(noise(240000)), 24000, Recorder())
 
 asyncio.run(main())
 """
@@ -244,14 +241,15 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("frozen", [False, True])
 async def test_the_process_ends_when_the_daemon_is_killed(pulse: Pulse, frozen: bool) -> None:
+    if frozen:  # then opening the card blocks for as long
+        pulse.freeze()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, env=environment) as daemon:
         assert daemon.stdout is not None
-        pid = int(daemon.stdout.readline())
-        if frozen:
-            pulse.freeze()
-            await asyncio.sleep(0.3)
+        child = psutil.Process(int(daemon.stdout.readline()))
+        await asyncio.sleep(1)
+        assert child.is_running()
         daemon.kill()
     assert await pulse.until(
-        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout=5
     )

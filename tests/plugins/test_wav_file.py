@@ -173,7 +173,7 @@ async def test_what_a_crash_left_behind_the_audio_is_given_up(set_up: SetUp, pat
     async with set_up() as output:
         await output.play(pieces(noise(100)), RATE, Recorder())
         with path.open("ab") as file:
-            file.write(b"half of something")
+            file.write(b"half of something" * 100)
         await output.play(pieces(noise(200)), RATE, Recorder())
     assert content(path) == noise(100) + noise(200)
 

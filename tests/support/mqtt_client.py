@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -85,6 +86,10 @@ class MqttClient:
         self._waiting: dict[int, asyncio.Future[int]] = {}
         self._answered: dict[int, int] = {}
         self._mailboxes: list[Mailbox] = []
+        # Else its acknowledgements wait for those of the kernel: 40 ms for every window of messages.
+        self._client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_publish = lambda _c, _u, mid, code, _p: self._tell(self._answer, mid, code.value)
@@ -106,7 +111,7 @@ class MqttClient:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
         self._client.on_connect = self._client.on_message = None
-        self._client.on_publish = self._client.on_subscribe = None
+        self._client.on_publish = self._client.on_subscribe = self._client.on_socket_open = None
 
     async def publish(
         self,

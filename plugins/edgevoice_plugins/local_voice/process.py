@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ class VoiceProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.seasoned = False
-        """Whether it has said something whole before."""
+        """Whether it has spoken and come to rest before."""
         self._resting = True
         self._reading = False
         self._killed = False
@@ -108,14 +109,16 @@ class VoiceProcess:
             async with asyncio.timeout(SETTLE_WITHIN):
                 while (await self._frame(SETTLE_WITHIN))[0] is not Kind.DONE:
                     pass
-            self._resting = True
+            self._resting = self.seasoned = True
         if not self._resting:
             self.kill()
 
     def kill(self) -> None:
         self._killed = True
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Process.kill would collect a child that is dead already, behind the back of the event loop.
+                os.kill(self.pid, signal.SIGKILL)
 
     async def ended(self) -> None:
         """Wait until a killed process is gone and its pipes are closed."""

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import error_string
+from paho.mqtt.enums import MQTTErrorCode
 
 from edgevoice_plugins.mqtt import client as paho
 from edgevoice_plugins.mqtt.failures import (
@@ -159,13 +160,15 @@ class Connection:
         self._subscribed.set()
 
     def _deliver(self, message: MQTTMessage) -> None:
+        if self._ended.is_set():
+            return  # not acknowledged, it comes again with the next connection
         try:
             taken = self._session.received(paho.received(message, self._session.number))
         except Exception:  # noqa: BLE001 - logged
             # Not acknowledged, it would come again and again, and in the end stop all others.
             _log.exception("a message could not be taken")
             taken = True
-        if taken and message.qos and not self._ended.is_set():
+        if taken and message.qos:
             self._client.ack(message.mid, message.qos)
 
     # What follows runs in the network thread.
@@ -176,8 +179,8 @@ class Connection:
         try:
             paho.connect(client, self._broker, clean=session.clean, expiry=session.expiry)
             self._tell(self._socket_open.set)
-            code = client.loop(0)
-            while not (code or self._abandoned):
+            code = MQTTErrorCode.MQTT_ERR_SUCCESS
+            while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._abandoned:
                 self._turned = time.monotonic()
                 # The broker may have asked for a shorter one.
                 code = client.loop(min(client.keepalive or paho.KEEPALIVE, paho.KEEPALIVE))

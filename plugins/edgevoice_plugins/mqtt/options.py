@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from edgevoice import logs
 from edgevoice.errors import ConfigError, Mistake
-from edgevoice.secrets import credential
+from edgevoice.credentials import credential
 
 CREDENTIAL = "mqtt_password"
 """The name of the systemd credential that holds the password."""

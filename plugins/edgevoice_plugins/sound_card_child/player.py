@@ -91,7 +91,6 @@ class Player:
         if self._playing:
             self._listen(self._card.room())
             self._card.reset()
-        self._queue.clear()
         self._silence = 0
         self._rest()
         self._say(wire.pack(wire.STOPPED, self._handed, self._heard))

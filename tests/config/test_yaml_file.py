@@ -1,0 +1,126 @@
+"""Reading YAML: lines are known, and nothing that a file may hold raises anything but ConfigError."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgevoice import ConfigError
+from edgevoice.config.yaml_file import LARGEST, parse_yaml, read_yaml
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
+)
+MERGE_BOMB = "a0: &a0 {k: v}\n" + "".join(
+    f"a{level}: &a{level}\n  <<: [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
+)
+WRONG = {
+    "no mapping": ("- a\n- b", "has to be a mapping"),
+    "a word": ("edgevoice", "has to be a mapping"),
+    "two documents": ("a: 1\n---\nb: 2", "another document"),
+    "a tab": ("a:\n\tb: 1", "line 2: no valid YAML"),
+    "not closed": ("a: 1\nb: [1, 2\nc: 3", "line 3: no valid YAML"),
+    "no value there": ("a: 1\nb: c: d", "line 2: no valid YAML"),
+    "given twice": ("a: 1\nb: 2\na: 3", "line 3: a: given twice"),
+    "nested and given twice": ("a:\n  b: {c: 1, c: 2}", "line 2: a.b.c: given twice"),
+    "given twice in quotes": ("a: 1\n'a': 2", "line 2: a: given twice"),
+    "both a number": ("1: 1\n1: 2", "line 2: 1: given twice"),
+    "unknown alias": ("a: *b", "line 1: no valid YAML: found undefined alias"),
+    "a bomb of aliases": (BOMB, "more keys and values"),
+    "a bomb of merges": (MERGE_BOMB, "more keys and values"),
+    "itself": ("a: &a [*a]", "nested too deep"),
+    "itself by merging": ("a: &a\n  <<: *a", "nested too deep"),
+    "deep brackets": ("[" * 100_000, "nested too deep"),
+    "deep keys": ("".join(f"{' ' * level}a:\n" for level in range(600)), "nested too deep"),
+    "a date": ("a: 2001-01-01", "line 1: a: no option takes a timestamp"),
+    "no date": ("a: 2001-99-99", "timestamp"),
+    "a set": ("a: !!set {b}", "no option takes a set"),
+    "binary": ("a: !!binary YQ==", "no option takes a binary"),
+    "pairs": ("a: !!omap [b: 1]", "no option takes a omap"),
+    "an object": ("a: !!python/object/apply:os.system ['false']", "no option takes a"),
+    "own tag": ("a: !mine b", "no option takes"),
+    "no integer": ("x:\n- a: !!int b", "line 2: x[0].a: is not what its tag says"),
+    "no truth": ("a: !!int", "is not what its tag says"),
+    "no truth at all": ("a: !!bool b", "is not what its tag says"),
+    "a huge integer": (f"a: {'9' * 5000}", "is not what its tag says"),
+    "half a number": ("a: 0b_", "is not what its tag says"),
+    "a list as a key": ("? [a]\n: b", "line 1: a key has to be plain text"),
+    "a mapping as a key": ("{a: 1}: b", "a key has to be plain text"),
+    "no such character": ('a: 1\nb: "\\UFFFFFFFF"', "line 2: no valid YAML"),
+    "half a character": ('a: "\\ud800"', "holds half a character"),
+    "half a character as a key": ('"\\ud800": a', "holds half a character"),
+    "a control character": ("a: \x01", "special characters are not allowed"),
+    "a merge of nothing": ("<<: 5", "no valid YAML"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_configuration_is_told_with_its_line(text, message):
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text)
+    assert message in str(caught.value)
+
+
+def test_all_keys_that_come_twice_are_told():
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml("a: 1\na: 2\nb: {c: 1, c: 2}\nd: 2001-01-01")
+    assert [(mistake.path, mistake.line) for mistake in caught.value.mistakes] == [
+        ("a", 2),
+        ("b.c", 3),
+        ("d", 4),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}", "\ufeff"])
+def test_an_empty_file_has_no_values(text):
+    assert parse_yaml(text).values == {}
+
+
+def test_each_path_has_its_line_and_an_unknown_one_that_of_its_parent():
+    document = parse_yaml("a:\n  b:\n  - x\n  - y: 1\n# c\nd: {e: 1}\n")
+    assert document.line(("a", "b", 1, "y")) == 4
+    assert document.line(("a", "b", 0)) == 3
+    assert document.line(("d", "f", "g")) == 6
+    assert document.line(("z",)) is None
+
+
+def test_merges_and_aliases_in_measure_are_understood():
+    values = parse_yaml("x: &x {a: 1}\ny: {<<: *x, b: 2}\nz: *x").values
+    assert values == {"x": {"a": 1}, "y": {"a": 1, "b": 2}, "z": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: \xff", "no valid UTF-8 at byte 3"),
+        (b"#" * (LARGEST + 1), "larger than 256 KiB"),
+        (b"- a", "has to be a mapping"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_by_its_name(tmp_path, content, message):
+    file = tmp_path / "e.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert message in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
+    for file in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_yaml(file)
+
+
+MARKS = st.sampled_from(
+    list("{}[]:,&*!|>%@`#?-'\" \n\t\\~<=")
+    + ["a", "1", "0x", "!!int ", "<<: ", "*a", "&a ", "\\u", ": ", "- "]
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(text=st.one_of(st.text(max_size=80), st.lists(MARKS, max_size=30).map("".join)))
+def test_any_text_is_values_or_a_configuration_error(text):
+    try:
+        assert isinstance(parse_yaml(text).values, dict)
+    except ConfigError as error:
+        assert all(mistake.message for mistake in error.mistakes)  # noqa: PT017 - either is right
