@@ -13,13 +13,18 @@ class Say:
 
     `urgency` is the one the source itself was told (a topic's level) and wins over the payload's.
     `expires` is how many seconds the sender's message still lives. `origin` is handed back, untouched,
-    with each event of this announcement, so that a source can answer the sender.
+    with each event of this announcement, so that a source can answer the sender. `topic` is what the
+    sender is limited and named by. `acknowledge` is called once it is safe; until then the sender's
+    side may deliver it again, `redelivered`.
     """
 
     target: str
     payload: bytes
     urgency: str | None = None
     expires: float | None = None
+    topic: str | None = None
+    redelivered: bool = False
+    acknowledge: Callable[[], None] | None = None
     origin: object = None
 
 
@@ -51,6 +56,43 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge:
+    """End every alert that insists (empty payload), or the one with this id, on every node."""
+
+    target: str
+    payload: bytes
+    origin: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Say the last ones again: a number, 1 if the payload is empty."""
+
+    target: str
+    payload: bytes
+    origin: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """Read the held ones now."""
+
+    target: str
+    payload: bytes
+    origin: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """Set `what`, one of volume, mute and dnd, to the payload."""
+
+    target: str
+    what: str
+    payload: bytes
+    origin: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
     """Something that arrived and is never obeyed (`retained`, too large, a topic that names no urgency)."""
 
@@ -61,5 +103,5 @@ class Unusable:
     origin: object = None
 
 
-Command: TypeAlias = Say | Piece | Stop | Unusable
+Command: TypeAlias = Say | Piece | Stop | Acknowledge | Replay | Digest | Switch | Unusable
 Submit: TypeAlias = Callable[[Command], None]

@@ -51,7 +51,9 @@ class Held:
 
     def next_expiry(self) -> float | None:
         """When the oldest was held too long."""
-        return min((turn.held_at + self._keep for turn in self._turns if turn.held_at is not None), default=None)
+        return min(
+            (turn.held_at + self._keep for turn in self._turns if turn.held_at is not None), default=None
+        )
 
     def take_digest(self) -> list[Turn]:
         """Take out what one digest reads: the oldest, ten or a minute of them."""

@@ -3,48 +3,75 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
-import uuid
-from datetime import UTC, datetime, time, timedelta
+from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.announcement import TTL, Announcement, Urgency
-from edgevoice.commands import Command, Piece, Say, Stop, Unusable
+from edgevoice import words
+from edgevoice.announcement import Announcement, Urgency
+from edgevoice.commands import (
+    Acknowledge,
+    Command,
+    Digest,
+    Piece,
+    Replay,
+    Say,
+    Stop,
+    Switch,
+    Unusable,
+)
 from edgevoice.errors import Refused
-from edgevoice.outcome import Rejection
+from edgevoice.held import announcement as own_announcement
+from edgevoice.making import again, announcement_from
+from edgevoice.outcome import Rejection, Step
 from edgevoice.payload import decode_utf8, read_payload
 from edgevoice.streams import Streams
+from edgevoice.switches import switch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgevoice.live import LiveText
     from edgevoice.observers import Observers
     from edgevoice.speaker import Speaker
+    from edgevoice.storms import Storms
     from edgevoice.synthesis import Synthesis
 
 logger = logging.getLogger(__name__)
 
-NOT_YET = {
-    "repeat": "repeating is not there yet; it is said once",
-    "chime": "chimes are not there yet; it is said without",
-    "resolves": "resolving by tag is not there yet; it is an announcement like any other",
-}
-"""Keys that are checked, but that this version does not act on."""
+REPLAYABLE = 20
+"""Announcements that can be said again."""
 
 
 class Intake:
-    """Where all commands of all sources arrive; `submit` never blocks and never raises."""
+    """Where all commands of all sources arrive; `submit` never blocks and never raises.
+
+    `speakers` are those that answer to each target. `keep` puts an announcement that has to survive a
+    power cut on the disk, and calls back once it is there.
+    """
 
     def __init__(
-        self, node: str, speakers: Mapping[str, Sequence[Speaker]], synthesis: Synthesis, observers: Observers
+        self,
+        node: str,
+        speakers: Mapping[str, Sequence[Speaker]],
+        synthesis: Synthesis,
+        observers: Observers,
+        storms: Storms,
+        keep: Callable[[Announcement, Say, Sequence[str]], None],
+        language: str,
     ) -> None:
-        """`speakers` are those that answer to each target."""
         self._node = node
         self._speakers = speakers
         self._synthesis = synthesis
         self._observers = observers
-        self._streams = Streams(self._accept)
+        self._storms = storms
+        self._keep = keep
+        self._language = language
+        self._streams = Streams(self._accept_live)
+        self._said: deque[Announcement] = deque(maxlen=REPLAYABLE)
+        self._calm: asyncio.TimerHandle | None = None
         self._closed = False
 
     def submit(self, command: Command) -> None:
@@ -61,6 +88,16 @@ class Intake:
         """Accept nothing more."""
         self._closed = True
         self._streams.close()
+        if self._calm is not None:
+            self._calm.cancel()
+
+    def escalate(self, announcement: Announcement) -> None:
+        """Take an alert that nobody acknowledged on to further targets."""
+        insists = announcement.insists
+        for target in insists.escalate_to if insists else ():
+            if target in self._speakers:
+                now = asyncio.get_running_loop().time()
+                self._add(dataclasses.replace(announcement, target=target, arrived=now, origin=None), target)
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Unusable):
@@ -68,40 +105,89 @@ class Intake:
         if self._closed:
             raise Refused("shutting down")
         if command.target not in self._speakers:
-            raise Refused(
-                f"nobody here answers to {command.target!r}", key="target", allowed=", ".join(self._speakers)
-            )
+            known = ", ".join(self._speakers)
+            raise Refused(f"nobody here answers to {command.target!r}", key="target", allowed=known)
+        speakers = self._speakers[command.target]
         match command:
             case Say():
                 self._say(command)
             case Piece():
                 self._streams.take(command)
-            case Stop():
-                self._stop(command)
+            case Stop() | Acknowledge():
+                what = _or_empty(command.payload)
+                for speaker in speakers:
+                    speaker.stop(what) if isinstance(command, Stop) else speaker.acknowledge(what)
+            case Digest():
+                for speaker in speakers:
+                    speaker.read_digest()
+            case Replay():
+                self._replay(command)
+            case Switch():
+                for speaker in speakers:
+                    switch(speaker, command.what, decode_utf8(command.payload).strip())
 
     def _say(self, command: Say) -> None:
         reading = read_payload(command.payload, command.urgency)
-        self._accept(command, reading.values, reading.warnings, None)
+        announcement = announcement_from(command, reading.values, reading.warnings, None)
+        if not self._admits(announcement, command.topic or command.target):
+            return
+        speakers = self._add(announcement, command.target)
+        if announcement.urgency.rank >= Urgency.HIGH.rank:
+            self._keep(announcement, command, speakers)
+        elif command.acknowledge is not None:
+            command.acknowledge()
 
-    def _stop(self, command: Stop) -> None:
-        what = decode_utf8(command.payload).strip()
-        for speaker in self._speakers[command.target]:
-            speaker.stop("" if what == "PRESS" else what)
-
-    def _accept(
-        self,
-        command: Say | Piece,
-        values: Mapping[str, Any],
-        warnings: tuple[str, ...],
-        live: LiveText | None,
-    ) -> Announcement:
-        announcement = _announcement(command, values, warnings, live)
+    def _add(self, announcement: Announcement, target: str) -> list[str]:
+        """Hand it to each speaker that answers to the target; their names."""
         speech = self._synthesis.speech(announcement)
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
-        for speaker in self._speakers[command.target]:
+        if announcement.text is not None and not announcement.private:
+            self._said.append(announcement)
+        for speaker in self._speakers[target]:
             speaker.add(speech)
+        return [speaker.name for speaker in self._speakers[target]]
+
+    def _accept_live(
+        self, command: Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
+    ) -> Announcement:
+        announcement = announcement_from(command, values, warnings, live)
+        self._add(announcement, command.target)
         return announcement
+
+    def _replay(self, command: Replay) -> None:
+        text = _or_empty(command.payload) or "1"
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= REPLAYABLE):
+            raise Refused("no number", key="replay", allowed=f"1 to {REPLAYABLE}")
+        names = {speaker.name for speaker in self._speakers[command.target]}
+        mine = [said for said in self._said if names & {s.name for s in self._speakers.get(said.target, ())}]
+        for said in mine[-int(text) :]:
+            self._add(again(said, command), command.target)
+
+    def _admits(self, announcement: Announcement, topic: str) -> bool:
+        loop = asyncio.get_running_loop()
+        if self._storms.admits(announcement, topic, loop.time()):
+            return True
+        speech = self._synthesis.speech(announcement)
+        for speaker in self._speakers[announcement.target]:
+            speaker.refuse(speech, Step.SUPPRESSED, "rate")
+        self._look_for_calm()
+        return False
+
+    def _look_for_calm(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait = self._storms.next_look(loop.time())
+        if wait is not None and (self._calm is None or self._calm.when() <= loop.time()):
+            self._calm = loop.call_later(max(wait, 0.1), self._speak_of_storms)
+
+    def _speak_of_storms(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for storm in self._storms.over(now):
+            sentence = words.storm(storm.count, storm.topic, self._language)
+            tag = f"edgevoice-storm-{storm.topic}"[:64]
+            self._add(own_announcement(sentence, storm.target, now, tag=tag), storm.target)
+        self._calm = None
+        self._look_for_calm()
 
     def _reject(self, command: Command, refusal: Refused) -> None:
         logger.info("rejected: %s", refusal)
@@ -114,48 +200,12 @@ class Intake:
             allowed=refusal.allowed,
             id=command.id if isinstance(command, Piece) else None,
         )
+        if isinstance(command, Say) and command.acknowledge is not None:
+            command.acknowledge()
         self._observers.on_rejected(rejection, command.origin)
 
 
-def _announcement(
-    command: Say | Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText | None
-) -> Announcement:
-    urgency = values.get("urgency", Urgency.NORMAL)
-    now = datetime.now(UTC)
-    ttl = min(values.get("ttl", TTL[urgency]), command.expires if command.expires is not None else 86400.0)
-    not_yet = tuple(
-        f"{key}: {NOT_YET[key]}" for key in NOT_YET if values.get(key, "none") not in ("none", False)
-    )
-    return Announcement(
-        id=values.get("id") or uuid.uuid4().hex[:12],
-        target=command.target,
-        text=values.get("text") if live is None else None,
-        live=live,
-        urgency=urgency,
-        arrived=asyncio.get_running_loop().time(),
-        arrived_at=now,
-        ttl=ttl,
-        not_before=_seconds_until(values.get("not_before", 0.0), now),
-        tag=values.get("tag"),
-        voice=values.get("voice"),
-        language=values.get("language"),
-        speed=values.get("speed"),
-        volume=values.get("volume"),
-        transport=values.get("transport"),
-        private=values.get("private", False),
-        resolves=values.get("resolves", False),
-        warnings=warnings + not_yet,
-        origin=command.origin,
-    )
-
-
-def _seconds_until(moment: float | str, now: datetime) -> float:
-    """Seconds from `now` to a number of seconds, or to the next "HH:MM" of the local clock."""
-    if not isinstance(moment, str):
-        return moment
-    # Each from the clock's own date, as there may be a change of summer time between.
-    today, at = now.astimezone().date(), time.fromisoformat(moment)
-    then = datetime.combine(today, at).astimezone()
-    if then < now:
-        then = datetime.combine(today + timedelta(days=1), at).astimezone()
-    return (then - now).total_seconds()
+def _or_empty(payload: bytes) -> str:
+    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
+    text = decode_utf8(payload).strip()
+    return "" if text == "PRESS" else text

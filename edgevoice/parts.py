@@ -56,13 +56,13 @@ Part = TextPart | LivePart
 
 
 async def parts_of(
-    announcement: Announcement, lightning: Lightning, takes_pieces: Callable[[], bool]
+    announcement: Announcement, text: str | None, lightning: Lightning, takes_pieces: Callable[[], bool]
 ) -> AsyncIterator[Part]:
     """Yield the parts in order; each has to be spoken before the next is asked for."""
     most = lightning.max_request_chars
     if announcement.live is None:
-        for text in _speakable(split(announcement.text or "", most)):
-            yield TextPart(announcement, text)
+        for part_text in _speakable(split(text or "", most)):
+            yield TextPart(announcement, part_text)
         return
     live, position = announcement.live, 0
     while await live.beyond(position):

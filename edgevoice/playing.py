@@ -1,4 +1,4 @@
-"""The way from a clip to an output: what is read, how loud, and how far it was heard."""
+"""The way from a clip to an output: chime and speech, how loud, and how far it was heard."""
 
 from __future__ import annotations
 
@@ -17,38 +17,67 @@ if TYPE_CHECKING:
 
 GLANCE = 0.25
 """Seconds between looks at whether somebody else waits, while live text is silent."""
+SLICE = 24_000
+"""Bytes at a time, so that a change of volume is heard soon."""
 
 
 class Playing:
-    """One pass of a turn over its output: the audio from the turn's position on, and its progress.
+    """One pass of a turn over its output: the chime, then the audio from the turn's position on.
 
-    `on_start` is called when the first sample is handed over; `other` tells who else waits.
+    `tell` is called with the turn when the first sample is handed over, and whenever more was heard;
+    `other` tells who else waits. `ramp` lets the very first sound grow over 5 ms.
     """
 
     def __init__(
-        self, turn: Turn, on_start: Callable[[Turn], None], other: Callable[[], Turn | None]
+        self,
+        turn: Turn,
+        *,
+        chime: bytes = b"",
+        ramp: bool = False,
+        on_start: Callable[[Turn], None],
+        on_heard: Callable[[Turn], None],
+        other: Callable[[], Turn | None],
     ) -> None:
         self._turn = turn
+        self._chime = chime
+        self._ramp = ramp
         self._on_start = on_start
+        self._on_heard = on_heard
         self._other = other
         self._from = turn.position
+        self._lead = len(chime) // BYTES_PER_FRAME
         self._handed = False
 
     def handed(self, frames: int) -> None:
+        now = asyncio.get_running_loop().time
         if frames > 0 and not self._handed:
             self._handed = True
             self._on_start(self._turn)
+        if frames > self._lead and self._turn.first_speech is None:
+            self._turn.first_speech = now()
 
     def heard(self, frames: int) -> None:
-        self._turn.position = max(self._turn.position, self._from + frames)
+        speech = self._from + frames - self._lead
+        self._turn.position = max(self._turn.position, speech)
+        self._on_heard(self._turn)
 
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield what the output plays; an error of the clip is kept, so that what came before is heard out."""
+        async for pcm in self._sound():
+            if self._ramp:
+                self._ramp = False
+                pcm = volume.ramped(pcm, self._turn.speech.clip.rate)  # noqa: PLW2901
+            for start in range(0, len(pcm), SLICE):
+                yield volume.scale(pcm[start : start + SLICE], self._turn.volume)
+
+    async def _sound(self) -> AsyncIterator[bytes]:
+        if self._chime:
+            yield self._chime
         frame = self._from
         try:
             while pcm := await self._read(frame):
                 frame += len(pcm) // BYTES_PER_FRAME
-                yield volume.scale(pcm, self._turn.volume)
+                yield pcm
         except ClipError as error:
             self._turn.error = error
 

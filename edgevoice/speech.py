@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgevoice.announcement import Announcement
     from edgevoice.clip import Clip
     from edgevoice.outcome import Attempt
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
 class Speech:
     """Shared by all speakers of this node that say the announcement; filled at the first need.
 
-    `asked_at` and `first_audio_at` are monotonic seconds, None until then.
+    `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds, None until then.
     """
 
     def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesis) -> None:
         self.announcement = announcement
+        self.text = announcement.text
         self.clip = clip
         self.decision: Decision | None = None
         self.transport: str | None = None
@@ -30,10 +33,12 @@ class Speech:
         self._users = 0
         self._begun = False
 
-    def begin(self) -> None:
-        """Start filling the clip, if nobody has yet."""
+    def begin(self, preface: Callable[[str], str] | None = None) -> None:
+        """Start filling the clip, if nobody has yet; `preface` says what a text is to be told with."""
         if not self._begun:
             self._begun = True
+            if preface is not None and self.text is not None:
+                self.text = preface(self.text)
             self._synthesis.fill(self)
 
     def join(self) -> None:

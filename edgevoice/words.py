@@ -98,4 +98,4 @@ def _counted(forms: tuple[str, str], count: int) -> str:
 
 
 def _of(language: str) -> Words:
-    return LANGUAGES.get(language.split("-")[0].split("_")[0].lower(), ENGLISH)
+    return LANGUAGES.get(language.split("-", maxsplit=1)[0].split("_", maxsplit=1)[0].lower(), ENGLISH)

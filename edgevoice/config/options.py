@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -13,6 +13,8 @@ from edgevoice.announcement import Urgency
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z", description="1 to 64 of a-z 0-9 _ -")]
 Volume = Annotated[int, Meta(ge=0, le=100)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 VENDOR_URL = "https://api.smallest.ai"
@@ -93,13 +95,35 @@ class ByUrgency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return float(getattr(self, urgency.value))
 
 
+class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One window of quiet hours; the day is the one it begins on."""
+
+    days: tuple[Day, ...] = DAYS
+    start: str | int = field(name="from")
+    end: str | int = field(name="to")
+
+
+class PerMinute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """So many announcements a minute on average, and so many at once."""
+
+    per_minute: Annotated[float, Meta(gt=0, le=6000)]
+    burst: Annotated[int, Meta(ge=1, le=6000)]
+
+
+class Insist(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an alert grows more insistent from round to round."""
+
+    gap: Annotated[float, Meta(ge=0.1, le=1)] = 1.0
+    volume: Annotated[int, Meta(ge=0, le=100)] = 0
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `limits` section."""
 
     queue: Annotated[int, Meta(ge=1, le=100_000)] = 500
-    per_topic: Annotated[Any, later()] = None
-    total: Annotated[Any, later()] = None
-    critical: Annotated[Any, later()] = None
+    per_topic: PerMinute | Literal[False] = PerMinute(per_minute=6, burst=6)
+    total: PerMinute | Literal[False] = PerMinute(per_minute=20, burst=20)
+    critical: PerMinute | Literal[False] = PerMinute(per_minute=10, burst=10)
 
 
 class Speaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,9 +132,9 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     output: str = "sound_card"
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
-    quiet_volume: Annotated[int, Meta(ge=0, le=100), later()] = 30
-    critical_volume: Annotated[int, Meta(ge=0, le=100), later()] = 70
-    quiet_hours: Annotated[Any, later()] = None
+    quiet_volume: Volume = 30
+    critical_volume: Volume = 70
+    quiet_hours: tuple[QuietHours, ...] | None = None
 
 
 def default_node() -> str:
@@ -125,18 +149,21 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     node: Name = field(default_factory=default_node)
     state_dir: str | None = None
     plugins_dir: str | None = None
-    timezone: Annotated[str | None, later()] = None
+    timezone: str | None = None
     routes: tuple[Route, ...] | UnsetType = UNSET
-    chime: Annotated[Any, later()] = None
+    chime: str | dict[Urgency, str] | UnsetType = UNSET
+    chimes_dir: str | None = None
+    say_age: Seconds | Literal[False] = False
+    insist: Insist = field(default_factory=Insist)
     critical_deadline: Seconds = 1.5
     first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
-    digest: Annotated[Any, later()] = None
-    digest_keep: Annotated[Any, later()] = None
+    digest: Literal["on_request", "at_end", "off", False] = "on_request"
+    digest_keep: Seconds = 43_200.0
     phrases: Annotated[Any, later()] = None
     hedging: Annotated[Any, later()] = None
     lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, Speaker] = field(default_factory=dict)
-    quiet_hours: Annotated[Any, later()] = None
+    quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: Annotated[Any, later()] = None
 

@@ -1,0 +1,90 @@
+"""Makes announcements: of what a source handed over, and of what was said before."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, UnsetType
+
+from edgevoice.announcement import TTL, Announcement, Insistence, Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgevoice.commands import Piece, Replay, Say
+    from edgevoice.live import LiveText
+    from edgevoice.payload import Repeat
+
+
+def again(said: Announcement, command: Replay) -> Announcement:
+    """What was said before, to be said once more."""
+    now = asyncio.get_running_loop().time()
+    return dataclasses.replace(
+        said,
+        id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",
+        target=command.target,
+        arrived=now,
+        arrived_at=datetime.now(UTC),
+        ttl=TTL[said.urgency],
+        not_before=0.0,
+        tag=None,
+        insists=None,
+        origin=command.origin,
+    )
+
+
+def announcement_from(
+    command: Say | Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText | None
+) -> Announcement:
+    """The announcement of a command, with `values` as they were read; `live` takes the place of a text."""
+    urgency = values.get("urgency", Urgency.NORMAL)
+    now = datetime.now(UTC)
+    ttl = min(values.get("ttl", TTL[urgency]), command.expires if command.expires is not None else 86400.0)
+    return Announcement(
+        id=values.get("id") or uuid.uuid4().hex[:12],
+        target=command.target,
+        text=values.get("text") if live is None else None,
+        live=live,
+        urgency=urgency,
+        arrived=asyncio.get_running_loop().time(),
+        arrived_at=now,
+        ttl=ttl,
+        not_before=_seconds_until(values.get("not_before", 0.0), now),
+        tag=values.get("tag"),
+        voice=values.get("voice"),
+        language=values.get("language"),
+        speed=values.get("speed"),
+        volume=values.get("volume"),
+        chime=values.get("chime"),
+        insists=_insistence(values["repeat"]) if "repeat" in values else None,
+        transport=values.get("transport"),
+        private=values.get("private", False),
+        resolves=values.get("resolves", False),
+        warnings=warnings,
+        origin=command.origin,
+    )
+
+
+def _insistence(repeat: Repeat) -> Insistence:
+    given = repeat.escalate if not isinstance(repeat.escalate, UnsetType) else None
+    return Insistence(
+        times=repeat.times if isinstance(repeat.times, int) else 3,
+        every=repeat.every if isinstance(repeat.every, float | int) else 30.0,
+        until_ack=repeat.until_ack is True,
+        escalate_after=given.after if given and isinstance(given.after, int) else (1 if given else None),
+        escalate_to=tuple(given.to) if given and isinstance(given.to, list) else (),
+    )
+
+
+def _seconds_until(moment: float | str, now: datetime) -> float:
+    """Seconds from `now` to a number of seconds, or to the next "HH:MM" of the local clock."""
+    if not isinstance(moment, str):
+        return moment
+    here = now.astimezone()
+    hours, minutes = moment.split(":")
+    then = here.replace(hour=int(hours), minute=int(minutes), second=0, microsecond=0)
+    return ((then if then >= here else then + timedelta(days=1)) - here).total_seconds()

@@ -1,0 +1,83 @@
+"""How a speaker may speak now: its switches, its quiet hours, how loud, and with which chime."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgevoice import insisting, volume
+from edgevoice.announcement import Urgency
+from edgevoice.quiet import Window, is_quiet
+from edgevoice.rules import Posture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from edgevoice.announcement import Announcement
+
+NO_CHIME = "none"
+DEFAULT_CHIMES = {Urgency.HIGH: "attention", Urgency.CRITICAL: "alarm"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """What the configuration says of a speaker's behaviour; times in seconds."""
+
+    quiet_volume: int = 30
+    critical_volume: int = 70
+    quiet_hours: tuple[Window, ...] = ()
+    chimes: Mapping[Urgency, str] = field(default_factory=lambda: DEFAULT_CHIMES)
+    digest: str = "on_request"
+    digest_keep: float = 43_200.0
+    say_age: float | None = None
+    language: str = "en"
+    growth: insisting.Growth = field(default_factory=insisting.Growth)
+    queue: int = 500
+
+
+class Presence:
+    """The switches of a speaker, and what follows from them; `local_now` is the time on its wall."""
+
+    def __init__(self, manners: Manners, volume: int, local_now: Callable[[], datetime]) -> None:
+        self.manners = manners
+        self.volume = volume
+        self.mute = False
+        self.dnd = False
+        self._local_now = local_now
+
+    @property
+    def posture(self) -> Posture:
+        return Posture(
+            mute=self.mute, dnd=self.dnd, quiet=is_quiet(self.manners.quiet_hours, self._local_now())
+        )
+
+    def loudness(self, announcement: Announcement, round_: int = 1) -> int:
+        """The volume to say it at now, in per cent."""
+        manners, critical = self.manners, announcement.urgency is Urgency.CRITICAL
+        loud = volume.effective(
+            announcement.volume,
+            self.volume,
+            ceiling=manners.quiet_volume if self.posture.quiet else None,
+            floor=manners.critical_volume if critical else None,
+        )
+        return insisting.louder(loud, round_, manners.growth)
+
+    def chime(self, announcement: Announcement) -> str | None:
+        """The name of the chime before it, or None."""
+        name = announcement.chime or self.manners.chimes.get(announcement.urgency, NO_CHIME)
+        return None if name == NO_CHIME else name
+
+    def set_volume(self, value: str) -> None:
+        """Take 0 to 100, or a step such as +5 or -5.
+
+        Raises:
+            ValueError: anything else.
+        """
+        step = value[:1] in ("+", "-")
+        number = int(value)
+        if not step and not 0 <= number <= 100:
+            raise ValueError(value)
+        self.volume = max(0, min(100, self.volume + number if step else number))

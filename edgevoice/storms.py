@@ -1,0 +1,110 @@
+"""Storms: which announcements are too many, and what is said of them afterwards in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgevoice.announcement import Urgency
+from edgevoice.buckets import Bucket, Rate
+
+if TYPE_CHECKING:
+    from edgevoice.announcement import Announcement
+
+MOST_TOPICS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """How many a topic, all together, and the critical ones may bring; None is as many as they like."""
+
+    per_topic: Rate | None = None
+    total: Rate | None = None
+    critical: Rate | None = None
+
+
+@dataclass(slots=True)
+class _Topic:
+    bucket: Bucket | None
+    target: str = ""
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """So many of a topic, meant for a target, were not said."""
+
+    topic: str
+    target: str
+    count: int
+
+
+@dataclass(slots=True)
+class Storms:
+    """The buckets of this node; times are monotonic seconds."""
+
+    rates: Rates
+    _topics: dict[str, _Topic] = field(default_factory=dict)
+    _total: Bucket | None = None
+    _critical: Bucket | None = None
+
+    def admits(self, announcement: Announcement, topic: str, now: float) -> bool:
+        """Whether it may be said; one that may not is counted."""
+        if announcement.urgency is Urgency.CRITICAL:
+            return self._admits_critical(now)
+        entry = self._entry(topic, now)
+        total = self._total = self._total or _bucket(self.rates.total, now)
+        buckets = [bucket for bucket in (entry.bucket, total) if bucket is not None]
+        if all(bucket.has(now) for bucket in buckets):
+            for bucket in buckets:
+                bucket.take(now)
+            return True
+        entry.suppressed += 1
+        entry.target = announcement.target
+        return False
+
+    def over(self, now: float) -> list[Storm]:
+        """The storms that have calmed down enough to be spoken of; each is given once."""
+        calm = []
+        for topic, entry in self._topics.items():
+            if entry.suppressed and (entry.bucket is None or entry.bucket.has(now)):
+                calm.append(Storm(topic, entry.target, entry.suppressed))
+                entry.suppressed = 0
+        return calm
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until a storm may be over; None without one."""
+        waits = [
+            entry.bucket.next_in(now) if entry.bucket else 0.0
+            for entry in self._topics.values()
+            if entry.suppressed
+        ]
+        return min(waits, default=None)
+
+    def _admits_critical(self, now: float) -> bool:
+        self._critical = self._critical or _bucket(self.rates.critical, now)
+        if self._critical is None:
+            return True
+        if not self._critical.has(now):
+            return False
+        self._critical.take(now)
+        return True
+
+    def _entry(self, topic: str, now: float) -> _Topic:
+        if topic not in self._topics and len(self._topics) >= MOST_TOPICS:
+            self._forget(now)
+        return self._topics.setdefault(topic, _Topic(_bucket(self.rates.per_topic, now)))
+
+    def _forget(self, now: float) -> None:
+        """Room for another topic: those that have been calm for long go, else the first."""
+        calm = [
+            name
+            for name, entry in self._topics.items()
+            if not entry.suppressed and (entry.bucket is None or entry.bucket.full_in(now) <= 0)
+        ]
+        for name in calm or [next(iter(self._topics))]:
+            del self._topics[name]
+
+
+def _bucket(rate: Rate | None, now: float) -> Bucket | None:
+    return None if rate is None else Bucket(rate, now)
