@@ -125,7 +125,9 @@ def read_wav(file: Path, rate: int) -> bytes:
         pcm = opened.readframes(frames)
     if channels == 2:
         samples = array.array("h", pcm)
-        pcm = array.array("h", ((a + b) // 2 for a, b in zip(samples[::2], samples[1::2], strict=True))).tobytes()
+        pcm = array.array(
+            "h", ((a + b) // 2 for a, b in zip(samples[::2], samples[1::2], strict=True))
+        ).tobytes()
     return Resampler(given, rate).feed(pcm, last=True)
 
 

@@ -102,5 +102,5 @@ def announcement(
 
 
 def _text(turn: Turn) -> str:
-    announcement = turn.announcement
-    return announcement.text if announcement.live is None else announcement.live.text or ""
+    live = turn.announcement.live
+    return (turn.announcement.text or "") if live is None else live.text

@@ -76,7 +76,8 @@ def window_levels(pcm: bytes, rate: int) -> np.ndarray:
     size = window_frames(rate)
     samples = np.frombuffer(pcm, dtype="<i2")
     whole = samples[: len(samples) // size * size].astype(np.float64).reshape(-1, size)
-    return np.sqrt((whole * whole).mean(axis=1))
+    levels: np.ndarray = np.sqrt((whole * whole).mean(axis=1))
+    return levels
 
 
 def window_frames(rate: int) -> int:

@@ -49,12 +49,11 @@ class Playing:
         self._handed = False
 
     def handed(self, frames: int) -> None:
-        now = asyncio.get_running_loop().time
+        if frames > self._lead and self._turn.first_speech is None:
+            self._turn.first_speech = asyncio.get_running_loop().time()
         if frames > 0 and not self._handed:
             self._handed = True
             self._on_start(self._turn)
-        if frames > self._lead and self._turn.first_speech is None:
-            self._turn.first_speech = now()
 
     def heard(self, frames: int) -> None:
         speech = self._from + frames - self._lead
@@ -69,6 +68,11 @@ class Playing:
                 pcm = volume.ramped(pcm, self._turn.speech.clip.rate)  # noqa: PLW2901
             for start in range(0, len(pcm), SLICE):
                 yield volume.scale(pcm[start : start + SLICE], self._turn.volume)
+
+    async def instead(self, pcm: bytes) -> AsyncIterator[bytes]:
+        """Yield a sound in place of speech that cannot be had; none of it counts as spoken."""
+        self._lead = len(pcm) // BYTES_PER_FRAME
+        yield volume.scale(pcm, self._turn.volume)
 
     async def _sound(self) -> AsyncIterator[bytes]:
         if self._chime:

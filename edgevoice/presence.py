@@ -39,20 +39,36 @@ class Manners:
 
 
 class Presence:
-    """The switches of a speaker, and what follows from them; `local_now` is the time on its wall."""
+    """The switches of a speaker, and what follows from them.
 
-    def __init__(self, manners: Manners, volume: int, local_now: Callable[[], datetime]) -> None:
+    `local_now` is the time on its wall, `clock` monotonic seconds; `dnd_until` is in the latter, infinite
+    where do not disturb was switched on without an end.
+    """
+
+    def __init__(
+        self,
+        manners: Manners,
+        volume: int,
+        local_now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.manners = manners
         self.volume = volume
         self.mute = False
-        self.dnd = False
+        self.dnd_until = 0.0
         self._local_now = local_now
+        self._clock = clock
 
     @property
     def posture(self) -> Posture:
-        return Posture(
-            mute=self.mute, dnd=self.dnd, quiet=is_quiet(self.manners.quiet_hours, self._local_now())
-        )
+        """What holds now."""
+        quiet = is_quiet(self.manners.quiet_hours, self._local_now())
+        return Posture(mute=self.mute, dnd=self._clock() < self.dnd_until, quiet=quiet)
+
+    def set_dnd(self, *, on: bool = True, minutes: int | None = None) -> None:
+        """Switch do not disturb on, for some minutes or until it is switched off, or off."""
+        lasting = math.inf if minutes is None else self._clock() + minutes * 60
+        self.dnd_until = lasting if on else 0.0
 
     def loudness(self, announcement: Announcement, round_: int = 1) -> int:
         """The volume to say it at now, in per cent."""

@@ -236,8 +236,8 @@ class Speaker:
     async def _say(self, turn: Turn) -> None:
         """Chime, then the clip from where it stands; a lost output is tried again while it may wait."""
         turn.speech.begin(self._preface(turn))
-        if turn.interruption and turn.position:
-            turn.position = await resume_from(turn)
+        if turn.cut:
+            turn.position, turn.cut = await resume_from(turn), False
         while True:
             try:
                 await self._play(turn)
@@ -263,7 +263,7 @@ class Speaker:
         )
         await self._output.play(playing.audio(), rate, playing)
         if turn.error is not None and turn.announcement.urgency is Urgency.CRITICAL and turn.position == 0:
-            await self._output.play(self._chimes.tone(rate), rate, playing)
+            await self._output.play(playing.instead(self._chimes.tone(rate)), rate, playing)
 
     def _conclude(self, turn: Turn, task: asyncio.Task[None]) -> None:
         """Give the turn its outcome, or put it back."""
@@ -282,9 +282,10 @@ class Speaker:
             self._end(turn, Step.FAILED, "there was nothing to say")
         else:
             self._round_over(turn)
-        self._settle()
+        self._changed.set()
 
     def _by_verdict(self, turn: Turn, step: Step, reason: str | None) -> None:
+        turn.cut = turn.started
         if step is Step.INTERRUPTED:
             self._put_back(turn)
         elif step is Step.HELD:
@@ -450,7 +451,7 @@ class Speaker:
     def _started(self, turn: Turn) -> None:
         """The first sample of a round was handed over, or of what is left after an interruption."""
         if turn.first_sound is None:
-            turn.first_sound = _now()
+            turn.first_sound = turn.first_speech or _now()
         turn.deadline = None
         self._deadline.reschedule(None)
         self._tell(turn, Step.RESUMED if turn.interruption else Step.STARTED)

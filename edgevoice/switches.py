@@ -37,7 +37,9 @@ def _volume(speaker: Speaker, value: str) -> None:
     try:
         speaker.presence.set_volume(value)
     except ValueError:
-        raise Refused(f"{value[:20]!r}", key="volume", allowed="0 to 100, or a step such as +5 or -5") from None
+        raise Refused(
+            f"{value[:20]!r}", key="volume", allowed="0 to 100, or a step such as +5 or -5"
+        ) from None
 
 
 def _on(what: str, value: str) -> bool:

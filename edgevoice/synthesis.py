@@ -94,7 +94,9 @@ class Synthesis:
         speech.decision = decide(said, self._routes, self._transports)
         left = list(speech.decision.order)
         try:
-            parts = parts_of(speech.announcement, speech.text, self._core.lightning, lambda: self._takes_pieces(left))
+            parts = parts_of(
+                speech.announcement, speech.text, self._core.lightning, lambda: self._takes_pieces(left)
+            )
             async for part in parts:
                 await self._part(speech, part, left)
             speech.clip.finish()

@@ -15,7 +15,7 @@ class Turn:
     """Its place in the backlog and its progress; all times are monotonic seconds.
 
     `position` is the frame of the clip up to which it was heard. `due` is when it may be said, `deadline`
-    by when its first sound, or its going on, has to come. It is `parked` while live text that fell silent
+    by when its first sound, or its going on, has to come. `cut` in mid-speech, it goes back to a pause. It is `parked` while live text that fell silent
     waits for more. `round` counts the rounds of an alert that insists.
     """
 
@@ -33,6 +33,7 @@ class Turn:
         self.done: float | None = None
         self.interruption = 0
         self.parked = False
+        self.cut = False
         self.round = 1
         self.error: Exception | None = None
         self._held_at: float | None = None

@@ -20,10 +20,9 @@ def outcomes(house, name):
 
 
 async def test_the_more_urgent_goes_first_then_the_older(broker, lightning):
-    async with House(broker, lightning={"base_url": lightning.url}) as house:
-        lightning.plan(Fault(at=-1, stall=0.6), on="http")
-        await house.say("d50z First.", id="first")
-        await lightning.until(lambda: lightning.requests)
+    async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
+        await house.say("d900z First.", id="first", urgency="high")
+        await house.step("first", "started")
         for name, urgency in [
             ("low", "low"),
             ("n1", "normal"),
@@ -33,8 +32,19 @@ async def test_the_more_urgent_goes_first_then_the_older(broker, lightning):
         ]:
             await house.say(f"d50z {name}.", id=name, urgency=urgency)
         await house.outcome("low")
-        texts = ["First", "h1", "h2", "n1", "n2", "low"]
-        assert house.heard() == b"".join(lightning.expected(f"d50z {text}.") for text in texts)
+        texts = ["d900z First.", *(f"d50z {name}." for name in ("h1", "h2", "n1", "n2", "low"))]
+        assert house.heard() == b"".join(lightning.expected(text) for text in texts)
+
+
+def split_around(heard, inner, whole):
+    """What was heard before and after `inner`, whose first 5 ms are ramped."""
+    ramp = 0.005 * 24000 * 2
+    cut = heard.index(inner[int(ramp) :]) - int(ramp)
+    before, after = heard[:cut], heard[cut + len(inner) :]
+    assert 0 < cut < len(whole)
+    assert whole.startswith(before)
+    assert whole.endswith(after)
+    return before, after
 
 
 @pytest.mark.parametrize("urgency", ["low", "normal", "high"])
@@ -48,10 +58,11 @@ async def test_a_critical_one_cuts_in_at_once_and_the_other_goes_on(urgency, bro
         assert (alarm["event_type"], long["event_type"]) == ("finished", "finished")
         assert house.steps("long") == ["queued", "started", "interrupted", "resumed", "finished"]
         assert long["spoken_s"] == pytest.approx(2.0)
-        heard, fire, rest = house.heard(), lightning.expected("d400z Fire."), lightning.expected(LONG)
-        cut = heard.index(fire)
-        assert 0 < cut < len(rest)
-        assert heard[:cut] + heard[cut + len(fire) :] == rest
+        heard, text = house.heard(), lightning.expected(LONG)
+        # Early on, it begins anew: nothing of it is missing.
+        before, after = split_around(heard, lightning.expected("d400z Fire."), text)
+        assert after == text
+        assert 0.2 < len(before) / 48000 < 1.0
 
 
 async def test_a_critical_one_cuts_in_on_the_sound_card(broker, lightning, monkeypatch):
@@ -65,15 +76,13 @@ async def test_a_critical_one_cuts_in_on_the_sound_card(broker, lightning, monke
             await house.say("d400z Fire.", id="alarm", urgency="critical")
             await house.outcome("long")
             fire, text = lightning.expected("d400z Fire."), lightning.expected(LONG)
-            assert await pulse.hears(fire)
+            assert await pulse.hears(text[len(text) // 2 :])
             heard = pulse.without_silence()
-        cut = heard.index(fire)
-        before, after = heard[:cut], heard[cut + len(fire) :]
-        assert 0 < cut < len(text)
-        assert text.startswith(before)
-        assert text.endswith(after)
-        # nothing of it is missing, and at most a tenth of a second is heard twice
-        assert 0 <= len(before) + len(after) - len(text) <= 0.1 * 24000 * 2
+        # The ramp takes the very first sample to zero, which is not told from silence.
+        cut = heard.index(fire[480:])
+        assert text.startswith(heard[: cut - 480])
+        assert text.endswith(heard[cut + len(fire) - 480 :])
+        assert len(heard[cut + len(fire) - 480 :]) == len(text)
 
 
 async def test_a_critical_one_waits_for_a_critical_one(broker, lightning):
@@ -91,9 +100,9 @@ async def test_a_critical_one_gets_the_only_place_of_the_account(broker, lightni
         await house.step("long", "started")
         await house.said("d200z Fire.", urgency="critical")
         await house.outcome("long")
-        heard, fire = house.heard(), lightning.expected("d200z Fire.")
-        cut = heard.index(fire)
-        assert heard[:cut] + heard[cut + len(fire) :] == lightning.expected(LONG)
+        text = lightning.expected(LONG)
+        _, after = split_around(house.heard(), lightning.expected("d200z Fire."), text)
+        assert after == text
         assert lightning.most_in_flight == 1
 
 
@@ -179,14 +188,14 @@ async def test_a_full_queue_gives_up_the_least_urgent_oldest_first(broker, light
             ("n1", "normal"),
             ("l1", "low"),
             ("l2", "low"),
-            ("h1", "high"),
             ("n2", "normal"),
+            ("n3", "normal"),
         ]:
             await house.say(f"d50z {name}.", id=name, urgency=urgency)
         for name in ("l1", "l2"):
             outcome = await house.outcome(name)
             assert (outcome["event_type"], outcome["reason"]) == ("suppressed", "overflow")
-        for name in ("first", "h1", "n1", "n2"):
+        for name in ("first", "n1", "n2", "n3"):
             assert (await house.outcome(name))["event_type"] == "finished"
 
 
@@ -201,7 +210,8 @@ async def test_the_volume_is_the_announcements_else_the_speakers_and_has_a_floor
         heard = np.frombuffer(house.heard(), "<i2")
         for index, (text, volume) in enumerate([("Half", 0.5), ("Alarm", 0.7), ("Whole", 1)]):
             spoken = np.frombuffer(lightning.expected(f"d100z {text}."), "<i2")
-            assert np.abs(heard[index * 2400 : (index + 1) * 2400] - spoken * volume).max() <= 0.5
+            # The first 5 ms of a critical one are ramped.
+            assert np.abs(heard[index * 2400 : (index + 1) * 2400] - spoken * volume)[120:].max() <= 0.5
 
 
 async def test_an_outcome_holds_every_key(broker, lightning):
@@ -227,12 +237,6 @@ async def test_an_outcome_holds_every_key(broker, lightning):
         assert moments["queued"] <= moments["first_audio"] <= moments["first_sound"] <= moments["total"]
         assert moments["first_speech"] == moments["first_sound"]
         assert (outcome["speaker"], outcome["target"], outcome["tag"]) == ("kitchen", "kitchen", "t")
-
-
-async def test_keys_that_are_not_acted_on_yet_are_said_so(broker, lightning):
-    async with House(broker, lightning={"base_url": lightning.url}) as house:
-        outcome = await house.said("d50z Again.", repeat={"times": 2}, chime="ding")
-        assert [warning.split(":")[0] for warning in outcome["warnings"]] == ["repeat", "chime"]
 
 
 async def test_the_state_of_the_speaker_is_retained(broker, lightning):

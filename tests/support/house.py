@@ -44,6 +44,9 @@ class House:
             name: options if "output" in options else self.file(name, **{"pace": pace, **options})
             for name, options in (speakers or {"kitchen": {}}).items()
         }
+        # Nothing but the announcements themselves, unless a test is about it.
+        sections.setdefault("chime", "none")
+        sections.setdefault("limits", {"per_topic": False, "total": False, "critical": False})
         sections.setdefault("lightning", {"base_url": "http://127.0.0.1:9"})
         self.configuration = yaml.safe_dump(
             {

@@ -1,0 +1,83 @@
+"""What the configuration says of how speakers behave and how much may be said, as plain values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from edgevoice.announcement import Urgency
+from edgevoice.buckets import Rate
+from edgevoice.config.options import DAYS, PerMinute
+from edgevoice.insisting import Growth
+from edgevoice.presence import DEFAULT_CHIMES, Manners
+from edgevoice.quiet import Window, minute_of_day
+from edgevoice.storms import Rates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edgevoice.config import Settings
+    from edgevoice.config.options import Core, QuietHours, Speaker
+
+
+def manners_of(core: Core, speaker: Speaker) -> Manners:
+    """The manners of one speaker; its own quiet hours take the place of everybody's."""
+    hours = core.quiet_hours if speaker.quiet_hours is None else speaker.quiet_hours
+    return Manners(
+        quiet_volume=speaker.quiet_volume,
+        critical_volume=speaker.critical_volume,
+        quiet_hours=tuple(window_of(window) for window in hours),
+        chimes=chimes_of(core),
+        digest=core.digest or "off",
+        digest_keep=core.digest_keep,
+        say_age=core.say_age or None,
+        language=core.lightning.language,
+        growth=Growth(core.insist.gap, core.insist.volume),
+        queue=core.limits.queue,
+    )
+
+
+def window_of(hours: QuietHours) -> Window:
+    """Quiet hours as a window.
+
+    Raises:
+        ValueError: a time of day that is none.
+    """
+    days = frozenset(DAYS.index(day) for day in hours.days)
+    return Window(days, minute_of_day(hours.start), minute_of_day(hours.end))
+
+
+def chimes_of(core: Core) -> Mapping[Urgency, str]:
+    """The chime of each urgency."""
+    if isinstance(core.chime, str):
+        return dict.fromkeys(Urgency, core.chime)
+    return {**DEFAULT_CHIMES, **core.chime} if isinstance(core.chime, dict) else DEFAULT_CHIMES
+
+
+def rates_of(core: Core) -> Rates:
+    """How many announcements may come."""
+    limits = core.limits
+    return Rates(
+        per_topic=_rate(limits.per_topic), total=_rate(limits.total), critical=_rate(limits.critical)
+    )
+
+
+def local_clock(core: Core) -> Callable[[], datetime]:
+    """The time on the wall: of the configured time zone, else of the machine."""
+    zone = ZoneInfo(core.timezone) if core.timezone else None
+    return lambda: datetime.now(zone).astimezone(zone)
+
+
+def chimes_dir(settings: Settings) -> Path | None:
+    """The folder of the user's own chimes; a relative one lies beside the configuration."""
+    named = settings.core.chimes_dir
+    if named is None:
+        return None
+    folder = Path(named).expanduser()
+    return folder if folder.is_absolute() or settings.file is None else settings.file.parent / folder
+
+
+def _rate(given: PerMinute | bool) -> Rate | None:
+    return Rate(given.per_minute, given.burst) if isinstance(given, PerMinute) else None
