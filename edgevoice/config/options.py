@@ -109,7 +109,7 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
     quiet_volume: Annotated[int, Meta(ge=0, le=100), later()] = 30
-    critical_volume: Annotated[int, Meta(ge=0, le=100), later()] = 70
+    critical_volume: Volume = 70
     quiet_hours: Annotated[Any, later()] = None
 
 

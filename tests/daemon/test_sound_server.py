@@ -148,7 +148,9 @@ async def test_without_a_sound_card_the_fault_says_what_to_do_and_a_card_that_co
         await asyncio.to_thread(pulse.kill)
         async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
             fault = (await state(house, state="fault"))["fault"]
-            assert all(word in fault for word in ("no sound card", "`edgevoice devices`", "`output: wav_file`"))
+            assert all(
+                word in fault for word in ("no sound card", "`edgevoice devices`", "`output: wav_file`")
+            )
             await house.say(NEXT, id="next")
             await house.step("next", "queued")
             await asyncio.to_thread(pulse.start)
