@@ -17,7 +17,17 @@ from edgevoice.errors import (
 )
 from edgevoice.hookspecs import Register, hookimpl
 from edgevoice.outcome import Event, Rejection, SpeakerState, Step
-from edgevoice.plugin import Context, Observer, Output, Progress, Source, SpeechRequest, Transport
+from edgevoice.plugin import (
+    Context,
+    NoOptions,
+    Observer,
+    Output,
+    Progress,
+    Server,
+    Source,
+    SpeechRequest,
+    Transport,
+)
 
 try:
     __version__ = version("edgevoice")
@@ -32,6 +42,7 @@ __all__ = [
     "Context",
     "EdgeVoiceError",
     "Event",
+    "NoOptions",
     "Observer",
     "Output",
     "OutputError",
@@ -42,6 +53,7 @@ __all__ = [
     "Register",
     "Rejection",
     "Say",
+    "Server",
     "Source",
     "SpeakerState",
     "SpeechRequest",

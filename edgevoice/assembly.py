@@ -99,7 +99,8 @@ async def enter_outputs(settings: Settings, context: Context, entered: Entered) 
         make = partial(kind, context, settings.outputs[name], name)
         part = await _guarded(context, entered, f"speaker {name}", make)
         outputs[name] = part or NoOutput(context, None, name, why=f"its output {speaker.output!r} is broken")
-    await asyncio.gather(*(_try(context, name, output) for name, output in outputs.items()))
+    made = {name: output for name, output in outputs.items() if not isinstance(output, NoOutput)}
+    await asyncio.gather(*(_try(context, name, output) for name, output in made.items()))
     return outputs
 
 
@@ -153,6 +154,9 @@ async def _try(context: Context, name: str, output: Output) -> None:
             await output.probe()
     except (OutputError, TimeoutError) as error:
         context.fault(f"speaker {name}", str(error) or f"its output did not answer within {ENTRY:g} s")
+    except (Exception, SystemExit) as error:
+        logger.exception("the output of %s broke", name)
+        context.fault(f"speaker {name}", f"its output broke: {type(error).__name__}: {error}")
 
 
 async def _own_server(settings: Settings, entered: Entered) -> str:

@@ -33,5 +33,5 @@ class Observers:
         for name, observer in self._observers.items():
             try:
                 what(observer)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("observer %s failed; the others go on", name)

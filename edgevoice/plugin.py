@@ -63,6 +63,12 @@ class Plugin:
         """What has to be installed before this can be used, as `needs X: pip install Y`; None if nothing."""
         return None
 
+    @classmethod
+    def problems(cls, options: Any) -> list[tuple[str, str]]:
+        """What is wrong with options whose every value is of its type: the key, and what to do about it."""
+        del options
+        return []
+
     def stuck(self) -> str | None:
         """A sentence if this part has stopped making progress and cannot help itself, else None."""
         return None

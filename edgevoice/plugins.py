@@ -17,9 +17,9 @@ import msgspec
 import pluggy
 
 from edgevoice import hookspecs
-from edgevoice.config.checker import nearest
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Server, Source, Transport
+from edgevoice.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Self
 
+from edgevoice import logs
 from edgevoice.announcement import Urgency
 from edgevoice.clip import BYTES_PER_FRAME, Clip
 from edgevoice.errors import AccountRefused, ClipError, EdgeVoiceError, TransportError
@@ -123,9 +124,9 @@ class Synthesis:
             try:
                 await self._request(speech, part, left[0], alone=len(left) == 1)
             except TransportError as error:
-                self._failed(speech, left[0], error)
+                why = self._failed(speech, left[0], error)
                 if speech.clip.frames > start:
-                    raise
+                    raise TransportError(why) from None
                 left[:] = _after(error, speech.announcement, left)
                 if isinstance(part, LivePart) and not self._takes_pieces(left):
                     part.leave_unspoken()
@@ -135,11 +136,14 @@ class Synthesis:
         if not left:
             raise TransportError(_all_failed(speech))
 
-    def _failed(self, speech: Speech, name: str, error: TransportError) -> None:
-        speech.attempts.append(Attempt(name, str(error)))
-        logger.warning("%s: %s", name, error, extra={"ANNOUNCEMENT_ID": speech.announcement.id})
+    def _failed(self, speech: Speech, name: str, error: TransportError) -> str:
+        """Note what failed, and return why; a server may have answered with the very key it was sent."""
+        why = logs.redact(str(error))
+        speech.attempts.append(Attempt(name, why))
+        logger.warning("%s: %s", name, why, extra={"ANNOUNCEMENT_ID": speech.announcement.id})
         if isinstance(error, AccountRefused):
-            self._fault("lightning", str(error))
+            self._fault("lightning", why)
+        return why
 
     async def _request(self, speech: Speech, part: Part, name: str, *, alone: bool) -> None:
         """One part over one transport; where the place was taken back, go on where the clip stopped."""
@@ -172,12 +176,16 @@ class Synthesis:
                     fresh, had = pcm[had:], max(0, had - len(pcm))
                     if fresh:
                         await self._append(speech, name, fresh)
-        except TimeoutError:
+        except EdgeVoiceError:
+            raise
+        except TimeoutError as error:
             if not limit.expired():
-                raise
+                raise _broke(name, error) from error
             if speech.clip.frames > start:
                 raise TransportError(f"timed out: no audio for {STALLED:g} s") from None
             raise LateError("timed out: no audio in time") from None
+        except Exception as error:
+            raise _broke(name, error) from error
         finally:
             await _close(audio)
 
@@ -216,6 +224,12 @@ def _after(error: TransportError, announcement: Announcement, left: Sequence[str
 def _all_failed(speech: Speech) -> str:
     tried = "; ".join(f"{attempt.transport}: {attempt.error}" for attempt in speech.attempts)
     return f"no transport spoke ({tried})" if tried else "no transport is available"
+
+
+def _broke(name: str, error: Exception) -> TransportError:
+    """What a transport raised that it should not have; there may be another that speaks."""
+    logger.error("transport %s broke", name, exc_info=error)
+    return TransportError(f"broke: {type(error).__name__}: {error}")
 
 
 async def _close(audio: AsyncIterator[bytes]) -> None:

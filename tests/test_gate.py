@@ -1,6 +1,7 @@
 """The account's places: never more than there are, the more urgent first, and none is ever lost."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -144,38 +145,40 @@ async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_
 async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
     dice = random.Random(seed)
     places = dice.choice([1, 2, 3])
-    gate, inside, most = Gate(places), set(), 0
+    gate, inside, crowd = Gate(places), set(), []
+
+    async def breathe(most):
+        for _ in range(dice.randint(0, most)):
+            await asyncio.sleep(0)
+
+    async def work(number):
+        inside.add(number)
+        crowd.append(len(inside))
+        try:
+            await breathe(6)
+        finally:
+            inside.discard(number)
 
     async def request(number, urgency):
-        nonlocal most
-        while True:
-            try:
+        done = False
+        while not done:
+            with contextlib.suppress(Preempted):
                 async with gate.place(urgency):
-                    inside.add(number)
-                    most = max(most, len(inside))
-                    try:
-                        for _ in range(dice.randint(0, 6)):
-                            await asyncio.sleep(0)
-                    finally:
-                        inside.discard(number)
-                return
-            except Preempted:
-                continue
+                    await work(number)
+                    done = True
 
     tasks = []
     for number in range(60):
         tasks.append(asyncio.create_task(request(number, dice.choice(list(Urgency)))))
-        for _ in range(dice.randint(0, 3)):
-            await asyncio.sleep(0)
+        await breathe(3)
         if dice.random() < 0.4:
             dice.choice(tasks).cancel()
     async with asyncio.timeout(20):
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert most <= places
+    assert max(crowd) <= places
     assert not gate.waiting
     assert not gate._holding
-    for task in tasks:
-        assert task.cancelled() or task.exception() is None
+    assert all(task.cancelled() or task.exception() is None for task in tasks)
     holders = [Request(gate, CRITICAL) for _ in range(places)]
     await asyncio.gather(*(holder.inside.wait() for holder in holders))
     for holder in holders:

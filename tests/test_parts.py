@@ -1,7 +1,5 @@
 """An announcement in parts: nothing of it lost, nothing too long, nothing that no voice can say."""
 
-import asyncio
-
 import pytest
 
 from edgevoice import Urgency
@@ -63,17 +61,14 @@ async def test_live_text_comes_a_sentence_at_a_time_where_pieces_are_not_underst
     ]
 
 
-async def test_live_text_comes_in_pieces_where_they_are_understood():
-    live = live_of("One ", ends=False)
-    texts = asyncio.create_task(texts_of(announcement(live=live), takes_pieces=True))
-    await asyncio.sleep(0)
-    live.add("two.")
-    await asyncio.sleep(0.2)  # silence: the part ends, and its place is free
-    live.add(" Three.")
-    live.end()
-    first, *others = await texts
-    assert "".join(first) == "One two."
-    assert "".join("".join(other) for other in others) == " Three."
+async def test_live_text_comes_in_pieces_and_silence_ends_a_part():
+    live, seen = live_of("One ", "two.", ends=False), []
+    async for part in parts_of(announcement(live=live), LIGHTNING, lambda: True):
+        seen.append("".join([piece async for piece in part.request(24000).pieces]))
+        if not live.ended:
+            live.add(" Three.")
+            live.end()
+    assert seen == ["One two.", " Three."]
 
 
 async def test_a_part_of_which_nothing_was_spoken_comes_again():

@@ -232,7 +232,7 @@ def accepted_or_refused(published, urgency):
     try:
         reading = read_payload(published, urgency)
     except Refused as refusal:
-        assert refusal.reason
+        assert refusal.reason  # noqa: PT017 - either is right
         json.dumps([refusal.reason, refusal.key, refusal.allowed], ensure_ascii=False).encode()
     else:
         assert reading.values["text"].strip()
@@ -282,12 +282,22 @@ def valid(schema, value, whole):
         return valid(whole["$defs"][schema["$ref"].rpartition("/")[2]], value, whole)
     if "anyOf" in schema:
         return any(valid(option, value, whole) for option in schema["anyOf"])
-    unknown = (
-        schema.keys()
-        - CHECKS.keys()
-        - {"title", "description", "default", "$schema", "$defs", "properties", "type"}
+    assert schema.keys() <= CHECKS.keys() | WORDS | {"$schema", "$defs"}
+    return (
+        is_kind(schema, value)
+        and all(check(schema[word], value) for word, check in CHECKS.items() if word in schema)
+        and (not isinstance(value, list) or all(valid(schema["items"], item, whole) for item in value))
+        and (not isinstance(value, dict) or valid_keys(schema, value, whole))
     )
-    assert not unknown
+
+
+def valid_keys(schema, value, whole):
+    known = schema["properties"]
+    assert schema["additionalProperties"] is False
+    return value.keys() <= known.keys() and all(valid(known[key], item, whole) for key, item in value.items())
+
+
+def is_kind(schema, value):
     kinds = {
         "string": str,
         "boolean": bool,
@@ -296,23 +306,13 @@ def valid(schema, value, whole):
         "integer": int,
         "number": (int, float),
     }
-    if "type" in schema and (
-        not isinstance(value, kinds[schema["type"]])
-        or (isinstance(value, bool) and schema["type"] in ("integer", "number"))
-    ):
+    kind = schema.get("type")
+    if kind in ("integer", "number") and isinstance(value, bool):
         return False
-    if not all(
-        check(schema[word], value) for word, check in CHECKS.items() if word in schema and word != "items"
-    ):
-        return False
-    if "items" in schema and not all(valid(schema["items"], item, whole) for item in value):
-        return False
-    known = schema.get("properties", {})
-    if schema.get("additionalProperties") is False and value.keys() - known.keys():
-        return False
-    return not isinstance(value, dict) or all(valid(known[key], item, whole) for key, item in value.items())
+    return kind is None or isinstance(value, kinds[kind])
 
 
+WORDS = {"title", "description", "default", "type", "properties", "additionalProperties", "items"}
 CHECKS = {
     "enum": lambda allowed, value: value in allowed,
     "minLength": lambda least, value: len(value) >= least,
@@ -323,8 +323,6 @@ CHECKS = {
     "maximum": lambda most, value: value <= most,
     "pattern": lambda pattern, value: re.search(pattern, value) is not None,
     "required": lambda keys, value: set(keys) <= value.keys(),
-    "additionalProperties": lambda _allowed, _value: True,
-    "items": None,
 }
 # A JSON Schema cannot say these: blank, control characters, a line break at the very end.
 UNSAYABLE = re.compile(r"^\s+$|[\x00-\x1f\x7f\ud800]")

@@ -174,12 +174,14 @@ async def test_a_text_whose_sender_died_ends_by_itself_and_says_so(inbox, monkey
     assert refusal_of(inbox.send, " world").key == "id"
 
 
-async def test_a_sender_that_goes_on_is_alive(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "SENDER_DEAD", 0.4)
-    for _ in range(8):
-        inbox.send("a")
-        await asyncio.sleep(0.1)
-    assert not inbox.live.ended
+async def test_each_piece_is_a_sign_of_life(inbox):
+    inbox.send("a")
+    (stream,) = inbox.streams._open.values()
+    first = stream.timer
+    await asyncio.sleep(0.01)
+    inbox.send("b")
+    assert first.cancelled()
+    assert stream.timer.when() > first.when()
 
 
 async def test_those_that_ended_are_remembered_in_measure(inbox, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -10,6 +9,7 @@ import msgspec
 
 from edgevoice.config.yaml_file import shown
 from edgevoice.errors import Mistake
+from edgevoice.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -95,14 +95,6 @@ class Checker:
         except msgspec.ValidationError as error:
             self.mistake(path, _message(error, wanted, value))
             return FAULTY
-
-
-def nearest(word: str, allowed: Collection[str]) -> str:
-    """The nearest right word, or all there are."""
-    if not allowed:
-        return "there are none"
-    close = difflib.get_close_matches(word, [str(name) for name in allowed], 1, 0.6)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(allowed))}"
 
 
 def _plain(wanted: Any) -> Any:

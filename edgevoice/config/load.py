@@ -19,6 +19,8 @@ from edgevoice.plugins import Plugins
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgevoice.plugin import Plugin
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -90,6 +92,8 @@ def check(document: Document, file: Path | None) -> tuple[Settings, list[Mistake
     sections = {
         name: checker.struct(plugin.options, values.get(name), (name,)) for name, plugin in parts.items()
     }
+    for name, section in sections.items():
+        _problems(checker, parts[name], section, (name,))
     for key in values:
         if key not in own and key not in parts:
             checker.unknown((str(key),), [*own, *parts])
@@ -147,4 +151,19 @@ def _speaker(
     options = checker.struct(plugin.options, given, path, known=own)
     if missing := plugin.missing():
         checker.mistake((*path, "output"), f"{output!r} {missing}")
+    else:
+        _problems(checker, plugin, options, path)
     return speaker, options
+
+
+def _problems(
+    checker: Checker, plugin: type[Plugin], options: msgspec.Struct | None, path: tuple[str, ...]
+) -> None:
+    """What a plugin itself finds wrong with its options."""
+    if options is None:
+        return
+    try:
+        for key, problem in plugin.problems(options):
+            checker.mistake((*path, key), problem)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        checker.mistake(path, f"the plugin could not check its options: {type(error).__name__}: {error}")

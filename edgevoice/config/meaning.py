@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from edgevoice.config.checker import nearest
 from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
 from edgevoice.credentials import credential
+from edgevoice.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

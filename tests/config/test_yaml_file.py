@@ -112,8 +112,7 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
 
 
 MARKS = st.sampled_from(
-    list("{}[]:,&*!|>%@`#?-'\" \n\t\\~<=")
-    + ["a", "1", "0x", "!!int ", "<<: ", "*a", "&a ", "\\u", ": ", "- "]
+    [*"{}[]:,&*!|>%@`#?-'\" \n\t\\~<=", "a", "1", "0x", "!!int ", "<<: ", "*a", "&a ", "\\u", ": ", "- "]
 )
 
 

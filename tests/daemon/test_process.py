@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sys
-import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -37,17 +37,16 @@ async def test_told_to_end_while_speaking_it_tells_every_outcome_and_ends_in_tim
 ) -> None:
     async with ChildHouse(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d30000z A very long one.", id="long")
+        await house.step("long", "started")
         await house.say("d100z Waits.", id="waits")
         await house.say("d100z Waits too.", id="urgent", urgency="high")
-        await house.step("long", "started")
         await house.step("urgent", "queued")
-        began = time.monotonic()
-        await house.leave(how)
-        assert time.monotonic() - began < 8
+        async with asyncio.timeout(8):
+            await house.leave(how)
         assert house.status == 0
         for name in ("long", "waits", "urgent"):
             outcome = await house.outcome(name)
-            assert (outcome["event_type"], outcome["reason"]) == ("failed", "restart")
+            assert (outcome["event_type"], outcome["reason"]) == ("failed", "restart"), outcome
         await house.available.wait_for_payload("offline")
         assert house.available.messages[-1].payload == b"offline"
         heard = house.heard()
@@ -111,8 +110,14 @@ async def test_a_key_file_that_is_named_has_to_hold_a_key(tmp_path: Path, conten
     status, _, err = await ended(*EDGEVOICE, "run", "--config", str(file), home=tmp_path, env=env)
     assert status == 2
     assert "lightning.api_key_file" in err
-    assert str(key) in err
+    assert "line 1" in err
     assert CANARY not in err
+
+
+def loudness(pcm: bytes) -> np.ndarray:
+    """The mean loudness of each 10 ms."""
+    samples = np.frombuffer(pcm, np.int16).astype(float)
+    return np.abs(samples[: len(samples) // 240 * 240]).reshape(-1, 240).mean(axis=1)
 
 
 async def test_without_a_key_the_local_voice_speaks_over_all_three_transports(broker: Broker) -> None:
@@ -127,9 +132,13 @@ async def test_without_a_key_the_local_voice_speaks_over_all_three_transports(br
             )
             starts.append(len(house.heard()))
         said = [house.heard()[start:stop] for start, stop in pairwise(starts)]
-        assert said[0] == said[1] == said[2]
-        assert 1 < len(said[0]) / 48000 < 6
-        assert np.abs(np.frombuffer(said[0], np.int16)).max() > 3000
+        # The voice is never twice the same in its waveform, but in how loud it is when.
+        whole, *others = (loudness(pcm) for pcm in said)
+        assert 1 < len(whole) / 100 < 6
+        assert whole.max() > 1000
+        for other in others:
+            assert abs(len(other) - len(whole)) < 10
+            assert np.corrcoef(whole[:100], other[:100])[0, 1] > 0.9
         told = [line for line in house.log.splitlines() if "no API key" in line]
         assert len(told) == 1
         assert "local voice" in told[0]

@@ -49,7 +49,8 @@ async def test_several_announcements_at_once_have_lines_of_their_own_and_one_is_
 
 
 @pytest.mark.parametrize("code", [None, 1000, 1001, 1008, 1011, 1013, 4000, 4001])
-async def test_a_line_that_the_server_drops_while_idle_is_opened_again(server, code):
+async def test_a_line_that_the_server_drops_while_idle_is_opened_again_at_once(server, code, monkeypatch):
+    monkeypatch.setattr("edgevoice_plugins.lightning.lines.FIRST_DELAY", 600)
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         await server.drop_lines(code)
@@ -223,8 +224,24 @@ async def test_a_frame_that_is_too_large_is_refused(server):
 
 
 async def test_pings_of_the_server_are_answered(server):
+    server.answers_pings = False  # so that it hears of pongs, too
+    async with opened("websocket", server.url):
+        await line_is_open(server)
+        await next(iter(server.sockets)).ping(b"x")
+        await server.until(lambda: server.pongs == 1)
+
+
+async def test_a_line_whose_server_answers_no_ping_is_replaced(server, monkeypatch):
+    monkeypatch.setattr("edgevoice_plugins.lightning.line.HEARTBEAT", 0.2)
+    server.answers_pings = False
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
-        socket = next(iter(server.sockets))
-        await socket.ping(b"x")
+        await server.until(lambda: server.sockets_opened >= 2)
+
+
+async def test_a_line_whose_server_answers_pings_stays(server, monkeypatch):
+    monkeypatch.setattr("edgevoice_plugins.lightning.line.HEARTBEAT", 0.4)
+    async with opened("websocket", server.url) as transport:
+        await asyncio.sleep(1.5)
         assert await said(transport, TEXT) == server.expected(TEXT)
+    assert server.sockets_opened == 1

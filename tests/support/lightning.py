@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import math
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
@@ -24,65 +23,19 @@ from edgevoice_plugins.lightning.protocol.request import (
 )
 from tests.support import speech
 from tests.support.lightning_context import Conversation
+from tests.support.lightning_faults import NO_FAULT, Asked, Fault
 from tests.support.lightning_replies import EventReply, Reply, WholeReply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
+
+__all__ = ["Asked", "Fault", "LightningServer"]
 
 JSON = {"Content-Type": "application/json"}
 VOICES = [
     {"voiceId": "magnus", "displayName": "Magnus", "tags": {"language": ["english"], "accent": "american"}},
     {"voiceId": "devansh", "displayName": "Devansh", "tags": {"language": ["hindi", "english"]}},
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """What goes wrong with one request, after `at` chunks of its audio; -1 is before any answer.
-
-    `status`, `body` and `headers` answer in its place (a WebSocket: an error frame, or with 200 the body
-    as a frame). `cut` breaks the connection, `reset` so that what is on its way is lost. `close` ends it
-    properly, a WebSocket with that code. `silent` says nothing more. `spoilt` makes a chunk's base64
-    invalid. `short` takes a byte off the end. `endless` never ends. `make` makes the body of a whole
-    reply out of samples and rate. `stall` pauses for so many seconds.
-    """
-
-    at: int = 0
-    status: int | None = None
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cut: bool = False
-    reset: bool = False
-    close: int | None = None
-    silent: bool = False
-    spoilt: bool = False
-    short: bool = False
-    endless: bool = False
-    make: Callable[[bytes, int], bytes] | None = None
-    stall: float = 0.0
-
-
-NO_FAULT = Fault(at=-2)
-
-
-@dataclass(kw_only=True, eq=False)
-class Asked:
-    """One request: a POST, a one-shot message, or a context with its pieces."""
-
-    transport: str
-    path: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-    pieces: list[str] = field(default_factory=list)
-    segments: list[str] = field(default_factory=list)
-    made: int = 0
-    """Bytes of audio handed over so far."""
-    ended: bool = False
-    cancelled: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
 
 
 class LightningServer:
@@ -103,6 +56,7 @@ class LightningServer:
         self.api_key: str | None = None
         self.concurrency: int | None = None
         """Requests at once, above which one is answered with 429."""
+        self.answers_pings, self.pongs = True, 0
         self.requests: list[Asked] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -161,8 +115,14 @@ class LightningServer:
         return next(self._ids)
 
     def record(self, transport: str, request: web.Request, body: Any) -> Asked:
-        asked = Asked(transport=transport, path=request.path_qs, headers=dict(request.headers), body=body)
-        asked.pieces.append(str(body.get("text") or ""))
+        asked = Asked(
+            transport=transport,
+            path=request.path_qs,
+            headers=dict(request.headers),
+            body=body,
+            peer=request.transport.get_extra_info("peername")[1] if request.transport else 0,
+            pieces=[str(body.get("text") or "")],
+        )
         self.requests.append(asked)
         self.changed()
         return asked
@@ -228,15 +188,13 @@ class LightningServer:
         loop = asyncio.get_running_loop()
         began, rate = loop.time() + self.setup, wire.sample_rate
         frames, sent = speech.frames_of(wire.text, rate), 0
-        odd = self.split
-        step = odd or int(self.chunk * rate) * 2
+        step = self.split or int(self.chunk * rate) * 2
         total = math.inf if fault.endless else frames * 2 - fault.short
         while sent < total:
             await asyncio.sleep(max(0.0, began + sent / 2 / rate / self.pace - loop.time()))
             stop = int(min(sent + step, total))
-            where, skipped = sent % (frames * 2), sent % 2
-            pcm = speech.samples(wire.text, rate, where // 2, (stop - sent) // 2 + 2)
-            piece = pcm[skipped : skipped + stop - sent]
+            pcm = speech.samples(wire.text, rate, sent % (frames * 2) // 2, (stop - sent) // 2 + 2)
+            piece = pcm[sent % 2 :][: stop - sent]
             yield piece
             sent += len(piece)
 
@@ -264,12 +222,11 @@ class LightningServer:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if (refused := self._refused(request)) is not None:
             return refused
-        fault = self.fault("upgrade")
-        if fault.status is not None:
+        if (fault := self.fault("upgrade")).status is not None:
             return web.Response(status=fault.status, body=fault.body, headers=dict(fault.headers))
         if fault.silent:
             await asyncio.Event().wait()
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         self.sockets[socket] = request
         self.sockets_opened += 1
@@ -283,8 +240,7 @@ class LightningServer:
         return socket
 
     async def _voices(self, request: web.Request) -> web.StreamResponse:
-        refused = self._refused(request)
-        return refused if refused is not None else web.json_response({"voices": VOICES})
+        return self._refused(request) or web.json_response({"voices": VOICES})
 
     def _refused(self, request: web.Request) -> web.Response | None:
         self.paths.append(request.path_qs)

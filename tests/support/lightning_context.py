@@ -14,7 +14,8 @@ from edgevoice_plugins.lightning.protocol.request import BadRequest, WireRequest
 from tests.support.lightning_replies import FrameReply
 
 if TYPE_CHECKING:
-    from tests.support.lightning import Asked, LightningServer
+    from tests.support.lightning import LightningServer
+    from tests.support.lightning_faults import Asked
 
 _SENTENCE_END = re.compile(r"[.?!…][\"')]*\s*$")
 
@@ -54,6 +55,9 @@ class Conversation:
 
     async def listen(self) -> None:
         async for message in self._socket:
+            if message.type is web.WSMsgType.PONG:
+                self._server.pongs += 1
+                self._server.changed()
             if message.type is not web.WSMsgType.TEXT:
                 continue
             body = msgspec.json.decode(message.data)

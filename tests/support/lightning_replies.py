@@ -96,6 +96,7 @@ class EventReply(Reply):
 
     async def end(self) -> None:
         await self.response.write(FINAL_EVENT)
+        await asyncio.sleep(0.01)  # the end of the reply itself is a packet of its own
 
 
 class FrameReply(Reply):

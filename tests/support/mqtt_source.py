@@ -21,7 +21,7 @@ from tests.support.arrivals import Arrivals
 from tests.support.mqtt_client import MqttClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from edgevoice.commands import Command
     from tests.support.broker import Broker
@@ -38,6 +38,8 @@ class Heard:
     commands: Arrivals[Command]
     faults: Arrivals[str | None]
     ready: asyncio.Event
+    stop: Callable[[], object]
+    """Ends `listen`; the source itself is left later, as in the daemon."""
 
     async def wait_for(self, payload: str, *, within: float = 30.0) -> Any:
         """The command with this payload."""
@@ -78,7 +80,7 @@ async def listening(port: int | None, *, ready: bool = True, **options: Any) -> 
     async with source:
         task = asyncio.create_task(source.listen(commands.put))
         try:
-            yield Heard(source, commands, faults, is_ready)
+            yield Heard(source, commands, faults, is_ready, task.cancel)
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -182,6 +182,7 @@ class Connection:
             code = MQTTErrorCode.MQTT_ERR_SUCCESS
             while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._abandoned:
                 self._turned = time.monotonic()
+
                 # The broker may have asked for a shorter one.
                 code = client.loop(min(client.keepalive or paho.KEEPALIVE, paho.KEEPALIVE))
             if self._acknowledged:

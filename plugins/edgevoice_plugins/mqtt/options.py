@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from edgevoice import logs
-from edgevoice.errors import ConfigError, Mistake
 from edgevoice.credentials import credential
+from edgevoice.errors import ConfigError, Mistake
 
 CREDENTIAL = "mqtt_password"
 """The name of the systemd credential that holds the password."""

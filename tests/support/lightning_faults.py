@@ -1,0 +1,60 @@
+"""What can go wrong with a request to the test server, and what is remembered of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What goes wrong with one request, after `at` chunks of its audio; -1 is before any answer.
+
+    `status`, `body` and `headers` answer in its place (a WebSocket: an error frame, or with 200 the body
+    as a frame). `cut` breaks the connection, `reset` so that what is on its way is lost. `close` ends it
+    properly, a WebSocket with that code. `silent` says nothing more. `spoilt` makes a chunk's base64
+    invalid. `short` takes a byte off the end. `endless` never ends. `make` makes the body of a whole
+    reply out of samples and rate. `stall` pauses for so many seconds.
+    """
+
+    at: int = 0
+    status: int | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: bool = False
+    reset: bool = False
+    close: int | None = None
+    silent: bool = False
+    spoilt: bool = False
+    short: bool = False
+    endless: bool = False
+    make: Callable[[bytes, int], bytes] | None = None
+    stall: float = 0.0
+
+
+NO_FAULT = Fault(at=-2)
+
+
+@dataclass(kw_only=True, eq=False)
+class Asked:
+    """One request: a POST, a one-shot message, or a context with its pieces."""
+
+    transport: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    peer: int
+    """The client's port: one for each connection."""
+    pieces: list[str] = field(default_factory=list)
+    segments: list[str] = field(default_factory=list)
+    made: int = 0
+    """Bytes of audio handed over so far."""
+    ended: bool = False
+    cancelled: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)

@@ -1,0 +1,274 @@
+"""The commands: what they print, with which exit status, and never a traceback or a secret."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edgevoice import cli
+from edgevoice.cli import edgevoice
+from tests.support.dropin import NEEDY, TIN_CAN, dropin
+
+EDGEVOICE = Path(sys.executable).parent / "edgevoice"
+SECRET = "sk_0123456789abcdef_secret"
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A configuration that needs nothing of this machine."""
+    folder = dropin(tmp_path / "plugins", tin_can=TIN_CAN)
+    file = tmp_path / "edgevoice.yaml"
+    file.write_text(
+        f"plugins_dir: {folder}\n"
+        "speakers:\n"
+        "  kitchen: {output: tin_can, string: s, groups: [downstairs]}\n"
+        "  bath: {output: tin_can, string: s}\n"
+    )
+    return file
+
+
+def run(*arguments, **environment):
+    result = CliRunner(env=environment).invoke(edgevoice, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    assert SECRET not in result.output
+    return result
+
+
+def commands():
+    return edgevoice.list_commands(click.Context(edgevoice))
+
+
+def test_the_commands_of_the_core_and_of_the_plugins_are_there():
+    assert {"run", "check", "explain", "plugins", "schema"} <= set(commands())
+    assert {"demo", "say", "devices", "voices", "lightning-server"} <= set(commands())
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in commands())], ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_explains_itself(command, flag):
+    result = run(*command, flag)
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+    assert len(result.stdout.splitlines()) > 4
+
+
+def test_the_version_is_told():
+    assert run("--version").stdout.startswith("edgevoice, version ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fly"],
+        ["check", "--colour"],
+        ["explain"],
+        ["explain", "a", "--urgency", "loud"],
+        ["check", "extra"],
+        ["run", "--config"],
+    ],
+)
+def test_wrong_usage_is_exit_status_2(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr
+    assert not result.stdout
+
+
+# ---- check -------------------------------------------------------------------------------------------
+
+
+def test_check_finds_no_mistake(house):
+    result = run("check", "--config", house)
+    assert result.exit_code == 0
+    assert result.stdout == f"{house}: no mistakes\n"
+    assert run("check", EDGEVOICE_CONFIG=str(house)).exit_code == 0
+
+
+def test_check_tells_every_mistake_with_its_line(house):
+    house.write_text(
+        house.read_text() + f"lightning: {{api_key: {SECRET}, model: lightning-v2, speed: 9}}\nnod: a\n"
+    )
+    result = run("check", "--config", house)
+    assert result.exit_code == 2
+    assert not result.stdout
+    for line in (
+        "line 5: lightning.api_key: unknown key",
+        "line 5: lightning.model",
+        "line 5: lightning.speed",
+        "line 6: nod",
+    ):
+        assert f"{house}: {line}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "- a", "a: 1\na: 1", "a: !!int b", "\0", f"lightning: {{api_key_file: {SECRET}}}"]
+)
+@pytest.mark.parametrize("command", [["check"], ["explain", "a"]])
+def test_a_configuration_that_cannot_be_used_is_exit_status_2(house, text, command):
+    house.write_text(text)
+    assert run(*command, "--config", house).exit_code == 2
+
+
+def test_check_notes_what_is_not_used(house):
+    dropin(house.parent / "plugins", fax="raise RuntimeError('[/no] paper')")
+    house.write_text(house.read_text() + "timezone: Europe/Berlin\n")
+    result = run("check", "--config", house)
+    assert result.exit_code == 0
+    assert "note: timezone: understood, but this version does not act on it yet" in result.stdout
+    assert "note: plugin fax" in result.stdout
+    assert "RuntimeError: [/no] paper" in result.stdout
+
+
+# ---- explain -----------------------------------------------------------------------------------------
+
+LONG = "a" * 141
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "first", "why"),
+    [
+        ("Hello", [], "http", "up to 140 characters"),
+        (LONG, [], "http_stream", "longer than 140 characters"),
+        ("Hello", ["--urgency", "high"], "websocket", "urgency is high"),
+        (LONG, ["--urgency", "critical"], "websocket", "urgency is critical"),
+        ('{"text": "Hello", "urgency": "high"}', [], "websocket", "urgency is high"),
+        ('{"text": "Hello", "urgency": "high"}', ["--urgency", "low"], "http", "up to 140 characters"),
+        (
+            '{"text": "Hello", "transport": "http_stream"}',
+            [],
+            "http_stream",
+            "the announcement asks for http_stream",
+        ),
+        ('{"text": "Hello", "private": true}', [], "local", "private: the text never leaves the house"),
+    ],
+)
+def test_explain_tells_the_route_and_its_reason(house, text, options, first, why):
+    result = run("explain", text, "--json", "--config", house, *options)
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    if first != "local":
+        assert answer["transports"][0] == first
+    assert answer["why"].startswith(why)
+    assert answer["speakers"] == ["kitchen", "bath"]
+    assert why in run("explain", text, "--config", house, *options).stdout
+
+
+def test_explain_follows_the_routes_of_the_configuration(house):
+    house.write_text(house.read_text() + "routes: [{when: {up_to: 5}, use: [websocket]}, {use: [http]}]\n")
+    for text, first in (("Hello", "websocket"), ("Hello!", "http")):
+        assert json.loads(run("explain", text, "--json", "--config", house).stdout)["transports"] == [first]
+
+
+def test_explain_knows_who_answers(house):
+    assert json.loads(run("explain", "a", "--to", "downstairs", "--json", "--config", house).stdout)[
+        "speakers"
+    ] == ["kitchen"]
+    result = run("explain", "a", "--to", "attic", "--config", house)
+    assert result.exit_code == 2
+    assert "nobody answers to 'attic'; there are: all, kitchen, downstairs, bath" in result.stderr
+
+
+def test_explain_shows_the_faults_that_a_critical_one_is_spoken_in_spite_of(house):
+    result = run("explain", '{"text": "a", "volume": 900}', "--urgency", "critical", "--config", house)
+    assert result.exit_code == 0
+    assert "warning     volume: " in result.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "{", '{"text": "a", "colour": 1}', "a\x07", "x" * 8001, os.fsdecode(b"\xff")]
+)
+def test_explain_says_what_would_be_refused(house, text):
+    result = run("explain", text, "--config", house)
+    assert result.exit_code == 1
+    assert result.stderr.strip()
+    assert not result.stdout
+
+
+# ---- plugins and schema ------------------------------------------------------------------------------
+
+
+def test_plugins_are_listed_with_what_is_wrong(house):
+    dropin(house.parent / "plugins", fax="raise RuntimeError('[/no] [red]paper')", needy=NEEDY)
+    result = run("plugins", "--json", "--config", house)
+    assert result.exit_code == 0
+    records = {record["name"]: record for record in json.loads(result.stdout)}
+    assert records["tin_can"]["status"] == "ready"
+    assert records["tin_can"]["provides"] == ["output tin_can"]
+    assert (records["fax"]["status"], records["fax"]["problem"]) == (
+        "broken",
+        "RuntimeError: [/no] [red]paper",
+    )
+    assert (records["needy"]["status"], records["needy"]["problem"]) == (
+        "incomplete",
+        "needs a thing: pip install thing",
+    )
+    assert records["http"]["origin"] == "edgevoice"
+    table = run("plugins", "--config", house, COLUMNS="300")
+    assert table.exit_code == 0
+    assert "[/no] [red]paper" in table.stdout
+
+
+def test_plugins_are_listed_also_where_the_configuration_is_wrong(house):
+    house.write_text("a: [")
+    result = run("plugins", "--json", "--config", house)
+    assert result.exit_code == 0
+    assert "has mistakes" in result.stderr
+    assert "http" in [record["name"] for record in json.loads(result.stdout)]
+
+
+def test_the_schema_is_json():
+    schema = json.loads(run("schema").stdout)
+    assert schema["$defs"]["Payload"]["required"] == ["text"]
+
+
+# ---- commands of plugins -----------------------------------------------------------------------------
+
+
+def test_a_command_of_a_plugin_that_is_broken_says_so_and_breaks_no_other(tmp_path, monkeypatch):
+    info = tmp_path / "zz-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zz\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[edgevoice.commands]\nzz-gone = zz_gone:command\nzz-object = os:sep\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("zz-gone", "zz-object"):
+        result = run(name, "anything", "--at", "all")
+        assert result.exit_code == 1
+        assert f"the command '{name}' cannot be used" in result.stderr
+        assert "Cannot be used" in run(name, "--help").stdout
+    assert "zz-gone" in run("--help").stdout
+    assert run("schema").exit_code == 0
+
+
+def test_an_own_command_that_is_none_is_a_programming_error():
+    with pytest.raises(TypeError):
+        cli._command(5)
+
+
+def test_as_a_process_the_exit_status_is_that_of_the_command(house):
+    (house.parent / "key.yaml").write_text(f"lightning: {{api_key_file: {SECRET}, speed: 9}}")
+    for arguments, status in (
+        (["schema"], 0),
+        (["explain", "{"], 1),
+        (["check", "--config", "/nothing"], 2),
+        (["run", "--config", house.parent / "key.yaml"], 2),
+        (["fly"], 2),
+    ):
+        done = subprocess.run(
+            [EDGEVOICE, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "EDGEVOICE_CONFIG": str(house)},
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        assert SECRET not in done.stderr
+        assert bool(done.stdout) is (status == 0)

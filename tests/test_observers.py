@@ -1,0 +1,40 @@
+"""An observer that raises starves nobody."""
+
+from datetime import UTC, datetime
+
+from edgevoice import Observer, Rejection, SpeakerState, Step
+from edgevoice.observers import Observers
+from tests.support.announcements import turn
+
+
+class Heard(Observer):
+    def __init__(self):
+        self.told = []
+
+    def on_event(self, event, origin):
+        self.told.append((event, origin))
+
+    def on_state(self, speaker, state):
+        self.told.append((speaker, state))
+
+    def on_rejected(self, rejection, origin):
+        self.told.append((rejection, origin))
+
+
+class Raises(Heard):
+    def on_event(self, event, origin):
+        raise RuntimeError("no ears")
+
+    on_state = on_rejected = on_event
+
+
+async def test_all_are_told_whatever_one_of_them_does(caplog):
+    first, last = Heard(), Heard()
+    observers = Observers({"first": first, "broken": Raises(), "last": last})
+    event, origin = turn().event(Step.QUEUED), object()
+    rejection = Rejection(node="n", at=datetime.now(UTC), target=None, reason="r")
+    observers.on_event(event, origin)
+    observers.on_state("kitchen", SpeakerState())
+    observers.on_rejected(rejection, None)
+    assert first.told == last.told == [(event, origin), ("kitchen", SpeakerState()), (rejection, None)]
+    assert caplog.text.count("observer broken failed; the others go on") == 3

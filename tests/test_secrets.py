@@ -1,0 +1,61 @@
+"""Where the API key comes from, in which order, and that no log shows it."""
+
+import pytest
+
+from edgevoice import ConfigError, logs
+from edgevoice.config import settings_from
+from edgevoice.credentials import credential
+from edgevoice.secrets import api_key
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """Puts keys into a file, a credential and the environment."""
+
+    def put(*, file=None, credentials=None, environment=None):
+        text = ""
+        if file is not None:
+            (tmp_path / "key").write_bytes(file)
+            text = f"lightning: {{api_key_file: {tmp_path}/key}}"
+        if credentials is not None:
+            (tmp_path / "credentials").mkdir()
+            (tmp_path / "credentials" / "api_key").write_bytes(credentials)
+            monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+        if environment is not None:
+            monkeypatch.setenv("SMALLEST_API_KEY", environment)
+        return settings_from(text)
+
+    return put
+
+
+def test_the_credential_is_first_then_the_named_file_then_the_environment(places, monkeypatch):
+    settings = places(file=b" sk_file_1\n", credentials=b"sk_credential_1\n", environment="sk_environment_1")
+    assert api_key(settings) == "sk_credential_1"
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert api_key(settings) == "sk_file_1"
+
+
+def test_with_a_credential_the_named_file_may_be_for_root_alone(places):
+    with pytest.raises(ConfigError, match="the file is empty"):
+        places(file=b"")
+    assert api_key(places(file=b"", credentials=b"sk_credential_2")) == "sk_credential_2"
+
+
+def test_the_environment_is_last(places):
+    assert api_key(places(credentials=b"\n", environment=" sk_environment_2 ")) == "sk_environment_2"
+
+
+@pytest.mark.parametrize("environment", [None, "", "  "])
+def test_there_may_be_none(places, environment):
+    assert api_key(places(environment=environment)) is None
+
+
+def test_a_credential_that_is_no_text_is_none(places):
+    places(credentials=b"\xff\xfe")
+    assert credential("api_key") is None
+    assert credential("another") is None
+
+
+def test_the_key_is_hidden_from_every_log_from_then_on(places):
+    api_key(places(environment="sk_environment_3"))
+    assert "sk_environment_3" not in logs.redact("Authorization: Bearer sk_environment_3")
