@@ -11,31 +11,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.assembly import (
-    Entered,
-    enter_outputs,
-    enter_parts,
-    enter_transports,
-    make_context,
-    routes,
-    targets,
-)
-from edgevoice.chimes import Chimes
+from edgevoice.answers import answers
+from edgevoice.assembly import Entered, enter_outputs, enter_parts, enter_transports, make_context, routes
+from edgevoice.control import Control
 from edgevoice.faults import Faults
-from edgevoice.intake import Intake
-from edgevoice.manners import chimes_dir, local_clock, manners_of, rates_of
+from edgevoice.journal import Journal
+from edgevoice.keeper import Keeper
+from edgevoice.node import make_node
 from edgevoice.observers import Observers
 from edgevoice.plugin import Observer
-from edgevoice.presence import Presence
-from edgevoice.speaker import Speaker
 from edgevoice.state import Spool
-from edgevoice.storms import Storms
 from edgevoice.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from edgevoice.config import Settings
+    from edgevoice.node import Node
+    from edgevoice.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
@@ -56,57 +49,41 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         context = await make_context(settings, stack, entered, faults)
         transports = await enter_transports(settings, context, entered)
         outputs = await enter_outputs(settings, context, entered)
-        observing: dict[str, Observer] = await enter_parts(settings, context, entered, plugins.observers)
+        journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
+        keeper = Keeper(journal, context)
+        watching = await enter_parts(settings, context, entered, plugins.observers)
         sources = await enter_parts(settings, context, entered, plugins.sources)
-        observing |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-        observers = Observers(observing)
+        watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
         core = msgspec.structs.replace(settings.core, lightning=context.lightning)
         synthesis = await stack.enter_async_context(
             Synthesis(transports, core, routes(settings), spool=Spool(context.state_dir), fault=faults.set)
         )
-        chimes, clock = Chimes(chimes_dir(settings)), local_clock(core)
-        speakers = {
-            name: Speaker(
-                name,
-                outputs[name],
-                Presence(manners_of(core, options), options.volume, clock),
-                chimes=chimes,
-                speech_of=synthesis.speech,
-                escalate=lambda announcement: intake.escalate(announcement),
-                observers=observers,
-                faults=faults,
-            )
-            for name, options in core.speakers.items()
-        }
-        answering = {
-            target: [speakers[name] for name in names] for target, names in targets(settings).items()
-        }
-        intake = Intake(
-            core.node,
-            answering,
-            synthesis,
-            observers,
-            storms=Storms(rates_of(core)),
-            keep=lambda announcement, command, names: None,
-            language=core.lightning.language,
-        )
-        faults.changed = lambda: _show(speakers.values())
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(speaker.run()) for speaker in speakers.values()]
-            running.append(group.create_task(_ticking(speakers.values())))
-            for name, source in sources.items():
-                running.append(group.create_task(_kept(name, partial(source.listen, intake.submit))))
-            for name, observer in observing.items():
-                running.append(group.create_task(_kept(name, observer.run)))
-            _show(speakers.values())
-            context.ready.set()
-            logger.info("ready, as %s", ", ".join(speakers))
-            await stop.wait()
-            logger.info("ending")
-            intake.close()
-            await asyncio.gather(*(speaker.drain(LAST_WORDS) for speaker in speakers.values()))
-            for task in running:
-                task.cancel()
+        observers = Observers({"journal": keeper, **watching})
+        node = make_node(settings, outputs, synthesis, observers, faults, keeper)
+        faults.changed = node.show
+        await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
+        keeper.restore(node.speakers, node.intake.again)
+        parts = {name: partial(source.listen, node.intake.submit) for name, source in sources.items()}
+        parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
+        await _serve(node, parts, context.ready, stop)
+
+
+async def _serve(
+    node: Node, parts: Mapping[str, Callable[[], Awaitable[None]]], ready: asyncio.Event, stop: asyncio.Event
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(speaker.run()) for speaker in node.speakers.values()]
+        running.append(group.create_task(_ticking(node.speakers.values())))
+        running += [group.create_task(_kept(name, part)) for name, part in parts.items()]
+        node.show()
+        ready.set()
+        logger.info("ready, as %s", ", ".join(node.speakers))
+        await stop.wait()
+        logger.info("ending")
+        node.intake.close()
+        await asyncio.gather(*(speaker.drain(LAST_WORDS) for speaker in node.speakers.values()))
+        for task in running:
+            task.cancel()
 
 
 async def _kept(name: str, run_part: Callable[[], Awaitable[None]]) -> None:
@@ -128,8 +105,3 @@ async def _ticking(speakers: Collection[Speaker]) -> None:
         await asyncio.sleep(TICK)
         for speaker in speakers:
             speaker.tick()
-
-
-def _show(speakers: Collection[Speaker]) -> None:
-    for speaker in speakers:
-        speaker.show()

@@ -33,6 +33,7 @@ from edgevoice.switches import switch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edgevoice.journal import Kept
     from edgevoice.live import LiveText
     from edgevoice.observers import Observers
     from edgevoice.speaker import Speaker
@@ -52,12 +53,13 @@ class Intake:
     power cut on the disk, and calls back once it is there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it stands between
         self,
         node: str,
         speakers: Mapping[str, Sequence[Speaker]],
         synthesis: Synthesis,
         observers: Observers,
+        *,
         storms: Storms,
         keep: Callable[[Announcement, Say, Sequence[str]], None],
         language: str,
@@ -91,13 +93,32 @@ class Intake:
         if self._calm is not None:
             self._calm.cancel()
 
+    def again(self, kept: Kept, speaker: str, left: float) -> None:
+        """Say once more what was kept over a restart and has `left` seconds; nothing of it is stale."""
+        command = Say(target=kept.target, payload=kept.payload, urgency=kept.urgency)
+        try:
+            reading = read_payload(kept.payload, kept.urgency)
+        except Refused:  # it was accepted once; a newer version may know better
+            logger.warning("what was kept cannot be read any more", extra={"ANNOUNCEMENT_ID": kept.id})
+            return
+        announcement = dataclasses.replace(
+            announcement_from(command, {**reading.values, "id": kept.id}, reading.warnings, arrived=_now()),
+            ttl=left,
+            not_before=0.0,
+            repeated=True,
+        )
+        for one in self._speakers["all"]:
+            if one.name == speaker:
+                one.add(self._synthesis.speech(announcement))
+
     def escalate(self, announcement: Announcement) -> None:
         """Take an alert that nobody acknowledged on to further targets."""
         insists = announcement.insists
         for target in insists.escalate_to if insists else ():
             if target in self._speakers:
-                now = asyncio.get_running_loop().time()
-                self._add(dataclasses.replace(announcement, target=target, arrived=now, origin=None), target)
+                self._add(
+                    dataclasses.replace(announcement, target=target, arrived=_now(), origin=None), target
+                )
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Unusable):
@@ -107,28 +128,20 @@ class Intake:
         if command.target not in self._speakers:
             known = ", ".join(self._speakers)
             raise Refused(f"nobody here answers to {command.target!r}", key="target", allowed=known)
-        speakers = self._speakers[command.target]
         match command:
             case Say():
                 self._say(command)
             case Piece():
                 self._streams.take(command)
-            case Stop() | Acknowledge():
-                what = _or_empty(command.payload)
-                for speaker in speakers:
-                    speaker.stop(what) if isinstance(command, Stop) else speaker.acknowledge(what)
-            case Digest():
-                for speaker in speakers:
-                    speaker.read_digest()
             case Replay():
                 self._replay(command)
-            case Switch():
-                for speaker in speakers:
-                    switch(speaker, command.what, decode_utf8(command.payload).strip())
+            case _:
+                for speaker in self._speakers[command.target]:
+                    _tell(speaker, command)
 
     def _say(self, command: Say) -> None:
         reading = read_payload(command.payload, command.urgency)
-        announcement = announcement_from(command, reading.values, reading.warnings, None)
+        announcement = announcement_from(command, reading.values, reading.warnings, arrived=_now())
         if not self._admits(announcement, command.topic or command.target):
             return
         speakers = self._add(announcement, command.target)
@@ -151,7 +164,7 @@ class Intake:
     def _accept_live(
         self, command: Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement:
-        announcement = announcement_from(command, values, warnings, live)
+        announcement = announcement_from(command, values, warnings, live=live, arrived=_now())
         self._add(announcement, command.target)
         return announcement
 
@@ -162,11 +175,10 @@ class Intake:
         names = {speaker.name for speaker in self._speakers[command.target]}
         mine = [said for said in self._said if names & {s.name for s in self._speakers.get(said.target, ())}]
         for said in mine[-int(text) :]:
-            self._add(again(said, command), command.target)
+            self._add(again(said, command, _now()), command.target)
 
     def _admits(self, announcement: Announcement, topic: str) -> bool:
-        loop = asyncio.get_running_loop()
-        if self._storms.admits(announcement, topic, loop.time()):
+        if self._storms.admits(announcement, topic, _now()):
             return True
         speech = self._synthesis.speech(announcement)
         for speaker in self._speakers[announcement.target]:
@@ -181,7 +193,7 @@ class Intake:
             self._calm = loop.call_later(max(wait, 0.1), self._speak_of_storms)
 
     def _speak_of_storms(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = _now()
         for storm in self._storms.over(now):
             sentence = words.storm(storm.count, storm.topic, self._language)
             tag = f"edgevoice-storm-{storm.topic}"[:64]
@@ -205,7 +217,23 @@ class Intake:
         self._observers.on_rejected(rejection, command.origin)
 
 
+def _tell(speaker: Speaker, command: Stop | Acknowledge | Digest | Switch) -> None:
+    match command:
+        case Stop():
+            speaker.stop(_or_empty(command.payload))
+        case Acknowledge():
+            speaker.acknowledge(_or_empty(command.payload))
+        case Digest():
+            speaker.read_digest()
+        case Switch():
+            switch(speaker, command.what, decode_utf8(command.payload).strip())
+
+
 def _or_empty(payload: bytes) -> str:
     """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
     text = decode_utf8(payload).strip()
     return "" if text == "PRESS" else text
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

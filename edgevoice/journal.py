@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -36,7 +37,7 @@ STEP = 1.0
 """Seconds by which the two clocks drift apart before it counts as the wall clock having been set."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 class Journal:
@@ -180,7 +181,7 @@ class Journal:
 
 def _record(body: bytes) -> Record | None:
     try:
-        return _decode(body)
+        return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -189,4 +190,4 @@ def _boot_id() -> str:
     try:
         return BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
-        return ""
+        return uuid.uuid4().hex  # like no other

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
     from edgevoice.payload import Repeat
 
 
-def again(said: Announcement, command: Replay) -> Announcement:
+def again(said: Announcement, command: Replay, arrived: float) -> Announcement:
     """What was said before, to be said once more."""
-    now = asyncio.get_running_loop().time()
     return dataclasses.replace(
         said,
         id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",
         target=command.target,
-        arrived=now,
+        arrived=arrived,
         arrived_at=datetime.now(UTC),
         ttl=TTL[said.urgency],
         not_before=0.0,
@@ -38,9 +36,17 @@ def again(said: Announcement, command: Replay) -> Announcement:
 
 
 def announcement_from(
-    command: Say | Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText | None
+    command: Say | Piece,
+    values: Mapping[str, Any],
+    warnings: tuple[str, ...] = (),
+    *,
+    live: LiveText | None = None,
+    arrived: float,
 ) -> Announcement:
-    """The announcement of a command, with `values` as they were read; `live` takes the place of a text."""
+    """The announcement of a command, with `values` as they were read; `live` takes the place of a text.
+
+    `arrived` is monotonic seconds.
+    """
     urgency = values.get("urgency", Urgency.NORMAL)
     now = datetime.now(UTC)
     ttl = min(values.get("ttl", TTL[urgency]), command.expires if command.expires is not None else 86400.0)
@@ -50,7 +56,7 @@ def announcement_from(
         text=values.get("text") if live is None else None,
         live=live,
         urgency=urgency,
-        arrived=asyncio.get_running_loop().time(),
+        arrived=arrived,
         arrived_at=now,
         ttl=ttl,
         not_before=_seconds_until(values.get("not_before", 0.0), now),

@@ -22,7 +22,7 @@ def state_dir(configured: str | None) -> Path:
     Raises:
         ConfigError: it cannot be made or written.
     """
-    folder = _choose(configured)
+    folder = find_state_dir(configured)
     try:
         folder = folder.expanduser()
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -36,7 +36,8 @@ def state_dir(configured: str | None) -> Path:
     return folder
 
 
-def _choose(configured: str | None) -> Path:
+def find_state_dir(configured: str | None) -> Path:
+    """Where the state folder is, whether it exists or not."""
     if configured:
         return Path(configured)
     if systemd := os.environ.get("STATE_DIRECTORY"):

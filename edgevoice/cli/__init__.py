@@ -14,6 +14,7 @@ OWN = {
     "run": "edgevoice.cli.run:run",
     "check": "edgevoice.cli.check:check",
     "explain": "edgevoice.cli.explain:explain",
+    "history": "edgevoice.cli.history:history",
     "plugins": "edgevoice.cli.plugins:plugins",
     "schema": "edgevoice.cli.schema:schema",
 }

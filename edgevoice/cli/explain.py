@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import click
 
 from edgevoice.announcement import Urgency
-from edgevoice.assembly import routes, targets
+from edgevoice.answers import explain_alone
+from edgevoice.assembly import targets
 from edgevoice.config import load
-from edgevoice.payload import read_payload
-from edgevoice.routing import Said, decide
+from edgevoice.control import ask
+from edgevoice.state import find_state_dir
 
 
 @click.command()
@@ -23,38 +25,28 @@ from edgevoice.routing import Said, decide
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--config", metavar="FILE", help="The configuration.")
 def explain(text: str, target: str, urgency: str | None, as_json: bool, config: str | None) -> None:
-    """Say what would be done with TEXT, and why, without saying it."""
+    """Say what would be done with TEXT, and why, without saying it; asks the running daemon."""
     settings = load(config)
-    reading = read_payload(os.fsencode(text), urgency)
-    values = reading.values
-    usable = [name for name, kind in settings.plugins.transports.items() if kind.missing() is None]
-    said = Said(
-        urgency=values.get("urgency", Urgency.NORMAL),
-        length=len(values["text"]),
-        private=values.get("private", False),
-        forced=values.get("transport"),
-    )
-    decision = decide(said, routes(settings), usable)
-    speakers = targets(settings).get(target)
-    if speakers is None:
+    if target not in targets(settings):
         raise click.UsageError(f"nobody answers to {target!r}; there are: {', '.join(targets(settings))}")
-    answer = {
-        "target": target,
-        "speakers": speakers,
-        "urgency": said.urgency,
-        "characters": said.length,
-        "transports": list(decision.order),
-        "why": decision.why,
-        "warnings": reading.warnings,
-        "from": "the configuration alone",
-    }
-    if as_json:
-        click.echo(json.dumps(answer))
-        return
-    click.echo(f"speakers    {', '.join(speakers)}")
-    click.echo(f"urgency     {said.urgency}")
-    click.echo(f"transports  {', then '.join(decision.order) or 'none'}")
-    click.echo(f"why         {decision.why}")
-    for warning in reading.warnings:
-        click.echo(f"warning     {warning}")
-    click.echo("This is from the configuration alone; the running daemon was not asked.")
+    readable = os.fsencode(text).decode("utf-8", "surrogateescape")
+    question = {"text": readable, "target": target, "urgency": urgency}
+    answer = ask(find_state_dir(settings.core.state_dir), ask="explain", **question)
+    if answer is None:
+        answer = explain_alone(settings, question)
+    click.echo(json.dumps(answer) if as_json else _in_words(answer))
+
+
+def _in_words(answer: dict[str, Any]) -> str:
+    lines = [
+        f"urgency     {answer['urgency']}, {answer['characters']} characters",
+        f"transports  {', then '.join(answer['transports']) or 'none'}",
+        f"why         {answer['why']}",
+    ]
+    for on in answer["speakers"]:
+        chime = f"after the chime {on['chime']}" if on["chime"] else "without a chime"
+        lines.append(f"{on['speaker']:<12}{on['what']}; at volume {on['volume']}, {chime}")
+        lines.append(f"{'':<12}its first sound has to come within {on['ttl']:g} s")
+    lines += [f"warning     {warning}" for warning in answer["warnings"]]
+    lines.append(f"This is from {answer['from']}.")
+    return "\n".join(lines)

@@ -1,0 +1,80 @@
+"""What the daemon answers to the command line: its history, and what it would do with an announcement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgevoice.assembly import routes, targets
+from edgevoice.commands import Say
+from edgevoice.errors import EdgeVoiceError
+from edgevoice.explaining import Scene, explain_on, explain_route
+from edgevoice.making import announcement_from
+from edgevoice.manners import local_clock, manners_of
+from edgevoice.payload import read_payload
+from edgevoice.presence import Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgevoice.announcement import Announcement
+    from edgevoice.config import Settings
+    from edgevoice.keeper import Keeper
+    from edgevoice.node import Node
+    from edgevoice.speaker import Speaker
+
+
+def answers(settings: Settings, node: Node, keeper: Keeper) -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """A function for each thing that can be asked."""
+
+    def explain(question: dict[str, Any]) -> dict[str, Any]:
+        announcement = announced(settings, question)
+        on = [
+            explain_on(name, announcement, node.speakers[name].presence, _scene(node.speakers[name]))
+            for name in targets(settings)[announcement.target]
+        ]
+        return {**_common(settings, announcement), "speakers": on, "from": "the running daemon"}
+
+    return {"explain": explain, "history": lambda question: keeper.history[-int(question.get("last", 500)) :]}
+
+
+def explain_alone(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
+    """The same from the configuration alone: nothing is being said, nothing waits, no switch is set.
+
+    Raises:
+        EdgeVoiceError: nobody answers to the target.
+        Refused: the text would not be accepted.
+    """
+    announcement, clock = announced(settings, question), local_clock(settings.core)
+    on = []
+    for name in targets(settings)[announcement.target]:
+        options = settings.core.speakers[name]
+        presence = Presence(manners_of(settings.core, options), options.volume, clock)
+        on.append(explain_on(name, announcement, presence, Scene()))
+    return {**_common(settings, announcement), "speakers": on, "from": "the configuration alone"}
+
+
+def announced(settings: Settings, question: dict[str, Any]) -> Announcement:
+    """The announcement that is asked about."""
+    target = str(question["target"])
+    if target not in targets(settings):
+        raise EdgeVoiceError(f"nobody answers to {target!r}; there are: {', '.join(targets(settings))}")
+    payload = str(question["text"]).encode("utf-8", "surrogateescape")
+    reading = read_payload(payload, question.get("urgency"))
+    say = Say(target=target, payload=payload)
+    return announcement_from(say, reading.values, reading.warnings, arrived=0.0)
+
+
+def _common(settings: Settings, announcement: Announcement) -> dict[str, Any]:
+    usable = [name for name, kind in settings.plugins.transports.items() if kind.missing() is None]
+    return {
+        "target": announcement.target,
+        "urgency": str(announcement.urgency),
+        "characters": len(announcement.text or ""),
+        "warnings": list(announcement.warnings),
+        **explain_route(announcement, routes(settings), usable),
+    }
+
+
+def _scene(speaker: Speaker) -> Scene:
+    current, heard_s = speaker.saying
+    return Scene(current, heard_s, [turn.announcement for turn in speaker.backlog])

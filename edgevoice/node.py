@@ -1,0 +1,78 @@
+"""The inside of a node: its speakers, and the intake before them, made from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgevoice.assembly import targets
+from edgevoice.chimes import Chimes
+from edgevoice.intake import Intake
+from edgevoice.manners import chimes_dir, local_clock, manners_of, rates_of
+from edgevoice.presence import Presence
+from edgevoice.speaker import Speaker
+from edgevoice.storms import Storms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgevoice.announcement import Announcement
+    from edgevoice.config import Settings
+    from edgevoice.faults import Faults
+    from edgevoice.keeper import Keeper
+    from edgevoice.observers import Observers
+    from edgevoice.plugin import Output
+    from edgevoice.synthesis import Synthesis
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What stands between the sources and the outputs."""
+
+    speakers: Mapping[str, Speaker]
+    intake: Intake
+
+    def show(self) -> None:
+        """Tell the state of each speaker."""
+        for speaker in self.speakers.values():
+            speaker.show()
+
+
+def make_node(
+    settings: Settings,
+    outputs: Mapping[str, Output],
+    synthesis: Synthesis,
+    observers: Observers,
+    faults: Faults,
+    keeper: Keeper,
+) -> Node:
+    """Make the speakers and the intake; nothing is running yet."""
+    core, chimes, clock = settings.core, Chimes(chimes_dir(settings)), local_clock(settings.core)
+
+    def escalate(announcement: Announcement) -> None:
+        intake.escalate(announcement)
+
+    speakers = {
+        name: Speaker(
+            name,
+            outputs[name],
+            Presence(manners_of(core, options), options.volume, clock),
+            chimes=chimes,
+            speech_of=synthesis.speech,
+            escalate=escalate,
+            observers=observers,
+            faults=faults,
+        )
+        for name, options in core.speakers.items()
+    }
+    answering = {target: [speakers[name] for name in names] for target, names in targets(settings).items()}
+    intake = Intake(
+        core.node,
+        answering,
+        synthesis,
+        observers,
+        storms=Storms(rates_of(core)),
+        keep=keeper.keep,
+        language=core.lightning.language,
+    )
+    return Node(speakers, intake)
