@@ -126,11 +126,13 @@ class Journal:
             self._put(Ended(outcome=brief))
             return
         finished = self._now() if outcome.get("event_type") == Step.FINISHED else None
-        self._put(Ended(key=(speaker, id), finished=finished, outcome=brief))
+        kept = self._state.kept((speaker, id))
+        record = Ended(key=(speaker, id), finished=finished, outcome=brief)
+        self._put(record, purge=kept is not None and kept.private)
 
     def hold(self, id: str, speaker: str, held: bool) -> None:  # noqa: A002
         """A speaker holds an announcement, or does so no more; of no effect for one that is not kept."""
-        if self._state.is_kept((speaker, id)):
+        if self._state.kept((speaker, id)) is not None:
             self._put(Holding((speaker, id), held, self._now()))
 
     def switch(self, speaker: str, **values: float) -> None:
@@ -142,17 +144,17 @@ class Journal:
         if self._writer is not None:
             await self._writer.written()
 
-    def _put(self, record: Record) -> None:
+    def _put(self, record: Record, *, purge: bool = False) -> None:
         stamp = self._stamp()
         known = self._state.stamp
         if known is not None and abs(stamp.offset - known.offset) > STEP:
             self._note(stamp)
-        self._note(record)
+        self._note(record, purge=purge)
 
-    def _note(self, record: Record) -> None:
+    def _note(self, record: Record, *, purge: bool = False) -> None:
         self._state.apply(record)
         if self._writer is not None:
-            self._writer.put(line(_encode(record)))
+            self._writer.put(line(_encode(record)), purge=purge)
 
     def _alive(self) -> Iterator[bytes]:
         return map(_encode, list(self._state.records(self._now())))

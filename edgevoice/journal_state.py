@@ -26,7 +26,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     """An announcement that is kept until it has ended on each of `speakers`; times are wall seconds.
 
     `at` is when it was accepted. `held` says since when a speaker holds it, `stood` for how many seconds
-    its ttl stood still there before.
+    its ttl stood still there before. What is `private` is not left in the file once it has ended.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     at: float
     ttl: float
     speakers: tuple[str, ...]
+    private: bool = False
     held: dict[str, float] = {}
     stood: dict[str, float] = {}
 
@@ -106,8 +107,9 @@ class JournalState:
             case Switched():
                 self.switches.setdefault(record.speaker, {}).update(record.values)
 
-    def is_kept(self, key: Key) -> bool:
-        return key in self._waiting
+    def kept(self, key: Key) -> Kept | None:
+        """What a speaker has not ended, as it was accepted."""
+        return self._waiting.get(key)
 
     def pending(self) -> tuple[Kept, ...]:
         """What has not ended, oldest first, for the speakers on which it has not."""

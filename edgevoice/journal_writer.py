@@ -44,18 +44,23 @@ class JournalWriter:
         self._rewriting: Future[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._pause = RETRY
+        self._purge = False
         self._closed = False
 
     def begin(self, size: int) -> None:
         """Go on with a file of so many bytes."""
         self._size = size
 
-    def put(self, lines: bytes) -> None:
-        """Have whole lines handed to the operating system after those before."""
+    def put(self, lines: bytes, *, purge: bool = False) -> None:
+        """Have whole lines handed to the operating system after those before.
+
+        With `purge`, what they end must not stay in the file until it has grown.
+        """
+        self._purge |= purge
         self._number += 1
         self._size += len(lines)
         self._last = self._writer.submit(self._append, lines)
-        if self._size > self._limit and not self.behind:
+        if (self._purge or self._size > self._limit) and not self.behind:
             self._rewrite()
 
     async def durable(self) -> None:
@@ -121,7 +126,7 @@ class JournalWriter:
     def _rewrite(self) -> None:
         if self._rewriting is None and not self._closed:
             self._last = self._rewriting = self._writer.submit(self._replace, self._alive())
-            self._size = 0
+            self._size, self._purge = 0, False
 
     def _replace(self, alive: Iterable[bytes]) -> None:
         try:
@@ -143,6 +148,8 @@ class JournalWriter:
         self.behind, self._pause = False, RETRY
         self._size += size
         self._limit = max(LARGEST, size * 2)
+        if self._purge:
+            self._rewrite()
 
     def sentence(self, error: OSError) -> str:
         """What a user is told about it."""

@@ -1,11 +1,15 @@
 """The journal: what it was told is there after a restart, and its file stays small."""
 
 import asyncio
+import base64
+import os
+import stat
 import threading
+from pathlib import Path
 
 import pytest
 
-from edgevoice import Urgency, journal, journal_writer
+from edgevoice import Urgency, journal_writer
 from edgevoice.journal_file import JournalFile
 from tests.support.journals import Rig, ids, kept, known, outcome
 
@@ -62,86 +66,9 @@ async def test_one_id_can_wait_on_two_speakers_with_different_texts(rig):
         assert [(one.payload, one.speakers) for one in second.pending] == [(b"one", ("kitchen",))]
 
 
-async def test_its_ttl_stands_still_while_it_is_held_also_over_a_restart(rig):
-    async with rig.enter() as first:
-        await first.accept(kept("a", rig.clocks, speakers=("kitchen", "study")))
-        rig.clocks.advance(100)
-        first.hold("a", "kitchen", held=True)
-        first.hold("nobody knows it", "kitchen", held=True)
-    rig.clocks.advance(3600)
-    async with rig.enter() as second:
-        [a] = second.pending
-        assert a.held == {"kitchen": rig.clocks.wall - 3600}
-        assert (a.age("kitchen", rig.clocks.wall), a.age("study", rig.clocks.wall)) == (100, 3700)
-        second.hold("a", "kitchen", held=False)
-        rig.clocks.advance(50)
-    async with rig.enter() as third:
-        [a] = third.pending
-        assert a.held == {}
-        assert a.age("kitchen", rig.clocks.wall) == 150
-
-
-async def test_one_whose_ttl_is_over_is_still_told_of(rig):
-    async with rig.enter() as first:
-        await first.accept(kept("a", rig.clocks, ttl=10.0))
-    rig.clocks.advance(30 * DAY)
-    async with rig.enter() as second:
-        [a] = second.pending
-        assert a.age("kitchen", rig.clocks.wall) > a.ttl
-
-
-async def test_what_finished_is_forgotten_after_a_day(rig):
-    async with rig.enter() as first:
-        first.end("kitchen", "old", HIGH, outcome("old"))
-        rig.clocks.advance(DAY / 2)
-        first.end("kitchen", "new", HIGH, outcome("new"))
-        rig.clocks.advance(DAY / 2 - 1)
-        assert set(first.finished) == {("kitchen", "old"), ("kitchen", "new")}
-        rig.clocks.advance(1)
-        assert set(first.finished) == {("kitchen", "new")}
-    async with rig.enter() as second:
-        assert set(second.finished) == {("kitchen", "new")}
-    rig.clocks.advance(DAY)
-    async with rig.enter() as third:
-        assert third.finished == {}
-        assert len(third.history) == 2
-
-
-@pytest.mark.parametrize("days", [-3, -400, 3, 400])
-async def test_setting_the_clock_makes_nothing_older_or_younger(rig, days):
-    async with rig.enter() as first:
-        await first.accept(kept("before", rig.clocks))
-        rig.clocks.advance(50)
-        first.hold("before", "kitchen", held=True)
-        first.end("kitchen", "f", HIGH, outcome("f"))
-        rig.clocks.wall += days * DAY
-        await first.accept(kept("after", rig.clocks))
-        rig.clocks.advance(20)
-        assert set(first.finished) == {("kitchen", "f")}
-    rig.clocks.wall += days * DAY
-    async with rig.enter() as second:
-        [before, after] = second.pending
-        assert before.age("kitchen", rig.clocks.wall) == pytest.approx(50, abs=1)
-        assert after.age("kitchen", rig.clocks.wall) == pytest.approx(20, abs=1)
-        assert set(second.finished) == {("kitchen", "f")}
-
-
-async def test_after_a_boot_into_the_past_nothing_is_of_negative_age(rig, monkeypatch, tmp_path):
-    async with rig.enter() as first:
-        await first.accept(kept("a", rig.clocks))
-        first.end("kitchen", "f", HIGH, outcome("f"))
-    (tmp_path / "boot_id").write_text("another\n")
-    monkeypatch.setattr(journal, "BOOT_ID", tmp_path / "boot_id")
-    rig.clocks.wall, rig.clocks.monotonic = rig.clocks.wall - 90 * DAY, 3.0
-    async with rig.enter() as second:
-        [a] = second.pending
-        assert a.age("kitchen", rig.clocks.wall) == 0
-        assert second.finished == {}
-
-
 async def test_many_that_are_accepted_at_once_share_their_syncs(rig, monkeypatch):
-    syncs, sync = [], JournalFile.sync
-    monkeypatch.setattr(JournalFile, "sync", lambda self: (syncs.append(1), sync(self)))
+    syncs, fdatasync = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (syncs.append(file), fdatasync(file)))
     async with rig.enter() as told:
         await asyncio.gather(*(told.accept(kept(f"a{number}")) for number in range(200)))
         assert 1 <= len(syncs) <= 3
@@ -184,6 +111,42 @@ async def test_what_ends_is_written_while_a_sync_is_still_under_way(rig, tmp_pat
         assert not accepting.done()
         go_on.set()
         await accepting
+
+
+async def test_the_text_of_a_private_one_leaves_the_disk_when_it_has_ended(rig):
+    file = rig.folder / "journal.jsonl"
+    secret = base64.b64encode(b"the test came back negative")
+    async with rig.enter() as told:
+        private = kept(
+            "a", speakers=("kitchen", "study"), payload=b"the test came back negative", private=True
+        )
+        await told.accept(private)
+        assert secret in file.read_bytes()
+        told.end("kitchen", "a", HIGH, outcome("a"))
+        told.end("study", "a", HIGH, outcome("a", "study"))
+        told.end("kitchen", "b", HIGH, outcome("b"))
+        expected = known(told)
+    assert secret not in file.read_bytes()
+    async with rig.enter() as again:
+        assert known(again) == expected
+
+
+async def test_the_file_is_replaced_in_the_order_that_a_power_cut_needs(rig, monkeypatch):
+    steps, fsync, replace = [], os.fsync, Path.replace
+
+    def noted_fsync(file):
+        steps.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file")
+        fsync(file)
+
+    def noted_replace(self, to):
+        steps.append("rename")
+        return replace(self, to)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    async with rig.enter():
+        assert steps == ["file", "rename", "folder"]
+        assert stat.S_IMODE((rig.folder / "journal.jsonl").stat().st_mode) == 0o600
 
 
 async def test_a_cancelled_accept_is_written_all_the_same(rig):

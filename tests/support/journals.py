@@ -44,10 +44,26 @@ class Rig:
         )
 
 
-def kept(name, clocks=None, *, speakers=("kitchen",), urgency=Urgency.HIGH, ttl=600.0, payload=b"Fire!"):
+def kept(
+    name,
+    clocks=None,
+    *,
+    speakers=("kitchen",),
+    urgency=Urgency.HIGH,
+    ttl=600.0,
+    payload=b"Fire!",
+    private=False,
+):
     at = clocks.wall if clocks else 1_800_000_000.0
     return Kept(
-        id=name, target="all", payload=payload, urgency=urgency, at=at, ttl=ttl, speakers=tuple(speakers)
+        id=name,
+        target="all",
+        payload=payload,
+        urgency=urgency,
+        at=at,
+        ttl=ttl,
+        speakers=tuple(speakers),
+        private=private,
     )
 
 
