@@ -55,7 +55,8 @@ async def test_a_redelivered_piece_is_appended_once():
     assert live.add("b", 8, redelivered=True)  # the first delivery of it was lost
     assert live.add("b", 7)  # a number used again
     assert live.add("b", None, redelivered=True)
-    assert live.text == "abbb"
+    assert live.add("a", 7)  # and for the same text
+    assert live.text == "abbba"
 
 
 async def test_nothing_is_appended_after_the_end():

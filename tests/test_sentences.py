@@ -126,8 +126,10 @@ def test_the_first_sentence_lies_within_the_text_and_the_limit(text, most, ended
 @pytest.mark.parametrize(
     "text", ["a" * 4000 + "b. " * 1300, "." * 8000 + "a", '."' * 4000 + "a", "a." * 4000, "\n" * 8000]
 )
+@pytest.mark.timeout(20)
 def test_no_text_takes_more_than_a_moment(text):
     # Quadratic cutting would run into the time limit of the test.
     for _ in range(20):
         assert "".join(split(text, 250)) == text
         first_sentence(text * 20, 250, ended=False)
+    assert sentence_ends(text, complete=True) is not None

@@ -1,6 +1,7 @@
 """What a Lightning server does wrong, and what each transport makes of it: an error that says why, never noise."""
 
 import gzip
+import math
 
 import psutil
 import pytest
@@ -100,6 +101,14 @@ async def test_a_stream_that_breaks_gives_what_came_before_it(server, name, faul
             assert heard
         assert await said(transport, TEXT) == server.expected(TEXT)
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_what_breaks_after_the_end_of_the_speech_is_no_failure(server, name):
+    server.plan(Fault(cut=True, at=math.inf), on=name)
+    async with opened(name, server.url) as transport:
+        assert await said(transport, TEXT) == server.expected(TEXT)
+        assert await said(transport, "d90z Next.") == server.expected("d90z Next.")
 
 
 @pytest.mark.parametrize("at", [1, 3, 20])

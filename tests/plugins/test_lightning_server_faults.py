@@ -5,6 +5,7 @@ import os
 import signal
 
 import aiohttp
+import psutil
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
@@ -144,10 +145,42 @@ async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(
         await client.socket.receive()
         client.socket._conn.protocol.pause_reading()
         await still_speaks(url)
-        async with asyncio.timeout(20):
-            while len(voice._idle) != len(voice.pids):  # noqa: ASYNC110 - children at rest tell no event
-                await asyncio.sleep(0.02)
+        await _is_at_rest(voice)
     await still_speaks(url)
+
+
+@pytest.mark.parametrize("path", ["websocket", LIVE, WHOLE])
+async def test_a_client_that_hangs_up_ends_its_speech_long_before_its_end(path, url, voice):
+    await still_speaks(url)
+    before = _written(voice)
+    if path == "websocket":
+        async with connected(url) as client:
+            await client.send(LONG, sample_rate=44100)
+            await client.frame()
+    else:
+        async with aiohttp.ClientSession() as session:
+            asked = asyncio.create_task(_posted(session, url + path))
+            await _is_speaking(voice)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+    await _is_at_rest(voice)
+    assert _written(voice) - before < 15_000_000  # all of it is 58 MB
+
+
+def _written(voice):
+    """Bytes that the children have written since they were started."""
+    return sum(psutil.Process(pid).io_counters().write_chars for pid in voice.pids)
+
+
+async def _posted(session, url):
+    async with session.post(url, json={"text": LONG, "voice_id": "magnus"}) as reply:
+        return await reply.read()
+
+
+async def _is_at_rest(voice):
+    async with asyncio.timeout(20):
+        while len(voice._idle) != len(voice.pids):
+            await asyncio.sleep(0.01)
 
 
 def _kill_all(voice):
@@ -172,5 +205,5 @@ async def _posted_and_killed(session, url, path, voice):
 
 async def _is_speaking(voice):
     async with asyncio.timeout(10):
-        while len(voice._idle) == len(voice.pids):  # noqa: ASYNC110 - a request arriving tells no event
+        while len(voice._idle) == len(voice.pids):
             await asyncio.sleep(0.001)

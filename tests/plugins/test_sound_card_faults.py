@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC220 - a test may wait for a process
 import asyncio
 import os
 import signal
@@ -8,14 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
 from edgevoice.errors import OutputError
 from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, pieces
-from tests.support.pulse import Pulse, noise
+from tests.support.pulse import Pulse, longest_run_at_the_beginning, longest_run_at_the_end, noise
 
 RATE = 24000
 
@@ -62,21 +60,6 @@ async def a_loop_that_lives() -> AsyncIterator[None]:
     yield
     task.cancel()
     assert max(late) < 0.3
-
-
-def longest_run_at_the_end(heard: bytes, pcm: bytes) -> int:
-    """Frames of the longest end of `pcm` that `heard` ends with."""
-    whole, end = np.frombuffer(pcm, np.int16), np.frombuffer(heard, np.int16)
-    length = min(len(whole), len(end))
-    differs = np.flatnonzero(whole[len(whole) - length :] != end[len(end) - length :])
-    return length if not len(differs) else length - 1 - int(differs[-1])
-
-
-def longest_run_at_the_beginning(heard: bytes, pcm: bytes) -> int:
-    whole, begin = np.frombuffer(pcm, np.int16), np.frombuffer(heard, np.int16)
-    length = min(len(whole), len(begin))
-    differs = np.flatnonzero(whole[:length] != begin[:length])
-    return length if not len(differs) else int(differs[0])
 
 
 def assert_heard_but_for(pulse: Pulse, pcm: bytes, lost: float, repeated: float) -> None:

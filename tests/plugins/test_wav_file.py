@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC220, ASYNC240 - reading a small file may block a test
 import asyncio
 import os
 import subprocess
@@ -158,7 +157,7 @@ async def test_a_process_that_is_killed_leaves_a_valid_file(set_up: SetUp, path:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"said one\n"
-        while path.stat().st_size < 44 + 4800 + grown:  # noqa: ASYNC110 - another process writes it
+        while path.stat().st_size < 44 + 4800 + grown:
             await asyncio.sleep(0.005)
         process.kill()
     left = content(path)

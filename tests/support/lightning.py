@@ -58,8 +58,7 @@ class LightningServer:
         """Requests at once, above which one is answered with 429."""
         self.answers_pings, self.pongs = True, 0
         self.requests: list[Asked] = []
-        self.in_flight = 0
-        self.most_in_flight = 0
+        self.in_flight = self.most_in_flight = 0
         self.sockets_opened = 0
         self.paths: list[str] = []
         """Of every HTTP request and upgrade, refused ones too."""
@@ -169,7 +168,7 @@ class LightningServer:
             asked.made += len(pcm)
             self.changed()
         await reply.end()
-        return True
+        return fault.at != math.inf or not await self._goes_wrong(reply, fault)
 
     async def _goes_wrong(self, reply: Reply, fault: Fault) -> bool:
         """Whether that was the end of it."""

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What goes wrong with one request, after `at` chunks of its audio; -1 is before any answer.
+    """What goes wrong with one request, and when.
 
-    `status`, `body` and `headers` answer in its place (a WebSocket: an error frame, or with 200 the body
+    It does so after `at` chunks of its audio; -1 is before any answer, `math.inf` after all of it. `status`, `body` and `headers` answer in its place (a WebSocket: an error frame, or with 200 the body
     as a frame). `cut` breaks the connection, `reset` so that what is on its way is lost. `close` ends it
     properly, a WebSocket with that code. `silent` says nothing more. `spoilt` makes a chunk's base64
     invalid. `short` takes a byte off the end. `endless` never ends. `make` makes the body of a whole
     reply out of samples and rate. `stall` pauses for so many seconds.
     """
 
-    at: int = 0
+    at: float = 0
     status: int | None = None
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -142,7 +142,7 @@ class MqttClient:
     async def publish_until_heard(self, topic: str, payload: str, *, within: float = 30.0) -> None:
         """Publish again and again until somebody is subscribed to it (MQTT 5 tells)."""
         async with asyncio.timeout(within):
-            while await self.publish(topic, payload) == NO_SUBSCRIBERS:  # noqa: ASYNC110 - nothing tells
+            while await self.publish(topic, payload) == NO_SUBSCRIBERS:
                 await asyncio.sleep(0.02)
 
     async def collect(self, topic_filter: str, *, qos: int = 1) -> Mailbox:

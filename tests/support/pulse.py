@@ -125,7 +125,7 @@ class Pulse:
         """Wait until `condition` holds; False if it does not within `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                while not condition():  # noqa: ASYNC110 - what is waited for lives in other processes
+                while not condition():
                     await asyncio.sleep(0.02)
         except TimeoutError:
             return False
@@ -194,3 +194,18 @@ def noise(frames: int, seed: int = 0) -> bytes:
     generator = np.random.default_rng(seed)
     samples = generator.integers(1, 8192, frames) * generator.choice([-1, 1], frames)
     return samples.astype("<i2").tobytes()
+
+
+def longest_run_at_the_end(heard: bytes, pcm: bytes) -> int:
+    """Frames of the longest end of `pcm` that `heard` ends with."""
+    whole, end = np.frombuffer(pcm, np.int16), np.frombuffer(heard, np.int16)
+    length = min(len(whole), len(end))
+    differs = np.flatnonzero(whole[len(whole) - length :] != end[len(end) - length :])
+    return length if not len(differs) else length - 1 - int(differs[-1])
+
+
+def longest_run_at_the_beginning(heard: bytes, pcm: bytes) -> int:
+    whole, begin = np.frombuffer(pcm, np.int16), np.frombuffer(heard, np.int16)
+    length = min(len(whole), len(begin))
+    differs = np.flatnonzero(whole[:length] != begin[:length])
+    return length if not len(differs) else int(differs[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,16 @@ async def head(reply: aiohttp.ClientResponse) -> bytes:
             return await reply.content.read(LARGEST_HEAD)
     except (TimeoutError, aiohttp.ClientError):
         return b""
+
+
+async def let_end(reply: aiohttp.ClientResponse) -> None:
+    """Let a reply that said all come to its end, so that its connection can be used again.
+
+    A server that lingers, or says more, loses the connection instead.
+    """
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(0.2):
+            await reply.content.readany()
 
 
 async def whole_body(reply: aiohttp.ClientResponse, *, most: int, within: float) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import TransportError
@@ -38,7 +37,7 @@ class HttpStreamTransport(Transport):
         self._context = context
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
-        from edgevoice_plugins.lightning.exchange import posted  # noqa: PLC0415 - brings aiohttp
+        from edgevoice_plugins.lightning.exchange import let_end, posted  # noqa: PLC0415 - brings aiohttp
 
         body = speech_body(self._context.lightning, request, output_format="pcm")
         speech, patience = Speech(request.sample_rate), FIRST
@@ -48,7 +47,7 @@ class HttpStreamTransport(Transport):
                 patience = SILENCE
                 if whole := speech.feed(pcm):
                     yield whole
-            await stream.finish()
+            await let_end(reply)
         speech.end()
 
 
@@ -78,12 +77,6 @@ class _Stream:
                             raise problem_error(problem)
         except TimeoutError as error:
             raise TransportError(f"the server sent no audio for {within:.0f} s") from error
-
-    async def finish(self) -> None:
-        """Let the reply come to its end, so that the connection can be used again; a server that lingers loses it."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await self._reply.content.readany()
 
     async def _next(self) -> Reply:
         while True:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.errors import ConfigError
 from edgevoice.plugin import Observer, Source
 from edgevoice_plugins.mqtt.options import THREAD, Mqtt, broker_of
 from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
@@ -25,6 +27,9 @@ _HUNG_THREADS = 3
 """So many network threads that no longer answer are no accident of the network."""
 
 
+logger = logging.getLogger(__name__)
+
+
 class MqttSource(Source, Observer):
     """Listens and tells under the base topic; without a host it does neither.
 
@@ -33,6 +38,14 @@ class MqttSource(Source, Observer):
     """
 
     options = Mqtt
+
+    @classmethod
+    def problems(cls, options: Mqtt) -> list[tuple[str, str]]:
+        try:
+            broker_of(options)
+        except ConfigError as error:
+            return [(mistake.path.removeprefix("mqtt."), mistake.message) for mistake in error.mistakes]
+        return []
 
     def __init__(self, context: Context, options: Mqtt) -> None:
         self._context = context
@@ -87,6 +100,7 @@ class MqttSource(Source, Observer):
     async def _keep(self) -> None:
         await self._listening.wait()
         if self._broker is None:
+            logger.warning("no broker is configured, so nothing comes over MQTT: set mqtt.host")
             await asyncio.Event().wait()
             return
         # Whoever lists plugins or checks a configuration has no use for paho.

@@ -1,0 +1,175 @@
+"""What the Lightning-compatible server refuses over HTTP, and how it says so."""
+
+import json
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.local_voice.pool import VoicePool
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SENTENCE = "Please open the kitchen window."
+WHOLE, LIVE = "/waves/v1/tts", "/waves/v1/tts/live"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def url():
+    async with VoicePool() as voice, serve(voice) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def short():
+    async with VoicePool() as voice, serve(voice, max_chars=250) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def locked():
+    async with VoicePool() as voice, serve(voice, api_key="sk_right") as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def post(session, url):
+    async def post(path=WHOLE, headers=None, **keys):
+        body = {"text": SENTENCE, "voice_id": "magnus", "sample_rate": 24000} | keys
+        body = {key: value for key, value in body.items() if value is not None}
+        async with session.post(url + path, json=body, headers=headers) as reply:
+            return reply.status, reply.headers, await reply.read()
+
+    return post
+
+
+@pytest.mark.parametrize("path", [WHOLE, LIVE])
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": " \n"}, "text"),
+        ({"text": None}, "text"),
+        ({"text": 5}, "text"),
+        ({"voice_id": None}, "voice_id"),
+        ({"sample_rate": 12345}, "8000, 16000, 24000, 44100"),
+        ({"sample_rate": "fast"}, "sample_rate"),
+        ({"speed": 3}, "speed"),
+        ({"output_format": "ogg"}, "pcm, wav, mp3, ulaw, alaw"),
+        ({"model": "lightning_v9"}, "lightning_v3.1, lightning_v3.1_pro"),
+        ({"request_id": "a b"}, "request_id"),
+        ({"session_id": "x" * 129}, "session_id"),
+    ],
+    ids=str,
+)
+async def test_a_bad_field_is_refused_by_name(post, path, keys, named):
+    status, headers, body = await post(path, **keys)
+    assert (status, headers["Content-Type"]) == (400, "application/json")
+    refusal = json.loads(body)
+    assert refusal["error"] == "InvalidRequest"
+    assert named in refusal["message"]
+
+
+async def test_mp3_is_refused_and_says_what_there_is(post):
+    status, _, body = await post(output_format="mp3")
+    assert status == 400
+    assert "pcm, wav, ulaw or alaw" in json.loads(body)["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b"[" * 60000, b'{"text": NaN}', b"null"]
+)
+async def test_a_body_that_is_no_json_object_is_refused(session, url, body):
+    for path in (WHOLE, LIVE):
+        async with session.post(url + path, data=body) as reply:
+            assert reply.status == 400
+            assert (await reply.json())["error"] == "InvalidRequest"
+
+
+async def test_a_body_over_64_kib_is_refused(session, url):
+    async with session.post(url + WHOLE, data=b"x" * 70000) as reply:
+        assert reply.status == 413
+        assert (await reply.json()).keys() == {"error", "message"}
+
+
+async def test_a_text_over_the_limit_is_refused_naming_the_limit(session, short):
+    for length, status in ((250, 200), (251, 400)):
+        for path in (WHOLE, LIVE):
+            text = ("word " * 60)[:length]
+            async with session.post(short + path, json={"text": text, "voice_id": "magnus"}) as reply:
+                assert reply.status == status
+                if status == 400:
+                    assert "250" in (await reply.json())["message"]
+
+
+@pytest.mark.parametrize(
+    "model", ["lightning-v2", "lightning_v2", "lightning-large", "lightning", "lightning_v3"]
+)
+async def test_a_retired_model_is_gone_and_names_its_successor(post, session, url, model):
+    answers = [
+        await post(WHOLE, model=model),
+        await post(LIVE, model=model),
+        await post(f"/waves/v1/{model.replace('_', '-')}/get_speech"),
+        await post(f"/api/v1/{model.replace('_', '-')}/stream"),
+        await post(f"/waves/v1/{model.replace('_', '-')}/anything/else"),
+    ]
+    for path in ("get_voices", "get_speech/stream"):
+        async with session.get(f"{url}/waves/v1/{model.replace('_', '-')}/{path}") as reply:
+            answers.append((reply.status, reply.headers, await reply.read()))
+    for status, _, body in answers:
+        refusal = json.loads(body)
+        assert status == 410
+        assert (refusal["status"], refusal["error_code"]) == ("error", "MODEL_DEPRECATED")
+        assert refusal["recommended_endpoint"] == WHOLE
+        assert "'lightning_v3.1'" in refusal["message"]
+
+
+async def test_with_a_key_only_its_bearer_is_served(session, locked):
+    body = {"text": SENTENCE, "voice_id": "magnus"}
+    tries = {"Bearer sk_right": 200, "bearer sk_right": 200, "Bearer sk_wrong": 401, "sk_right": 401, "": 401}
+    for authorization, status in tries.items():
+        headers = {"Authorization": authorization} if authorization else {}
+        for path in (WHOLE, LIVE):
+            async with session.post(locked + path, json=body, headers=headers) as reply:
+                assert reply.status == status, authorization
+                if status == 401:
+                    refusal = await reply.json()
+                    assert refusal["error"] == "Unauthorized"
+                    assert "sk_right" not in str(refusal)
+    async with session.get(f"{locked}/waves/v1/lightning-v3.1/get_voices") as reply:
+        assert reply.status == 401
+    async with session.post(f"{locked}{WHOLE}?token=sk_right", json=body) as reply:
+        assert reply.status == 200
+
+
+async def test_pages_of_other_sites_are_refused_and_the_own_one_served(post, url):
+    for origin, status in {
+        url: 200,
+        "http://evil.example": 403,
+        "null": 403,
+        f"{url}0": 403,
+        "": 403,
+    }.items():
+        answer, _, body = await post(headers={"Origin": origin})
+        assert answer == status, origin
+        if status == 403:
+            assert json.loads(body)["error"] == "Forbidden"
+
+
+async def test_an_unknown_route_or_method_is_answered_in_json(session, url):
+    for method, path, status in (
+        ("GET", "/", 404),
+        ("GET", WHOLE, 405),
+        ("GET", LIVE, 426),
+        ("PUT", LIVE, 405),
+    ):
+        async with session.request(method, url + path) as reply:
+            assert reply.status == status
+            assert (await reply.json()).keys() == {"error", "message"}
