@@ -73,6 +73,7 @@ class Announcement:
     resolves: bool = False
     repeated: bool = False
     warnings: tuple[str, ...] = ()
+    topic: str | None = None
     origin: object = field(default=None, repr=False)
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.assembly import routes, targets
+from edgevoice.chimes import NO_CHIME, Chimes
 from edgevoice.commands import Say
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.explaining import Scene, explain_on, explain_route
 from edgevoice.making import announcement_from
-from edgevoice.manners import local_clock, manners_of
+from edgevoice.manners import chimes_dir, local_clock, manners_of
 from edgevoice.payload import read_payload
 from edgevoice.presence import Presence
 
@@ -59,20 +60,24 @@ def announced(settings: Settings, question: dict[str, Any]) -> Announcement:
     if target not in targets(settings):
         raise EdgeVoiceError(f"nobody answers to {target!r}; there are: {', '.join(targets(settings))}")
     payload = str(question["text"]).encode("utf-8", "surrogateescape")
-    reading = read_payload(payload, question.get("urgency"))
+    known = {"transport": _usable(settings), "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME]}
+    reading = read_payload(payload, question.get("urgency"), known)
     say = Say(target=target, payload=payload)
     return announcement_from(say, reading.values, reading.warnings, arrived=0.0)
 
 
 def _common(settings: Settings, announcement: Announcement) -> dict[str, Any]:
-    usable = [name for name, kind in settings.plugins.transports.items() if kind.missing() is None]
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), usable),
+        **explain_route(announcement, routes(settings), _usable(settings)),
     }
+
+
+def _usable(settings: Settings) -> list[str]:
+    return [name for name, kind in settings.plugins.transports.items() if kind.missing() is None]
 
 
 def _scene(speaker: Speaker) -> Scene:

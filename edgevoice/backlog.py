@@ -32,20 +32,21 @@ class Backlog:
         bisect.insort(self._turns, turn, key=lambda turn: turn.order)
         if len(self._turns) <= self._limit:
             return None
-        least = self._turns[-1].announcement.urgency
-        given_up = min(
-            (turn for turn in self._turns if turn.announcement.urgency is least), key=lambda turn: turn.number
-        )
+        given_up = least_urgent(self._turns)
         self._turns.remove(given_up)
         return given_up
 
     def is_full_of_interrupted(self) -> bool:
         """Whether no further interrupted one can be kept."""
-        return sum(turn.interruption > 0 for turn in self._turns) >= MOST_INTERRUPTED
+        return sum(turn.interrupted for turn in self._turns) >= MOST_INTERRUPTED
+
+    def ready(self, now: float) -> Iterator[Turn]:
+        """Those that could be said now, in order."""
+        return (turn for turn in self._turns if not turn.parked and turn.due <= now)
 
     def first(self, now: float) -> Turn | None:
         """The turn to be taken next; it stays until `remove`."""
-        return next((turn for turn in self._turns if not turn.parked and turn.due <= now), None)
+        return next(self.ready(now), None)
 
     def remove(self, turn: Turn) -> None:
         self._turns.remove(turn)
@@ -63,6 +64,11 @@ class Backlog:
 
     def next_change(self, now: float) -> float | None:
         """When, without anything arriving, a turn becomes due or stale next."""
-        moments = [turn.due for turn in self._turns if turn.due > now and not turn.parked]
+        moments = [turn.due for turn in self._turns if turn.due > now]
         moments += [turn.deadline for turn in self._turns if turn.deadline is not None]
         return min(moments, default=None)
+
+
+def least_urgent(turns: list[Turn]) -> Turn:
+    """The one to give up where there are too many: the least urgent, of those the oldest."""
+    return min(turns, key=lambda turn: (turn.announcement.urgency.rank, turn.number))

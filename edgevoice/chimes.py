@@ -10,7 +10,6 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.errors import Mistake
 from edgevoice.resample import Resampler
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NO_CHIME = "none"
 LONGEST = 10.0
 """Seconds of a chime at most; what is longer keeps the speech waiting."""
 LOUDNESS = 0.35
@@ -69,15 +69,15 @@ class Chimes:
         """What sounds where a critical announcement cannot be spoken: the alarm, three times."""
         return self.sound("alarm", rate) * 3
 
-    def mistakes(self) -> list[Mistake]:
-        """What is wrong with the files of the folder."""
-        mistakes = []
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong with the files of the folder: the name of each, and why it cannot be used."""
+        problems = []
         for name, file in self._files.items():
             try:
-                read_wav(file, 24000)
+                check_wav(file)
             except (OSError, EOFError, wave.Error, ValueError) as error:
-                mistakes.append(Mistake(f"chimes_dir/{name}", f"cannot be used: {error}"))
-        return mistakes
+                problems.append((name, str(error)))
+        return problems
 
     def _make(self, name: str, rate: int) -> bytes:
         if name in self._files:
@@ -109,6 +109,16 @@ def _bell(pitch: float, time: float, length: float) -> float:
     return envelope * sum(loud * math.sin(2 * math.pi * pitch * over * time) for over, loud in OVERTONES)
 
 
+def check_wav(file: Path) -> None:
+    """Raises as `read_wav` does, without reading the samples."""
+    with wave.open(str(file)) as opened:
+        channels, width, given, frames = opened.getparams()[:4]
+    if width != 2 or channels not in (1, 2):
+        raise ValueError(f"{channels} channels, {width * 8} bit; it has to be 16 bit, mono or stereo")
+    if frames / given > LONGEST:
+        raise ValueError(f"{frames / given:.0f} s long; at most {LONGEST:g} s")
+
+
 def read_wav(file: Path, rate: int) -> bytes:
     """A WAV file of 16 bit, one or two channels, as s16le mono at `rate` Hz.
 
@@ -116,12 +126,9 @@ def read_wav(file: Path, rate: int) -> bytes:
         ValueError: another width, too many channels, or too long.
         OSError, EOFError, wave.Error: it cannot be read.
     """
+    check_wav(file)
     with wave.open(str(file)) as opened:
-        channels, width, given, frames = opened.getparams()[:4]
-        if width != 2 or channels not in (1, 2):
-            raise ValueError(f"{channels} channels, {width * 8} bit; it has to be 16 bit, mono or stereo")
-        if frames / given > LONGEST:
-            raise ValueError(f"{frames / given:.0f} s long; at most {LONGEST:g} s")
+        channels, given, frames = opened.getnchannels(), opened.getframerate(), opened.getnframes()
         pcm = opened.readframes(frames)
     if channels == 2:
         samples = array.array("h", pcm)

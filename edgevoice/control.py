@@ -68,7 +68,7 @@ class Control:
             return {"answer": self._answers[question["ask"]](question)}
         except EdgeVoiceError as error:
             return {"error": str(error)}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return {"error": "that is no question this version knows"}
 
 

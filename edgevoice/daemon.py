@@ -63,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         faults.changed = node.show
         await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
         keeper.restore(node.speakers, node.intake.again)
-        parts = {name: partial(source.listen, node.intake.submit) for name, source in sources.items()}
+        parts: dict[str, Callable[[], Awaitable[None]]] = {name: partial(source.listen, node.intake.submit) for name, source in sources.items()}
         parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
         await _serve(node, parts, context.ready, stop)
 
@@ -81,7 +81,7 @@ async def _serve(
         await stop.wait()
         logger.info("ending")
         node.intake.close()
-        await asyncio.gather(*(speaker.drain(LAST_WORDS) for speaker in node.speakers.values()))
+        await asyncio.gather(*(speaker.drain(LAST_WORDS, Keeper.survives) for speaker in node.speakers.values()))
         for task in running:
             task.cancel()
 

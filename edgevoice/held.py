@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edgevoice import words
 from edgevoice.announcement import Announcement, Urgency
+from edgevoice.backlog import least_urgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,41 +36,52 @@ class Held:
         return iter(self._turns)
 
     def add(self, turn: Turn, now: float) -> Turn | None:
-        """Hold a turn; return the one that is given up for it."""
+        """Hold a turn; return the one that is given up for it: the least urgent, oldest first."""
         turn.hold(now)
-        self._turns.append(turn)
-        return self._turns.pop(0) if len(self._turns) > self._limit else None
+        bisect.insort(self._turns, turn, key=lambda turn: turn.number)
+        if len(self._turns) <= self._limit:
+            return None
+        given_up = least_urgent(self._turns)
+        self._turns.remove(given_up)
+        return given_up
 
     def take_if(self, wanted: Callable[[Turn], object]) -> list[Turn]:
         """Take out every turn that is wanted."""
         taken = [turn for turn in self._turns if wanted(turn)]
-        self._turns = [turn for turn in self._turns if turn not in taken]
+        if taken:
+            self._turns = [turn for turn in self._turns if turn not in taken]
         return taken
 
     def expired(self, now: float) -> list[Turn]:
-        """Take out those that were held too long."""
-        return self.take_if(lambda turn: turn.held_at is not None and turn.held_at + self._keep <= now)
+        """Take out those that were held too long; not what is being read."""
+        return self.take_if(lambda turn: turn.read_by is None and self._until(turn) <= now)
 
     def next_expiry(self) -> float | None:
-        """When the oldest was held too long."""
-        return min(
-            (turn.held_at + self._keep for turn in self._turns if turn.held_at is not None), default=None
-        )
+        """When the next one was held too long."""
+        return min((self._until(turn) for turn in self._turns if turn.read_by is None), default=None)
 
-    def take_digest(self) -> list[Turn]:
-        """Take out what one digest reads: the oldest, ten or a minute of them."""
-        taken: list[Turn] = []
-        length = 0
-        for turn in self._turns:
-            length += len(_text(turn))
-            if taken and (len(taken) == MOST_ITEMS or length > MOST_CHARACTERS):
-                break
-            taken.append(turn)
-        return self.take_if(lambda turn: turn in taken)
+    def unread(self) -> list[Turn]:
+        """What no digest reads yet, and what is all there: live text that still arrives is not."""
+        return [turn for turn in self._turns if turn.read_by is None and _is_whole(turn)]
 
-    def put_back(self, turns: Sequence[Turn]) -> None:
-        """Hold again what was taken for a digest that was not heard."""
-        self._turns = [*turns, *self._turns]
+    def _until(self, turn: Turn) -> float:
+        return (turn.held_at or 0.0) + self._keep
+
+
+def merged(turns: Sequence[Turn]) -> list[Turn]:
+    """Of those with one tag only the newest."""
+    newest = {turn.announcement.tag: turn for turn in turns}
+    return [turn for turn in turns if turn.announcement.tag is None or newest[turn.announcement.tag] is turn]
+
+
+def as_many_as_fit(items: Sequence[Turn]) -> list[Turn]:
+    """The first of them that one digest reads: ten or a minute, at least one."""
+    length = 0
+    for count, turn in enumerate(items):
+        length += len(_text(turn)) + len(words.at(turn.announcement.arrived_at, "", "en"))
+        if count and (count == MOST_ITEMS or length > MOST_CHARACTERS):
+            return list(items[:count])
+    return list(items)
 
 
 def digest_of(turns: Sequence[Turn], left: int, target: str, language: str, arrived: float) -> Announcement:
@@ -104,3 +117,8 @@ def announcement(
 def _text(turn: Turn) -> str:
     live = turn.announcement.live
     return (turn.announcement.text or "") if live is None else live.text
+
+
+def _is_whole(turn: Turn) -> bool:
+    live = turn.announcement.live
+    return live is None or live.ended

@@ -29,6 +29,6 @@ def next_gap(insists: Insistence, rounds: int, since_first: float, growth: Growt
     return gap if rounds < (insists.times or 1) else None
 
 
-def louder(volume: int, rounds: int, growth: Growth) -> int:
-    """The volume of a round, the first being 1."""
-    return min(100, volume + growth.volume * (rounds - 1))
+def louder(rounds: int, growth: Growth) -> int:
+    """By how many per cent a round is louder than the first."""
+    return growth.volume * (rounds - 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgevoice import words
 from edgevoice.announcement import Announcement, Urgency
+from edgevoice.chimes import NO_CHIME
 from edgevoice.commands import (
     Acknowledge,
     Command,
@@ -31,7 +32,7 @@ from edgevoice.streams import Streams
 from edgevoice.switches import switch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from edgevoice.journal import Kept
     from edgevoice.live import LiveText
@@ -62,6 +63,7 @@ class Intake:
         *,
         storms: Storms,
         keep: Callable[[Announcement, Say, Sequence[str]], None],
+        chimes: Collection[str],
         language: str,
     ) -> None:
         self._node = node
@@ -71,7 +73,8 @@ class Intake:
         self._storms = storms
         self._keep = keep
         self._language = language
-        self._streams = Streams(self._accept_live)
+        self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
+        self._streams = Streams(self._accept_live, self._known)
         self._said: deque[Announcement] = deque(maxlen=REPLAYABLE)
         self._calm: asyncio.TimerHandle | None = None
         self._closed = False
@@ -140,12 +143,11 @@ class Intake:
                     _tell(speaker, command)
 
     def _say(self, command: Say) -> None:
-        reading = read_payload(command.payload, command.urgency)
+        reading = read_payload(command.payload, command.urgency, self._known)
         announcement = announcement_from(command, reading.values, reading.warnings, arrived=_now())
-        if not self._admits(announcement, command.topic or command.target):
-            return
-        speakers = self._add(announcement, command.target)
-        if announcement.urgency.rank >= Urgency.HIGH.rank:
+        admitted = self._admits(announcement, command.topic or command.target)
+        speakers = self._add(announcement, command.target) if admitted else []
+        if speakers and announcement.urgency.rank >= Urgency.HIGH.rank:
             self._keep(announcement, command, speakers)
         elif command.acknowledge is not None:
             command.acknowledge()

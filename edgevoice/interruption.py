@@ -1,8 +1,9 @@
-"""Where speech is cut and where it goes on: found in its audio."""
+"""Where speech is cut and where it goes on: found in its audio, by a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from edgevoice import pauses
@@ -11,8 +12,10 @@ from edgevoice.rules import NEXT_PAUSE
 if TYPE_CHECKING:
     from edgevoice.turn import Turn
 
-LOOK = 0.05
+LOOK = 0.01
 """Seconds between looks at whether a pause has come."""
+FRESH = 0.1
+"""Seconds of audio that have to be new before a pause is looked for again."""
 
 
 async def resume_from(turn: Turn) -> int:
@@ -21,18 +24,30 @@ async def resume_from(turn: Turn) -> int:
     begin = max(0, cut - round((pauses.SEARCH + pauses.LOOK_BACK) * clip.rate))
     heard = await clip.excerpt(begin, cut)
     # A thread: numpy may have to be loaded first, and nothing else shall wait for that.
-    return begin + await asyncio.to_thread(pauses.resume_frame, heard, clip.rate)
+    found = begin + await asyncio.to_thread(pauses.resume_frame, heard, clip.rate)
+    # What lies before where it last went on was heard to a pause.
+    return max(found, turn.resumed_at)
 
 
 async def until_pause(turn: Turn) -> None:
     """Wait until a pause of the turn is being heard, for at most 2 s."""
-    clip, loop = turn.speech.clip, asyncio.get_running_loop()
-    start, limit = turn.position, loop.time() + NEXT_PAUSE
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(NEXT_PAUSE):
+            frame = await _next_pause(turn)
+            while turn.position < frame:  # noqa: ASYNC110 - what is heard is told in periods
+                await asyncio.sleep(max(LOOK, (frame - turn.position) / turn.speech.clip.rate))
+
+
+async def _next_pause(turn: Turn) -> int:
+    """The frame up to which a pause has to be heard; waits for more audio while there is none."""
+    clip, start = turn.speech.clip, turn.position
     begin = max(0, start - round(pauses.LOOK_BACK * clip.rate))
-    end = start + round((NEXT_PAUSE + 0.5) * clip.rate)
-    while loop.time() < limit:
-        ahead = await clip.excerpt(begin, end)
+    while True:
+        end = clip.frames
+        ahead = await clip.excerpt(begin, min(end, start + round((NEXT_PAUSE + 0.5) * clip.rate)))
         found = await asyncio.to_thread(pauses.next_pause, ahead, clip.rate, start - begin)
-        if found is not None and turn.position >= begin + found:
-            return
-        await asyncio.sleep(min(LOOK, max(0.0, limit - loop.time())))
+        if found is not None:
+            return begin + found
+        if clip.ended and clip.frames == end:
+            return end  # its end is a pause, too
+        await clip.read(end + round(FRESH * clip.rate), 2)

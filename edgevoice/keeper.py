@@ -47,7 +47,7 @@ class Keeper(Observer):
 
         A private one is never written down; it is as safe as a normal one.
         """
-        if announcement.private:
+        if not self.survives(announcement):
             if command.acknowledge is not None:
                 command.acknowledge()
             return
@@ -68,6 +68,11 @@ class Keeper(Observer):
         await self._journal.accept(kept)
         if acknowledge is not None:
             acknowledge()
+
+    @staticmethod
+    def survives(announcement: Announcement) -> bool:
+        """Whether it comes back after the next start, and so is without an outcome until then."""
+        return announcement.urgency.rank >= Urgency.HIGH.rank and not announcement.private
 
     def restore(self, speakers: Mapping[str, Speaker], again: Callable[[Kept, str, float], None]) -> None:
         """Give the speakers back what they were told and what they finished, then say again what is left.

@@ -73,6 +73,7 @@ def make_node(
         observers,
         storms=Storms(rates_of(core)),
         keep=keeper.keep,
+        chimes=chimes.names,
         language=core.lightning.language,
     )
     return Node(speakers, intake)

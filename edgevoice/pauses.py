@@ -1,11 +1,12 @@
 """Pauses in speech: where an interrupted announcement may go on, and where one may be interrupted.
 
 A pause is at least 80 ms that lie 30 dB or more below the loud level of the last 5 s, the 95th percentile
-of its 10 ms windows (contract). Levels are RMS of s16le samples.
+of its 10 ms windows (contract). Levels are mean squares of s16le samples.
 """
 
 from __future__ import annotations
 
+import bisect
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ WINDOW = 0.01
 """Seconds of a window."""
 SHORTEST = 8
 """Windows that a pause has at least."""
-BELOW = 10 ** (-30 / 20)
-"""How far below the loud level a pause lies, as a ratio."""
+BELOW = 10 ** (-30 / 10)
+"""How far below the loud level a pause lies, as a ratio of mean squares."""
+LOUD = 0.95
+"""The share of windows that are quieter than the loud level."""
 LOOK_BACK = 5.0
 """Seconds whose loud level counts."""
 SEARCH = 10.0
@@ -34,23 +37,20 @@ def resume_frame(pcm: bytes, rate: int) -> int:
     the last pause, less 80 ms; else of the quietest 80 ms of the last 1.5 s; else the start.
     """
     levels = window_levels(pcm, rate)
-    size = window_frames(rate)
     if len(levels) * WINDOW < EARLY:
         return 0
     begin = max(0, len(levels) - round(SEARCH / WINDOW))
     runs = [run for run in pauses_in(levels) if run[1] > begin]
-    if runs:
-        return max(runs[-1][0], runs[-1][1] - SHORTEST) * size
-    return _quietest(levels) * size
+    window = max(runs[-1][0], runs[-1][1] - SHORTEST) if runs else _quietest(levels)
+    return window * window_frames(rate)
 
 
 def next_pause(pcm: bytes, rate: int, start: int) -> int | None:
     """Frame of `pcm` at which a pause of 80 ms that ends behind frame `start` is whole; None without one."""
     size = window_frames(rate)
     for first, end in pauses_in(window_levels(pcm, rate)):
-        whole = first + SHORTEST
         if end * size > start:
-            return max(start, whole * size)
+            return max(start, (first + SHORTEST) * size)
     return None
 
 
@@ -58,25 +58,35 @@ def pauses_in(levels: np.ndarray) -> list[tuple[int, int]]:
     """First window, and the one behind the last, of each pause."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
-    quiet = np.zeros(len(levels), dtype=bool)
-    span = round(LOOK_BACK / WINDOW)
-    for index in range(len(levels)):
-        past = levels[max(0, index - span + 1) : index + 1]
-        loud = np.partition(past, int(0.95 * (len(past) - 1)))[int(0.95 * (len(past) - 1))]
-        quiet[index] = levels[index] <= loud * BELOW
+    quiet = levels <= loud_levels(levels) * BELOW
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
     runs = [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
     return [(first, end) for first, end in runs if end - first >= SHORTEST]
 
 
+def loud_levels(levels: np.ndarray) -> np.ndarray:
+    """For each window the 95th percentile of the 5 s that end with it; of what there is, near the start."""
+    import numpy as np  # noqa: PLC0415 - loaded only by who needs it
+
+    span, values = round(LOOK_BACK / WINDOW), levels.tolist()
+    ordered: list[float] = []
+    loud = np.empty(len(values))
+    for index, level in enumerate(values):
+        if index >= span:
+            del ordered[bisect.bisect_left(ordered, values[index - span])]
+        bisect.insort(ordered, level)
+        loud[index] = ordered[int(LOUD * (len(ordered) - 1))]
+    return loud
+
+
 def window_levels(pcm: bytes, rate: int) -> np.ndarray:
-    """RMS of each whole window, float64."""
+    """The mean square of each whole window, float64."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
     size = window_frames(rate)
     samples = np.frombuffer(pcm, dtype="<i2")
-    whole = samples[: len(samples) // size * size].astype(np.float64).reshape(-1, size)
-    levels: np.ndarray = np.sqrt((whole * whole).mean(axis=1))
+    whole = samples[: len(samples) // size * size].astype(np.float32).reshape(-1, size)
+    levels: np.ndarray = np.einsum("ij,ij->i", whole, whole).astype(np.float64) / size
     return levels
 
 
@@ -89,5 +99,5 @@ def _quietest(levels: np.ndarray) -> int:
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
     begin = max(0, len(levels) - round(ELSE_SEARCH / WINDOW))
-    energy = np.convolve(levels[begin:] ** 2, np.ones(SHORTEST), "valid")
-    return begin + int(energy.argmin()) if len(energy) else begin
+    energy = np.convolve(levels[begin:], np.ones(SHORTEST), "valid")
+    return begin + int(energy.argmin())

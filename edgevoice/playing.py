@@ -24,8 +24,8 @@ SLICE = 24_000
 class Playing:
     """One pass of a turn over its output: the chime, then the audio from the turn's position on.
 
-    `tell` is called with the turn when the first sample is handed over, and whenever more was heard;
-    `other` tells who else waits. `ramp` lets the very first sound grow over 5 ms.
+    `on_sound` is called when the first sample is handed over, `on_heard` whenever more was heard; `waits`
+    tells whether somebody else does. `ramp` lets the very first sound grow over 5 ms.
     """
 
     def __init__(
@@ -34,16 +34,17 @@ class Playing:
         *,
         chime: bytes = b"",
         ramp: bool = False,
-        on_start: Callable[[Turn], None],
-        on_heard: Callable[[Turn], None],
-        other: Callable[[], Turn | None],
+        on_sound: Callable[[], None],
+        on_heard: Callable[[], None],
+        waits: Callable[[], bool],
     ) -> None:
         self._turn = turn
         self._chime = chime
-        self._ramp = ramp
-        self._on_start = on_start
+        self._ramp = volume.Ramp(turn.speech.clip.rate if ramp else 0)
+        self._gain = volume.Gain(turn.volume, turn.speech.clip.rate)
+        self._on_sound = on_sound
         self._on_heard = on_heard
-        self._other = other
+        self._waits = waits
         self._from = turn.position
         self._lead = len(chime) // BYTES_PER_FRAME
         self._handed = False
@@ -53,26 +54,29 @@ class Playing:
             self._turn.first_speech = asyncio.get_running_loop().time()
         if frames > 0 and not self._handed:
             self._handed = True
-            self._on_start(self._turn)
+            self._on_sound()
 
     def heard(self, frames: int) -> None:
-        speech = self._from + frames - self._lead
-        self._turn.position = max(self._turn.position, speech)
-        self._on_heard(self._turn)
+        self._turn.heard(self._from + frames - self._lead)
+        self._on_heard()
 
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield what the output plays; an error of the clip is kept, so that what came before is heard out."""
         async for pcm in self._sound():
-            if self._ramp:
-                self._ramp = False
-                pcm = volume.ramped(pcm, self._turn.speech.clip.rate)  # noqa: PLW2901
-            for start in range(0, len(pcm), SLICE):
-                yield volume.scale(pcm[start : start + SLICE], self._turn.volume)
+            ramped = self._ramp.take(pcm)
+            for start in range(0, len(ramped), SLICE):
+                yield await self._loud(ramped[start : start + SLICE])
 
     async def instead(self, pcm: bytes) -> AsyncIterator[bytes]:
         """Yield a sound in place of speech that cannot be had; none of it counts as spoken."""
         self._lead = len(pcm) // BYTES_PER_FRAME
-        yield volume.scale(pcm, self._turn.volume)
+        yield await self._loud(pcm)
+
+    async def _loud(self, pcm: bytes) -> bytes:
+        """The samples at the volume of now; what that needs is loaded by a thread."""
+        if not self._gain.is_ready(self._turn.volume):
+            await asyncio.to_thread(volume.load)
+        return self._gain.take(pcm, self._turn.volume)
 
     async def _sound(self) -> AsyncIterator[bytes]:
         if self._chime:
@@ -96,6 +100,6 @@ class Playing:
                     return await clip.read(frame)
             except TimeoutError:
                 patience = GLANCE
-                if self._handed and self._other() is not None:
+                if self._turn.sounds and self._waits():
                     self._turn.parked = True
                     return b""

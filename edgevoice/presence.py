@@ -28,6 +28,7 @@ class Manners:
 
     quiet_volume: int = 30
     critical_volume: int = 70
+    volumes: Mapping[Urgency, int] = field(default_factory=dict)
     quiet_hours: tuple[Window, ...] = ()
     chimes: Mapping[Urgency, str] = field(default_factory=lambda: DEFAULT_CHIMES)
     digest: str = "on_request"
@@ -70,16 +71,22 @@ class Presence:
         lasting = math.inf if minutes is None else self._clock() + minutes * 60
         self.dnd_until = lasting if on else 0.0
 
+    @property
+    def next_change(self) -> float | None:
+        """When do not disturb ends by itself."""
+        return self.dnd_until if self._clock() < self.dnd_until < math.inf else None
+
     def loudness(self, announcement: Announcement, round_: int = 1) -> int:
         """The volume to say it at now, in per cent."""
-        manners, critical = self.manners, announcement.urgency is Urgency.CRITICAL
-        loud = volume.effective(
+        manners = self.manners
+        base = manners.volumes.get(announcement.urgency, self.volume)
+        return volume.effective(
             announcement.volume,
-            self.volume,
+            base,
+            louder=insisting.louder(round_, manners.growth),
             ceiling=manners.quiet_volume if self.posture.quiet else None,
-            floor=manners.critical_volume if critical else None,
+            floor=manners.critical_volume if announcement.urgency is Urgency.CRITICAL else None,
         )
-        return insisting.louder(loud, round_, manners.growth)
 
     def chime(self, announcement: Announcement) -> str | None:
         """The name of the chime before it, or None."""

@@ -55,6 +55,8 @@ def minute_of_day(value: int | str) -> int:
         if len(hours) > 2 or len(minutes) != 2 or int(minutes) > 59:
             raise ValueError(f'{value!r} is no time of day, such as "22:00"')
         value = int(hours) * 60 + int(minutes)
+    elif value < 60:  # YAML reads 0:30 as text, so this is no time but an hour without its minutes
+        raise ValueError(f'{value!r} is no time of day, such as "22:00"')
     if not 0 <= value <= DAY:
         raise ValueError(f'{value!r} is no time of day, such as "22:00"')
     return value % DAY

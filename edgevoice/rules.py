@@ -54,14 +54,21 @@ def against(new: Announcement, current: Announcement, heard_s: float) -> Against
             return Against.NOW
         if is_same_alarm(new, current):
             return Against.JOIN
-        return Against.NOW if heard_s >= UNDERSTOOD else Against.WAIT
+        return Against.NOW if heard_s >= UNDERSTOOD and is_another(new, current) else Against.WAIT
     if new.urgency is Urgency.HIGH and current.urgency.rank < Urgency.HIGH.rank:
         return Against.AT_PAUSE
     return Against.WAIT
 
 
+def is_another(new: Announcement, current: Announcement) -> bool:
+    """Whether two come from different topics, or have different tags; a topic that is not known is another."""
+    return new.topic is None or new.topic != current.topic or new.tag != current.tag
+
+
 def is_same_alarm(new: Announcement, current: Announcement) -> bool:
-    """Whether two critical ones say the same: by tag, or by text."""
+    """Whether a new critical one says what is being said, by tag or by text, and does not end it."""
+    if new.resolves:
+        return False
     if new.tag is not None and new.tag == current.tag:
         return True
     return new.text is not None and new.text == current.text

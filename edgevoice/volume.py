@@ -7,36 +7,77 @@ import sys
 
 RAMP = 0.005
 """Seconds over which a sound that cuts in grows to its volume, so that it does not click."""
+GLIDE = 0.02
+"""Seconds over which a change of volume in mid-speech is made."""
 
 
 def effective(
-    asked: float | None, speaker: int, *, ceiling: int | None = None, floor: int | None = None
+    asked: float | None,
+    usual: int,
+    *,
+    louder: int = 0,
+    ceiling: int | None = None,
+    floor: int | None = None,
 ) -> int:
-    """The announcement's volume, else the speaker's; then the night's ceiling; last the critical floor."""
-    volume = round(speaker if asked is None else asked)
+    """The announcement's volume, else the usual one; then the night's ceiling; last the critical floor."""
+    volume = min(100, round(usual if asked is None else asked) + louder)
     if ceiling is not None:
         volume = min(volume, ceiling)
     return volume if floor is None else max(volume, floor)
 
 
-def scale(pcm: bytes, volume: int) -> bytes:
-    """s16le samples at `volume` percent of their amplitude."""
-    if volume == 100:
-        return pcm
+def load() -> None:
+    """Load what gain needs; takes a fraction of a second, so not on the event loop."""
     import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
-    samples = np.frombuffer(pcm, dtype="<i2")
-    return np.rint(samples * (volume / 100)).astype("<i2").tobytes()
+    del np
 
 
-def ramped(pcm: bytes, rate: int) -> bytes:
-    """The same s16le mono samples, the first 5 ms of them growing from nothing."""
-    span = min(round(rate * RAMP), len(pcm) // 2)
-    head = array.array("h", pcm[: span * 2])
-    if sys.byteorder == "big":
-        head.byteswap()
-    for index in range(span):
-        head[index] = head[index] * index // span
-    if sys.byteorder == "big":
-        head.byteswap()
-    return head.tobytes() + pcm[span * 2 :]
+class Gain:
+    """Software gain over consecutive pieces of s16le mono at `rate` Hz; a change glides over 20 ms."""
+
+    def __init__(self, volume: int, rate: int) -> None:
+        self._volume = volume
+        self._span = round(rate * GLIDE)
+
+    def is_ready(self, volume: int) -> bool:
+        """Whether `take` can be called without loading anything."""
+        return volume == self._volume == 100 or "numpy" in sys.modules
+
+    def take(self, pcm: bytes, volume: int) -> bytes:
+        """The piece at `volume` percent of its amplitude."""
+        before, self._volume = self._volume, volume
+        if before == volume == 100:
+            return pcm
+        import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
+
+        samples = np.frombuffer(pcm, dtype="<i2")
+        gain = np.full(len(samples), volume / 100)
+        if before != volume:
+            glide = np.linspace(before / 100, volume / 100, self._span)[: len(samples)]
+            gain[: len(glide)] = glide
+        scaled: bytes = np.rint(samples * gain).astype("<i2").tobytes()
+        return scaled
+
+
+class Ramp:
+    """Lets the first 5 ms of s16le mono at `rate` Hz grow from nothing, however small the pieces; 0 Hz, none."""
+
+    def __init__(self, rate: int) -> None:
+        self._span = round(rate * RAMP)
+        self._done = 0
+
+    def take(self, pcm: bytes) -> bytes:
+        """The next piece."""
+        count = min(self._span - self._done, len(pcm) // 2)
+        if count <= 0:
+            return pcm
+        head = array.array("h", pcm[: count * 2])
+        if sys.byteorder == "big":
+            head.byteswap()
+        for index in range(count):
+            head[index] = head[index] * (self._done + index) // self._span
+        if sys.byteorder == "big":
+            head.byteswap()
+        self._done += count
+        return head.tobytes() + pcm[count * 2 :]

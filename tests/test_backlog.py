@@ -29,7 +29,7 @@ async def test_the_most_urgent_is_first_then_the_oldest():
 async def test_the_interrupted_go_before_the_waiting_of_their_urgency_and_the_last_of_them_first():
     backlog = Backlog(10)
     turns = [turn(number, urgency) for number, urgency in enumerate([NORMAL, NORMAL, NORMAL, HIGH, LOW])]
-    turns[1].interruption, turns[2].interruption, turns[4].interruption = 1, 2, 3
+    turns[1].precedence, turns[2].precedence, turns[4].precedence = 1, 2, 3
     for waiting in turns:
         backlog.add(waiting)
     assert taken(backlog) == [3, 2, 1, 0, 4]
@@ -64,7 +64,7 @@ async def test_what_may_not_be_said_before_a_moment_waits_for_it():
 async def test_the_stale_are_taken_out_but_not_what_has_begun():
     backlog = Backlog(5)
     begun = turn(3, ttl=1)
-    begun.first_sound = 100.5
+    begun.sound(100.5)
     for each in (turn(1, ttl=10), turn(2, ttl=20, not_before=5), begun):
         backlog.add(each)
     assert backlog.expired(109.9) == []

@@ -12,12 +12,26 @@ import yaml
 from click.testing import CliRunner
 from msgspec import Meta
 
+from edgevoice.announcement import Urgency
+from edgevoice.chimes import BUILT_IN, NO_CHIME
 from edgevoice.cli import edgevoice as command_line
 from edgevoice.config import Settings, settings_from
-from edgevoice.config.options import ByUrgency, Core, Lightning, Limits, Speaker, When
+from edgevoice.config.options import (
+    ByUrgency,
+    Core,
+    Insist,
+    Lightning,
+    Limits,
+    PerMinute,
+    QuietHours,
+    Speaker,
+    When,
+)
 from edgevoice.config.yaml_file import parse_yaml
 from edgevoice.errors import ConfigError
+from edgevoice.manners import chimes_of
 from edgevoice.plugins import Plugins
+from edgevoice.presence import DEFAULT_CHIMES
 from edgevoice.routing import DEFAULT_ROUTES
 from edgevoice_plugins.mqtt.options import Tls
 from tests.support.pages import ROOT
@@ -28,6 +42,8 @@ OPTION = re.compile(r"^#((?:  )*(?:- )?[a-z{].*)$")
 PROSE = re.compile(r"^#(?: \S.*)?$")
 NAMED = {"node", "speakers"}
 """Options whose default is no constant."""
+ELSEWHERE = {"routes", "chime"}
+"""Options whose default is not that of `Core`; each has a test of its own."""
 
 
 def uncommented() -> str:
@@ -80,17 +96,27 @@ def test_every_option_of_the_core_is_there_and_no_other():
     assert set(values["lightning"]) == keys(Lightning)
     assert set(values["limits"]) == keys(Limits)
     assert set(values["first_audio_timeout"]) == keys(ByUrgency)
-    for word in keys(When) | keys(Tls):
+    assert set(values["insist"]) == keys(Insist)
+    assert set(values["chime"]) == set(Urgency)
+    for rate in (values["limits"][name] for name in keys(Limits) - {"queue"}):
+        assert set(rate) == keys(PerMinute)
+    for word in keys(When) | keys(Tls) | keys(QuietHours):
         assert re.search(rf"\b{word}\b", FULL), word
 
 
-@pytest.mark.parametrize("name", sorted(keys(Core) - NAMED - {"routes"}))
+@pytest.mark.parametrize("name", sorted(keys(Core) - NAMED - ELSEWHERE))
 def test_an_option_of_the_core_shows_its_default(name):
     assert getattr(settings().core, name) == getattr(Core(), name)
 
 
 def test_the_routes_that_are_shown_are_the_default_ones():
     assert msgspec.to_builtins(settings().core.routes) == msgspec.to_builtins(DEFAULT_ROUTES)
+
+
+def test_the_chimes_that_are_shown_are_the_default_ones_and_all_are_named():
+    assert chimes_of(settings().core) == dict.fromkeys(Urgency, NO_CHIME) | DEFAULT_CHIMES
+    [names] = re.findall(r"The names: (.*), and your own", FULL)
+    assert names.split(", ") == sorted(BUILT_IN)
 
 
 def test_every_section_of_a_source_or_observer_shows_its_defaults():

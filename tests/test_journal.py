@@ -131,6 +131,17 @@ async def test_the_text_of_a_private_one_leaves_the_disk_when_it_has_ended(rig):
         assert known(again) == expected
 
 
+async def test_a_start_adds_one_line_where_nothing_is_wrong(rig):
+    file = rig.folder / "journal.jsonl"
+    async with rig.enter() as told:
+        await told.accept(kept("a"))
+    before = file.stat()
+    async with rig.enter():
+        pass
+    assert file.stat().st_ino == before.st_ino
+    assert 0 < file.stat().st_size - before.st_size < 200
+
+
 async def test_the_file_is_replaced_in_the_order_that_a_power_cut_needs(rig, monkeypatch):
     steps, fsync, replace = [], os.fsync, Path.replace
 

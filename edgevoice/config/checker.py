@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -136,6 +136,8 @@ def _is_later(wanted: Any) -> bool:
 
 def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
     text = str(error).split(" - at `")[0]
+    if (choices := _choices(wanted)) and isinstance(value, str | bool):
+        return f"{_brief(value)} is not allowed; {nearest(str(value), choices)}"
     for option in _options_of(wanted):
         for meta in get_args(option)[1:] if get_origin(option) is Annotated else ():
             if isinstance(meta, msgspec.Meta) and meta.description:
@@ -146,6 +148,12 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
         text = text.replace(f"`{jargon}", f"`{word}")
     text = text.replace("`", "")
     return f"{text} (it is {_brief(value)})" if isinstance(value, str | int | float) else text
+
+
+def _choices(wanted: Any) -> list[str]:
+    """The words of which one is wanted."""
+    literals = [get_args(option) for option in _options_of(_plain(wanted)) if get_origin(option) is Literal]
+    return [word for words in literals for word in words if isinstance(word, str)]
 
 
 _WORDS = {

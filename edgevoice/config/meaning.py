@@ -6,18 +6,21 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec import UNSET
 
+from edgevoice.chimes import NO_CHIME, Chimes
 from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
 from edgevoice.credentials import credential
+from edgevoice.quiet import minute_of_day
 from edgevoice.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgevoice.config.checker import Checker
-    from edgevoice.config.options import Core, Lightning, Route
+    from edgevoice.config.options import Core, Lightning, QuietHours, Route
     from edgevoice.plugins import Plugins
 
 OUTPUT_FORMATS = ("wav", "pcm")
@@ -26,6 +29,8 @@ OUTPUT_FORMATS = ("wav", "pcm")
 def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | None) -> None:
     """Tell the mistakes of a configuration whose every value is of its type."""
     _names(checker, core)
+    _times(checker, core)
+    _chimes(checker, core, file)
     _lightning(checker, core.lightning, file)
     if core.routes is not UNSET:
         _routes(checker, core.routes, plugins)
@@ -61,6 +66,46 @@ def _names(checker: Checker, core: Core) -> None:
                 checker.mistake(path, "every speaker answers to 'all' already")
             elif group in core.speakers:
                 checker.mistake(path, f"{group!r} is the name of a speaker; a group needs one of its own")
+
+
+def _times(checker: Checker, core: Core) -> None:
+    """The time zone and every window of quiet hours."""
+    if core.timezone is not None:
+        try:
+            ZoneInfo(core.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            close = nearest(core.timezone, available_timezones()).split("; ")[0][:200]
+            checker.mistake(("timezone",), f"no time zone is called {core.timezone!r}; {close}")
+    windows: list[tuple[tuple[str | int, ...], QuietHours]] = [
+        (("quiet_hours", index), window) for index, window in enumerate(core.quiet_hours)
+    ]
+    for name, speaker in core.speakers.items():
+        own = speaker.quiet_hours or ()
+        windows += [(("speakers", name, "quiet_hours", index), window) for index, window in enumerate(own)]
+    for path, window in windows:
+        for key, value in (("from", window.start), ("to", window.end)):
+            try:
+                minute_of_day(value)
+            except ValueError as error:
+                checker.mistake((*path, key), str(error))
+
+
+def _chimes(checker: Checker, core: Core, file: Path | None) -> None:
+    """The folder of chimes, and the names of those that are used."""
+    folder = beside(core.chimes_dir, file) if core.chimes_dir else None
+    if folder is not None and not folder.is_dir():
+        checker.mistake(("chimes_dir",), f"there is no folder {folder}")
+        folder = None
+    chimes = Chimes(folder)
+    for name, problem in chimes.problems():
+        checker.mistake(("chimes_dir",), f"{name}.wav cannot be used: {problem}")
+    given = core.chime if isinstance(core.chime, dict) else {}
+    named: dict[tuple[str, ...], str] = {("chime", str(urgency)): name for urgency, name in given.items()}
+    if isinstance(core.chime, str):
+        named = {("chime",): core.chime}
+    for path, name in named.items():
+        if name != NO_CHIME and name not in chimes.names:
+            checker.mistake(path, f"no chime is called {name!r}; {nearest(name, [*chimes.names, NO_CHIME])}")
 
 
 def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> None:

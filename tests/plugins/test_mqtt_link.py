@@ -17,6 +17,10 @@ from tests.support.fake_broker import packet, serving
 from tests.support.mqtt_source import an_event, listening, says
 
 
+FILTERS = 3 * 10 + 2
+"""Of three targets, and of what other nodes tell."""
+
+
 @pytest.fixture
 def broker():
     with Broker() as running:
@@ -146,7 +150,7 @@ async def test_connections_that_are_lost_again_and_again_are_one_fault(monkeypat
         connections.put(await packet(reader))
         writer.write(b"\x20\x03\x00\x00\x00")
         subscribe = await packet(reader)
-        writer.write(b"\x90" + bytes([3 + 12]) + subscribe[:2] + b"\x00" + b"\x01" * 12)
+        writer.write(b"\x90" + bytes([3 + FILTERS]) + subscribe[:2] + b"\x00" + b"\x01" * FILTERS)
         await writer.drain()
         writer.close()
 

@@ -105,6 +105,13 @@ class House:
         self._stop.set()
         await self.task
 
+    async def again(self) -> None:
+        """Start the daemon anew, with what it left behind."""
+        self._stop.clear()
+        self.available.messages.clear()
+        self.begin()
+        await self.online()
+
     async def say(self, text: str, *, to: str = "kitchen", **keys: Any) -> None:
         """Publish an announcement as JSON."""
         await self.client.publish(f"edgevoice/{to}/say", json.dumps({"text": text, **keys}))

@@ -57,7 +57,11 @@ class Mailbox(Arrivals[Received]):
 
 
 class MqttClient:
-    """A client for tests, `async with MqttClient(broker) as client:`; it does not connect again once lost."""
+    """A client for tests, `async with MqttClient(broker) as client:`.
+
+    With a `session` of so many seconds it comes back to a broker that was restarted, and misses nothing;
+    without, it is of no use any more once the connection was lost.
+    """
 
     def __init__(
         self,
@@ -68,8 +72,10 @@ class MqttClient:
         password: str | None = None,
         client_id: str | None = None,
         host: str | None = None,
+        session: int = 0,
     ) -> None:
         five = version == "5"
+        self._session = session
         self._five = five
         self._where = (host or broker.host, broker.port)
         self._client = Client(
@@ -98,7 +104,12 @@ class MqttClient:
         )
 
     async def __aenter__(self) -> Self:
-        self._client.connect(*self._where, keepalive=30)
+        kept = None
+        if self._session:
+            kept = Properties(PacketTypes.CONNECT)
+            kept.SessionExpiryInterval = self._session
+            self._client.reconnect_delay_set(1, 1)
+        self._client.connect(*self._where, keepalive=30, properties=kept)
         self._client.loop_start()
         async with asyncio.timeout(15):
             refused = await self._connected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgevoice.announcement import Urgency
+from edgevoice.commands import Say
 from edgevoice.config.options import Lightning
 from edgevoice.outcome import Event, Step
 from edgevoice.plugin import Context
@@ -50,7 +51,7 @@ class Heard:
 
 def context_of(faults: Arrivals[str | None], ready: asyncio.Event, node: str = "pi") -> Context:
     def fault(part: str, sentence: str | None) -> None:
-        assert part == "mqtt"
+        assert part == "mqtt" or part.startswith("name of ")
         faults.put(sentence)
 
     return Context(
@@ -68,17 +69,28 @@ def context_of(faults: Arrivals[str | None], ready: asyncio.Event, node: str = "
 
 
 @contextlib.asynccontextmanager
-async def listening(port: int | None, *, ready: bool = True, **options: Any) -> AsyncIterator[Heard]:
-    """Run the source against 127.0.0.1:`port`; None is no host at all."""
+async def listening(
+    port: int | None, *, ready: bool = True, node: str = "pi", safe: bool = True, **options: Any
+) -> AsyncIterator[Heard]:
+    """Run the source against 127.0.0.1:`port`; None is no host at all.
+
+    What is to be said is acknowledged at once, or with `safe=False` only by the test.
+    """
     commands: Arrivals[Command] = Arrivals("commands")
     faults: Arrivals[str | None] = Arrivals("faults")
     is_ready = asyncio.Event()
     if ready:
         is_ready.set()
     where = {} if port is None else {"host": "127.0.0.1", "port": port}
-    source = MqttSource(context_of(faults, is_ready), msgspec.convert({**where, **options}, Mqtt))
+
+    def submit(command: Command) -> None:
+        commands.put(command)
+        if safe and isinstance(command, Say) and command.acknowledge is not None:
+            command.acknowledge()
+
+    source = MqttSource(context_of(faults, is_ready, node), msgspec.convert({**where, **options}, Mqtt))
     async with source:
-        task = asyncio.create_task(source.listen(commands.put))
+        task = asyncio.create_task(source.listen(submit))
         try:
             yield Heard(source, commands, faults, is_ready, task.cancel)
         finally:
@@ -101,6 +113,13 @@ async def says(broker: Broker, heard: Heard, text: str, **login: str) -> None:
     async with MqttClient(broker, **login) as client:
         await client.publish_until_heard("edgevoice/all/say", text)
         await heard.wait_for(text)
+
+
+def a_say(command: Command, **keys: Any) -> bool:
+    """Whether the command says just that, in the name of its target."""
+    assert isinstance(command, Say)
+    assert command.acknowledge is not None
+    return replace(command, acknowledge=None) == Say(**{"topic": command.target, **keys})
 
 
 def an_event(name: str = "a1", step: Step = Step.FINISHED, speaker: str = "kitchen", **more: Any) -> Event:

@@ -1,7 +1,8 @@
 """Known speech: for a text and a rate always the same samples, so that one missing or added is found.
 
 The speech of a text is that of its sentences, joined. A sentence lasts as long as the tags in it say
-("d1500z" is 1.5 s), otherwise a fifteenth of a second for each character. No sample is zero.
+("d1500z" is 1.5 s), otherwise a fifteenth of a second for each character. No sample is zero. Each tag
+such as "k7z" is a burst of the tone number 7, 1.5 s long, and 0.3 s of silence.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 TAG = re.compile(r"\bd(\d+)z\b")
+BURST = re.compile(r"\bk(\d+)z\b")
+BURST_S, PAUSE_S = 1.5, 0.3
 _SENTENCE = re.compile(r"(?<=[.?!…])\s+")
 
 
@@ -36,12 +39,22 @@ def samples(text: str, rate: int, start: int = 0, count: int | None = None) -> b
     return b"".join(parts)
 
 
+def tone_of(number: int) -> int:
+    """The Hz of a numbered burst; 10 ms of it are whole waves."""
+    return 100 * (3 + 2 * number)
+
+
 def _frames(sentence: str, rate: int) -> int:
+    if bursts := BURST.findall(sentence):
+        return len(bursts) * round((BURST_S + PAUSE_S) * rate)
     tags = [int(ms) for ms in TAG.findall(sentence)]
     return (sum(tags) * rate // 1000) if tags else max(1, len(sentence) * rate // 15)
 
 
 def _of_sentence(sentence: str, rate: int, start: int, stop: int) -> bytes:
+    if bursts := BURST.findall(sentence):
+        whole = b"".join(_burst(int(number), rate) for number in bursts)
+        return whole[start * 2 : max(start, stop) * 2]
     blocks, position = [], start
     while position < stop:
         number, offset = divmod(position, rate)
@@ -57,3 +70,10 @@ def _block(sentence: str, rate: int, number: int) -> np.ndarray:
     digest = hashlib.sha256(f"{sentence}|{rate}|{number}".encode()).digest()
     noise = np.random.default_rng(int.from_bytes(digest[:8], "little")).integers(-8000, 8000, rate)
     return (noise | 1).astype("<i2")
+
+
+@lru_cache(maxsize=64)
+def _burst(number: int, rate: int) -> bytes:
+    count = round(BURST_S * rate)
+    tone = np.rint(8000 * np.sin(2 * np.pi * tone_of(number) * np.arange(count) / rate))
+    return tone.astype("<i2").tobytes() + bytes(2 * round(PAUSE_S * rate))

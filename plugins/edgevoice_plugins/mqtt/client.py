@@ -15,13 +15,14 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edgevoice_plugins.mqtt.topics import LARGEST, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from pathlib import Path
 
     from paho.mqtt.client import MQTTMessage
 
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.outbox import Outgoing
+    from edgevoice_plugins.mqtt.topics import Filter
 
 KEEPALIVE = 20
 """Seconds of silence after which the broker is asked whether it lives; twice that, and it is lost."""
@@ -64,12 +65,18 @@ def connect(client: Client, broker: Broker, *, clean: bool, expiry: int) -> None
     client.connect(broker.host, broker.port, keepalive=KEEPALIVE, clean_start=clean, properties=properties)
 
 
-def subscribe(client: Client, filters: Sequence[str]) -> int | None:
-    """Ask for these topics, QoS 1, in MQTT 5 without what is retained; the packet id, None without a socket."""
+def subscribe(client: Client, filters: Sequence[Filter]) -> int | None:
+    """Ask for these topics, QoS 1; the packet id, None without a socket. MQTT 3.1.1 knows no more than that."""
     if client.protocol == MQTTProtocolVersion.MQTTv5:
-        never = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-        return client.subscribe([(topic, never) for topic in filters])[1]
-    return client.subscribe([(topic, 1) for topic in filters])[1]
+        return client.subscribe([(asked.topic, _options(asked)) for asked in filters])[1]
+    return client.subscribe([(asked.topic, 1) for asked in filters])[1]
+
+
+def _options(asked: Filter) -> SubscribeOptions:
+    handling = (
+        SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if asked.kept else SubscribeOptions.RETAIN_DO_NOT_SEND
+    )
+    return SubscribeOptions(qos=1, retainHandling=handling)
 
 
 def publish(client: Client, message: Outgoing) -> int:
@@ -86,7 +93,7 @@ def publish(client: Client, message: Outgoing) -> int:
     ).mid
 
 
-def received(message: MQTTMessage, session: int) -> Message:
+def received(message: MQTTMessage, session: int, acknowledge: Callable[[], None]) -> Message:
     """A message of paho's as ours; `session` tells packet ids of one session from those of another."""
     told: Any = message.properties
     expires = getattr(told, "MessageExpiryInterval", None)
@@ -101,6 +108,7 @@ def received(message: MQTTMessage, session: int) -> Message:
         content_type=getattr(told, "ContentType", None),
         response_topic=getattr(told, "ResponseTopic", None),
         correlation=getattr(told, "CorrelationData", None),
+        acknowledge=acknowledge,
     )
 
 

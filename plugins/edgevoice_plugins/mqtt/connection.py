@@ -17,6 +17,7 @@ from paho.mqtt.client import error_string
 from paho.mqtt.enums import MQTTErrorCode
 
 from edgevoice_plugins.mqtt import client as paho
+from edgevoice_plugins.mqtt.acknowledgements import Acknowledgements
 from edgevoice_plugins.mqtt.failures import (
     FAILED,
     BrokerError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.outbox import Outgoing
     from edgevoice_plugins.mqtt.session import Session
+    from edgevoice_plugins.mqtt.topics import Filter
 
 _OPEN = 30.0
 """Seconds for names, TCP and TLS."""
@@ -73,6 +75,7 @@ class Connection:
         self._ended = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._grants: list[int] = []
+        self._acknowledgements = Acknowledgements(lambda packet: self._client.ack(packet, 1))
 
     async def open(self) -> None:
         """Connect, and wait for the broker's answer.
@@ -98,7 +101,7 @@ class Connection:
             return unanswered(self._broker)
         return self._failure
 
-    async def subscribe(self, filters: Sequence[str]) -> list[str]:
+    async def subscribe(self, filters: Sequence[Filter]) -> list[str]:
         """Subscribe once, QoS 1; returns what the broker refuses.
 
         Raises:
@@ -110,7 +113,7 @@ class Connection:
             raise self._lost("no answer to SUBSCRIBE")
         if self._failure is not None:
             raise self._failure
-        return [topic for topic, code in zip(filters, self._grants, strict=False) if code >= FAILED]
+        return [asked.topic for asked, code in zip(filters, self._grants, strict=False) if code >= FAILED]
 
     def publish(self, message: Outgoing) -> int:
         """Hand over one message, QoS 1; returns the packet id that `published` will be told."""
@@ -145,6 +148,7 @@ class Connection:
 
     def _finish(self, failure: BrokerError) -> None:
         self._failure = self._failure or failure
+        self._acknowledgements.close()
         for event in (self._ended, self._subscribed, self._answered, self._socket_open):
             event.set()
 
@@ -162,14 +166,13 @@ class Connection:
     def _deliver(self, message: MQTTMessage) -> None:
         if self._ended.is_set():
             return  # not acknowledged, it comes again with the next connection
+        acknowledge = self._acknowledgements.expect(message.mid) if message.qos else _nothing
         try:
-            taken = self._session.received(paho.received(message, self._session.number))
+            self._session.received(paho.received(message, self._session.number, acknowledge))
         except Exception:  # noqa: BLE001 - logged
             # Not acknowledged, it would come again and again, and in the end stop all others.
             _log.exception("a message could not be taken")
-            taken = True
-        if taken and message.qos:
-            self._client.ack(message.mid, message.qos)
+            acknowledge()
 
     # What follows runs in the network thread.
 
@@ -237,3 +240,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _nothing() -> None:
+    """Acknowledge what wants no acknowledgement."""

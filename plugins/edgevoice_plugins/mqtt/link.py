@@ -8,6 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from edgevoice_plugins.mqtt.claims import Claims
 from edgevoice_plugins.mqtt.failures import FAILED, BrokerError, Unreachable, denied, rivalled
 from edgevoice_plugins.mqtt.options import client_id_of
 from edgevoice_plugins.mqtt.outbox import Outgoing
@@ -43,16 +44,18 @@ class Link:
         options: Mqtt,
         broker: Broker,
         outbox: Outbox,
-        take: Callable[[Message], bool],
+        take: Callable[[Message], None],
     ) -> None:
         self._context = context
         self._broker = broker
         self._outbox = outbox
+        self._take = take
+        self._claims = Claims(context, options.base_topic)
         self._filters = filters(options.base_topic, context.targets)
         self._availability = f"{options.base_topic}/{context.node}/availability"
         self._session = Session(
             client_id=client_id_of(options, context.node),
-            received=take,
+            received=self._received,
             published=self._published,
             will=self._available("offline"),
             expiry=options.session_expiry,
@@ -80,6 +83,7 @@ class Link:
     async def _serve(self, connection: Connection) -> BrokerError:
         began = time.monotonic()
         self._denied.clear()
+        self._claims.forget()
         self._outbox.online(connection.publish)
         try:
             async with asyncio.TaskGroup() as group:
@@ -98,11 +102,11 @@ class Link:
     async def _announce(self, connection: Connection) -> None:
         """Subscribe; once that stands and the speakers were tried, be available."""
         try:
-            refused = await connection.subscribe(self._filters)
+            refused = await connection.subscribe([*self._filters, *self._claims.filters])
         except BrokerError as error:
             connection.abandon(error)
             return
-        if refused:
+        if refused := [topic for topic in refused if not self._claims.watches(topic)]:
             self._faults.up(denied(self._broker, "subscribe to", refused))
             return
         if dropped := self._outbox.take_dropped():
@@ -111,6 +115,7 @@ class Link:
         if self._brief < _BRIEF:
             self._faults.up(self._denial())
         await self._context.ready.wait()
+        self._outbox.put(self._claims.own)
         self._outbox.put(self._available("online"))
         if self._brief >= _BRIEF:
             await asyncio.sleep(_LASTED)
@@ -123,6 +128,12 @@ class Link:
                 await self._outbox.emptied()
         except TimeoutError:
             connection.abandon()  # the broker then publishes the last will
+
+    def _received(self, message: Message) -> None:
+        if self._claims.take(message):
+            message.acknowledge()
+        else:
+            self._take(message)
 
     def _available(self, payload: str) -> Outgoing:
         return Outgoing(topic=self._availability, payload=payload.encode(), retain=True)

@@ -12,6 +12,7 @@ from edgevoice_plugins.mqtt.answers import Answers
 from edgevoice_plugins.mqtt.failures import FAILED, BrokerError, denied
 from edgevoice_plugins.mqtt.outbox import Outgoing
 from edgevoice_plugins.mqtt.session import Session, connected
+from edgevoice_plugins.mqtt.topics import Filter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -97,7 +98,7 @@ class Sayer:
         return follow is None or await self._followed(follow)
 
     async def _subscribe(self, connection: Connection) -> None:
-        if refused := await connection.subscribe([f"{self._announcing.base}/+/event"]):
+        if refused := await connection.subscribe([Filter(f"{self._announcing.base}/+/event")]):
             raise BrokerError(denied(self._broker, "subscribe to", refused))
 
     async def _stream(self, connection: Connection, pieces: AsyncIterator[str]) -> None:
@@ -141,12 +142,12 @@ class Sayer:
             raise BrokerError(f"not done after {seconds:g} s ({waiting})") from None
         return self.answers.are_good
 
-    def _received(self, message: Message) -> bool:
+    def _received(self, message: Message) -> None:
         event = self.answers.take(message.payload)
         if event is not None:
             self._show(event)
             self._news.set()
-        return True
+        message.acknowledge()
 
     def _published(self, packet: int, code: int) -> None:
         self._codes[packet] = code

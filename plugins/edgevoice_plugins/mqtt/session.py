@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class Session:
     """Who we are to the broker, and where its messages go.
 
-    `received` says whether it took the message: one that was not taken is not acknowledged, and comes
-    again with the next connection. `published` is told the packet id and reason code of each PUBACK.
+    `received` acknowledges a message once it is safe: one that was not acknowledged comes again with the
+    next connection. `published` is told the packet id and reason code of each PUBACK.
     """
 
     client_id: str
-    received: Callable[[Message], bool]
+    received: Callable[[Message], None]
     published: Callable[[int, int], None]
     will: Outgoing | None = None
     clean: bool = False

@@ -8,12 +8,15 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.commands import Acknowledge, Say
 from edgevoice.errors import ConfigError
 from edgevoice.plugin import Observer, Source
+from edgevoice_plugins.mqtt.deliveries import Deliveries
 from edgevoice_plugins.mqtt.options import THREAD, Mqtt, broker_of
 from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
 from edgevoice_plugins.mqtt.payload import encode
-from edgevoice_plugins.mqtt.topics import Origin, command_of
+from edgevoice_plugins.mqtt.recent import Recent
+from edgevoice_plugins.mqtt.topics import ACKNOWLEDGE_ALL, Origin, command_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
     from edgevoice.plugin import Context
     from edgevoice_plugins.mqtt.topics import Message
 
+ALL = "all"
+ACKNOWLEDGED = "acknowledged"
+"""The reason with which an alert that insists ends when somebody has heard it."""
+ACKNOWLEDGED_LATELY = 60.0
+"""Seconds in which it is told only once that an alert was acknowledged, whoever told it."""
 _HUNG_THREADS = 3
 """So many network threads that no longer answer are no accident of the network."""
 
@@ -52,6 +60,9 @@ class MqttSource(Source, Observer):
         self._options = options
         self._broker = broker_of(options)
         self._outbox = Outbox()
+        self._deliveries = Deliveries()
+        self._acknowledged = Recent(ACKNOWLEDGED_LATELY)
+        self._set: dict[str, bytes] = {}
         self._listening = asyncio.Event()
         self._submit: Submit = _unheard
         self._keeper: asyncio.Task[None]
@@ -88,9 +99,17 @@ class MqttSource(Source, Observer):
         self._publish(f"{event.speaker}/event", payload)
         if event.event_type.is_outcome:
             self._answer(origin, payload)
+        if event.reason == ACKNOWLEDGED and self._acknowledged.note(event.id):
+            self._publish(ACKNOWLEDGE_ALL, event.id.encode())
 
     def on_state(self, speaker: str, state: SpeakerState) -> None:
         self._publish(f"{speaker}/state", encode(state), retain=True)
+        switches = {"volume": str(state.volume), "mute": _on(state.mute), "dnd": _on(state.dnd)}
+        for what, value in switches.items():
+            topic, payload = f"{speaker}/{what}", value.encode()
+            if self._set.get(topic) != payload:
+                self._set[topic] = payload
+                self._publish(topic, payload, retain=True)
 
     def on_rejected(self, rejection: Rejection, origin: object) -> None:
         payload = encode(rejection)
@@ -108,14 +127,20 @@ class MqttSource(Source, Observer):
 
         await Link(self._context, self._options, self._broker, self._outbox, self._take).keep()
 
-    def _take(self, message: Message) -> bool:
-        """Hand a message over; False if nobody listens any more, so that the broker keeps it."""
+    def _take(self, message: Message) -> None:
+        """Hand a message over; the broker keeps it if nobody listens any more, or until it is safe."""
         if not self._listening.is_set():
-            return False
-        command = command_of(self._options.base_topic, message)
+            return
+        new = self._deliveries.first(message)
+        if new is None:
+            return
+        command = command_of(self._options.base_topic, new)
+        if isinstance(command, Acknowledge) and command.target == ALL:
+            self._acknowledged.note(command.payload.decode(errors="replace").strip())
         if command is not None:
             self._submit(command)
-        return True
+        if not isinstance(command, Say):
+            new.acknowledge()
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         if self._broker is not None:
@@ -127,6 +152,10 @@ class MqttSource(Source, Observer):
             self._outbox.put(
                 Outgoing(topic=origin.response_topic, payload=payload, correlation=origin.correlation)
             )
+
+
+def _on(switch: bool) -> str:
+    return "ON" if switch else "OFF"
 
 
 def _unheard(_command: Command) -> None:

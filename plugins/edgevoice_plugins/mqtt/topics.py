@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgevoice.commands import Command, Piece, Say, Stop, Unusable
+from edgevoice.commands import Acknowledge, Command, Digest, Piece, Replay, Say, Stop, Switch, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
 LARGEST = 64 * 1024
 """Bytes of a payload that is still looked at (contract)."""
+ACKNOWLEDGE_ALL = "all/ack"
+"""Where a node tells which alert was acknowledged: to the others, and to all its own speakers."""
 _LONGEST_TOPIC = 65535
+_ASKED = ("say", "say/+", "stream/+", "stop", "ack", "replay", "digest", "volume/set", "mute/set", "dnd/set")
+_PLAIN: dict[str, type[Stop | Acknowledge | Replay | Digest]] = {
+    "stop": Stop,
+    "ack": Acknowledge,
+    "replay": Replay,
+    "digest": Digest,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message as it arrived; `delivery` names it if it may come again, `expires` is in seconds."""
+    """One message as it arrived; `delivery` names it if it may come again, `expires` is in seconds.
+
+    Until `acknowledge` is called, the broker keeps it and sends it again to the next connection.
+    """
 
     topic: str
     payload: bytes
@@ -28,6 +40,7 @@ class Message:
     content_type: str | None = None
     response_topic: str | None = None
     correlation: bytes | None = None
+    acknowledge: Callable[[], None] = field(default=lambda: None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +51,17 @@ class Origin:
     correlation: bytes | None = None
 
 
-def filters(base: str, targets: Iterable[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A topic filter to subscribe to, with what is retained there or without."""
+
+    topic: str
+    kept: bool = False
+
+
+def filters(base: str, targets: Iterable[str]) -> list[Filter]:
     """The topic filters of everything that may be asked of these targets."""
-    asked = ("say", "say/+", "stream/+", "stop")
-    return [f"{base}/{target}/{what}" for target in sorted(targets) for what in asked]
+    return [Filter(f"{base}/{target}/{what}") for target in sorted(targets) for what in _ASKED]
 
 
 def command_of(base: str, message: Message) -> Command | None:
@@ -53,29 +73,46 @@ def command_of(base: str, message: Message) -> Command | None:
     if len(message.payload) > LARGEST:
         allowed = f"at most {LARGEST} bytes"
         return Unusable(reason="too large", allowed=allowed, target=target, origin=origin)
+    return _asked_of(message, target, asked, origin)
+
+
+def _asked_of(message: Message, target: str, asked: str, origin: Origin | None) -> Command | None:
     match asked.split("/"):
         case ["say"] | ["say", _] as say:
-            return Say(
-                target=target,
-                payload=message.payload,
-                urgency=say[1] if len(say) > 1 else None,
-                expires=message.expires,
-                origin=origin,
-            )
+            return _say(message, target, say[1] if len(say) > 1 else None, origin)
         case ["stream", name]:
-            return Piece(
-                target=target,
-                id=name,
-                payload=message.payload,
-                is_json=_is_json(message.content_type),
-                delivery=message.delivery,
-                redelivered=message.redelivered,
-                expires=message.expires,
-                origin=origin,
-            )
-        case ["stop"]:
-            return Stop(target=target, payload=message.payload, origin=origin)
+            return _piece(message, target, name, origin)
+        case [("volume" | "mute" | "dnd") as what, "set"]:
+            return Switch(target=target, what=what, payload=message.payload, origin=origin)
+        case [plain] if plain in _PLAIN:
+            return _PLAIN[plain](target=target, payload=message.payload, origin=origin)
     return None
+
+
+def _say(message: Message, target: str, urgency: str | None, origin: Origin | None) -> Say:
+    return Say(
+        target=target,
+        payload=message.payload,
+        urgency=urgency,
+        expires=message.expires,
+        topic=target,
+        redelivered=message.redelivered,
+        acknowledge=message.acknowledge,
+        origin=origin,
+    )
+
+
+def _piece(message: Message, target: str, name: str, origin: Origin | None) -> Piece:
+    return Piece(
+        target=target,
+        id=name,
+        payload=message.payload,
+        is_json=_is_json(message.content_type),
+        delivery=message.delivery,
+        redelivered=message.redelivered,
+        expires=message.expires,
+        origin=origin,
+    )
 
 
 def origin_of(base: str, message: Message) -> Origin | None:

@@ -1,0 +1,77 @@
+"""Storms: what is too much becomes one sentence, and the critical still gets through."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.house import House
+
+
+def limits(**given):
+    return {"per_topic": False, "total": False, "critical": False, **given}
+
+
+async def test_too_many_of_a_topic_become_one_sentence(broker, lightning):
+    # Tokens come back every half second, so that the storm is over soon.
+    rate = {"per_minute": 120, "burst": 3}
+    async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
+        for number in range(10):
+            await house.say(f"d20z Number {number}.", id=f"n{number}")
+        outcomes = [await house.outcome(f"n{number}") for number in range(10)]
+        said = [outcome["event_type"] for outcome in outcomes]
+        assert said[:3] == ["finished"] * 3
+        suppressed = [outcome for outcome in outcomes if outcome["event_type"] == "suppressed"]
+        assert len(suppressed) >= 6
+        assert {outcome["reason"] for outcome in suppressed} == {"rate"}
+        await lightning.until(lambda: any("more messages" in request.text for request in lightning.requests))
+        [sentence] = [request.text for request in lightning.requests if "more messages" in request.text]
+        assert sentence == f"{len(suppressed)} more messages from kitchen."
+
+
+async def test_other_topics_are_not_limited_by_it(broker, lightning):
+    rate = {"per_minute": 1, "burst": 1}
+    speakers = {"kitchen": {}, "attic": {}}
+    async with House(
+        broker, speakers=speakers, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)
+    ) as house:
+        assert (await house.said("d20z One."))["event_type"] == "finished"
+        assert (await house.said("d20z Two."))["event_type"] == "suppressed"
+        assert (await house.said("d20z Three.", to="attic"))["event_type"] == "finished"
+
+
+async def test_all_together_are_limited_too(broker, lightning):
+    rate = {"per_minute": 1, "burst": 2}
+    speakers = {"kitchen": {}, "attic": {}}
+    async with House(
+        broker, speakers=speakers, lightning={"base_url": lightning.url}, limits=limits(total=rate)
+    ) as house:
+        ended = [
+            (await house.said(f"d20z {name} {number}.", to=name))["event_type"]
+            for number in range(2)
+            for name in speakers
+        ]
+        assert ended == ["finished", "finished", "suppressed", "suppressed"]
+
+
+async def test_the_critical_have_a_limit_of_their_own(broker, lightning):
+    rates = limits(total={"per_minute": 1, "burst": 1}, critical={"per_minute": 1, "burst": 2})
+    async with House(broker, lightning={"base_url": lightning.url}, limits=rates) as house:
+        await house.said("d20z Normal.")
+        ended = [
+            (await house.said(f"d20z Fire {number}.", urgency="critical"))["event_type"]
+            for number in range(3)
+        ]
+        assert ended == ["finished", "finished", "suppressed"]
+
+
+async def test_a_chattering_sensor_is_understood_at_its_first_round(broker, lightning):
+    alarm = "d1200z Water in the cellar."
+    async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
+        for number in range(8):
+            await house.say(alarm, id=f"n{number}", urgency="critical")
+            await asyncio.sleep(0.2)
+        text = [(await house.outcome(f"n{number}"))["event_type"] for number in range(8)]
+        assert text[0] == "finished"
+        assert text[1:5] == ["replaced"] * 4
+        assert house.steps("n0") == ["queued", "started", "finished"]
+        assert lightning.expected(alarm)[480:] in house.heard()

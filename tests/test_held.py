@@ -1,0 +1,284 @@
+"""What is held, for how long, and how it is read or let go, as the contract states it."""
+
+from datetime import timedelta
+
+import pytest
+
+from edgevoice.quiet import DAYS, Window
+from tests.support.agenda import Kitchen
+
+NIGHT = Window(frozenset(range(len(DAYS))), 22 * 60, 7 * 60)
+
+
+def at_night(**manners):
+    kitchen = Kitchen(quiet_hours=(NIGHT,), **manners)
+    kitchen.wall = kitchen.wall.replace(hour=23)
+    kitchen.agenda.look(kitchen.now)
+    return kitchen
+
+
+def morning(kitchen):
+    kitchen.wall += timedelta(hours=9)
+    kitchen.agenda.look(kitchen.now)
+
+
+# Quiet hours; do not disturb, mute
+
+
+@pytest.mark.parametrize(
+    ("urgency", "quiet", "switched"),
+    [("low", True, True), ("normal", True, True), ("high", False, True), ("critical", False, False)],
+)
+def test_who_is_held_by_quiet_hours_and_who_by_do_not_disturb_or_mute(urgency, quiet, switched):
+    kitchen = at_night()
+    kitchen.say("night", urgency)
+    assert (kitchen.held == ["night"]) is quiet
+    for switch, reason in (("dnd", "do not disturb"), ("mute", "mute")):
+        kitchen = Kitchen()
+        kitchen.switch(**{switch: True})
+        kitchen.say("a", urgency)
+        assert (kitchen.held == ["a"]) is switched
+        assert (("a", "held", reason) in kitchen.told) is switched
+
+
+def test_what_waits_when_the_quiet_begins_is_held_and_what_is_being_said_is_finished():
+    kitchen = Kitchen(quiet_hours=(NIGHT,))
+    kitchen.say("said")
+    kitchen.take(heard=1)
+    kitchen.say("waits")
+    kitchen.wall = kitchen.wall.replace(hour=22)
+    kitchen.wait(1)
+    assert (kitchen.cut(), kitchen.held) == (False, ["waits"])
+    kitchen.say("alarm", "critical")
+    kitchen.cut()
+    assert kitchen.order() == ["alarm", "said"]
+
+
+def test_what_is_not_due_yet_is_not_held_before_it_is():
+    kitchen = at_night()
+    kitchen.say("in the morning", not_before=9 * 3600)
+    kitchen.say("at midnight", not_before=3600)
+    assert kitchen.held == []
+    kitchen.wall += timedelta(hours=1)
+    kitchen.wait(3600)
+    assert kitchen.held == ["at midnight"]
+    kitchen.wall += timedelta(hours=8)
+    kitchen.now += 8 * 3600
+    assert "in the morning" in kitchen.order()
+
+
+def test_a_held_one_has_its_ttl_stand_still():
+    kitchen = Kitchen(digest="off")
+    kitchen.say("a", ttl=100, not_before=10)
+    kitchen.wait(40)
+    kitchen.switch(dnd=True)
+    kitchen.wait(10_000)
+    kitchen.switch(dnd=False)
+    assert kitchen.queue == ["a"]
+    kitchen.wait(69)
+    assert kitchen.queue == ["a"]
+    kitchen.wait(1)
+    assert kitchen.ended("a") == ("expired", "ttl")
+
+
+def test_digest_keep_counts_instead():
+    kitchen = Kitchen(digest_keep=3600)
+    kitchen.switch(mute=True)
+    kitchen.say("a", ttl=1)
+    assert kitchen.agenda.next_change(kitchen.now) == kitchen.now + 3600
+    kitchen.wait(3599)
+    assert kitchen.held == ["a"]
+    kitchen.wait(1)
+    assert kitchen.ended("a") == ("expired", "held too long")
+
+
+def test_too_many_held_give_up_the_least_urgent_oldest_first():
+    kitchen = Kitchen(queue=2)
+    kitchen.switch(dnd=True)
+    for name, urgency in [("h", "high"), ("n1", "normal"), ("n2", "normal"), ("l", "low")]:
+        kitchen.say(name, urgency)
+    assert kitchen.held == ["h", "n2"]
+    assert kitchen.ended("n1") == kitchen.ended("l") == ("suppressed", "overflow")
+
+
+# The digest
+
+
+def test_the_digest_reads_at_most_ten_and_says_how_many_more_there_are():
+    kitchen = at_night()
+    for number in range(13):
+        kitchen.say(f"n{number}", text=f"Text {number}.")
+    text = kitchen.digest()
+    assert text.startswith("10 announcements were held.")
+    assert [f"Text {number}." in text for number in range(13)] == [True] * 10 + [False] * 3
+    assert text.endswith("3 more are waiting.")
+    kitchen.order()
+    assert kitchen.ended("n9") == ("finished", "digest")
+    assert kitchen.held == ["n10", "n11", "n12"]
+
+
+def test_or_a_minute_whichever_is_less():
+    kitchen = at_night()
+    for number in range(4):
+        kitchen.say(f"n{number}", text=f"{number} " + "x" * 300)
+    assert kitchen.digest().startswith("2 announcements")
+    kitchen.stop("all")
+    kitchen.cut()
+    kitchen.say("long", text="y" * 8000)
+    assert "y" * 8000 in kitchen.digest()
+
+
+def test_the_same_tags_are_merged_to_the_newest():
+    kitchen = at_night()
+    kitchen.say("a", "normal", tag="door", text="Open.")
+    kitchen.say("b", text="Other.")
+    kitchen.say("c", "low", tag="door", text="Shut.")
+    assert kitchen.held == ["a", "b", "c"]
+    text = kitchen.digest()
+    assert ("Open." in text, "Shut." in text, "Other." in text) == (False, True, True)
+    assert text.startswith("2 announcements")
+    kitchen.order()
+    assert {kitchen.ended(name) for name in "abc"} == {("finished", "digest")}
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_one_that_holds_a_private_one_is_private(private):
+    kitchen = at_night()
+    kitchen.say("a")
+    kitchen.say("b", private=private)
+    kitchen.digest()
+    assert kitchen.synthesis.speeches[-1].announcement.private is private
+
+
+def test_it_is_read_in_do_not_disturb_when_it_is_asked_for():
+    kitchen = Kitchen()
+    kitchen.switch(dnd=True)
+    kitchen.say("a")
+    assert kitchen.digest()
+    kitchen.order()
+    assert kitchen.ended("a") == ("finished", "digest")
+    assert kitchen.digest() is None
+
+
+@pytest.mark.parametrize("how", ["stop", "dnd", "fails"])
+def test_what_a_digest_did_not_come_to_read_stays_held(how):
+    kitchen = at_night()
+    kitchen.say("a")
+    kitchen.digest()
+    kitchen.take(heard=1)
+    if how == "fails":
+        kitchen.agenda.conclude(kitchen.now, failure="no transport spoke")
+    elif how == "dnd":
+        kitchen.switch(dnd=True)
+    else:
+        kitchen.stop()
+    kitchen.cut()
+    assert (kitchen.held, kitchen.ended("a")) == (["a"], None)
+    assert "a" in kitchen.digest()
+
+
+def test_live_text_that_is_not_whole_yet_is_not_read():
+    from edgevoice.live import LiveText  # noqa: PLC0415
+
+    kitchen, live = at_night(), LiveText()
+    live.add("Half of it")
+    kitchen.say("a", text=None, live=live)
+    assert kitchen.digest() is None
+    live.end()
+    assert "Half of it." in kitchen.digest()
+
+
+# The end of the quiet
+
+
+def spoken(kitchen):
+    """What the daemon itself says from here on."""
+    before = len(kitchen.synthesis.speeches)
+    kitchen.order()
+    return [speech.announcement.text for speech in kitchen.synthesis.speeches[before - 1 :]]
+
+
+def test_on_request_one_sentence_says_how_many_wait():
+    kitchen = at_night()
+    kitchen.say("a")
+    kitchen.say("b")
+    morning(kitchen)
+    assert kitchen.synthesis.speeches[-1].announcement.text == "2 announcements are waiting."
+    assert len(kitchen.order()) == 1
+    assert kitchen.held == ["a", "b"]
+
+
+def test_at_end_reads_them_all():
+    kitchen = at_night(digest="at_end")
+    for number in range(25):
+        kitchen.say(f"n{number}")
+    morning(kitchen)
+    assert len(kitchen.order()) == 3
+    assert {kitchen.ended(f"n{number}") for number in range(25)} == {("finished", "digest")}
+
+
+def test_off_lets_them_go_on():
+    kitchen = at_night(digest="off")
+    for name, urgency in (("a", "low"), ("b", "normal"), ("c", "normal")):
+        kitchen.say(name, urgency)
+    morning(kitchen)
+    assert kitchen.order() == ["b", "c", "a"]
+
+
+def test_off_lets_one_that_was_interrupted_go_on_where_it_was():
+    kitchen = Kitchen(digest="off")
+    kitchen.say("a")
+    kitchen.take(heard=3)
+    kitchen.switch(dnd=True)
+    kitchen.cut()
+    kitchen.switch(dnd=False)
+    assert kitchen.order() == ["a"]
+    assert kitchen.steps("a") == ["queued", "started", "interrupted", "held", "resumed", "finished"]
+
+
+def test_the_quiet_ends_only_when_nothing_holds_any_more():
+    kitchen = at_night()
+    kitchen.switch(dnd=True)
+    kitchen.say("a")
+    kitchen.switch(dnd=False)
+    assert kitchen.order() == []
+    morning(kitchen)
+    assert len(kitchen.order()) == 1
+
+
+def test_nothing_is_said_where_nothing_waits():
+    kitchen = at_night(digest="at_end")
+    morning(kitchen)
+    assert kitchen.order() == []
+
+
+def test_do_not_disturb_for_some_minutes_ends_by_itself():
+    kitchen = Kitchen(digest="off")
+    kitchen.presence.set_dnd(minutes=5)
+    kitchen.say("a")
+    assert kitchen.agenda.next_change(kitchen.now) == kitchen.now + 300
+    kitchen.wait(299)
+    assert kitchen.held == ["a"]
+    kitchen.wait(1)
+    assert kitchen.order() == ["a"]
+
+
+# The daemon ends
+
+
+def test_what_waits_or_is_held_when_the_daemon_ends_is_told_as_lost_unless_a_restart_brings_it_back():
+    kitchen = at_night()
+    kitchen.agenda.ledger.survives = lambda announcement: announcement.urgency.rank > 1
+    kitchen.say("held")
+    kitchen.digest()
+    kitchen.say("waits", "high", not_before=9)
+    kitchen.say("lost", not_before=9)
+    kitchen.say("said", "critical")
+    kitchen.take(heard=1)
+    kitchen.agenda.close(kitchen.now)
+    assert kitchen.ended("held") == kitchen.ended("lost") == ("failed", "restart")
+    assert kitchen.ended("waits") is None
+    kitchen.agenda.floor.cut_short()
+    kitchen.cut()
+    assert kitchen.ended("said") is None
+    assert kitchen.order() == []
