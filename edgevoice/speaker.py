@@ -14,6 +14,7 @@ from edgevoice.backlog import Backlog
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.outcome import Now, SpeakerState, Step
 from edgevoice.playing import Playing
+from edgevoice.rules import interrupts
 from edgevoice.turn import Turn
 
 if TYPE_CHECKING:
@@ -45,13 +46,11 @@ class Speaker:
         self._interruptions = itertools.count(1)
         self._changed = asyncio.Event()
         self._current: Turn | None = None
-        self._since: datetime | None = None
+        self._since = datetime.now(UTC)
         self._task: asyncio.Task[None] | None = None
         self._verdict: tuple[Step, str | None] | None = None
         self._parking: set[asyncio.Task[None]] = set()
         self._shown: SpeakerState | None = None
-
-    # ---- what intake asks of it ----------------------------------------------------------------------
 
     def add(self, speech: Speech) -> None:
         """Accept an announcement; from here on it ends in exactly one outcome."""
@@ -61,9 +60,8 @@ class Speaker:
         self._tell(turn, Step.QUEUED)
         if (given_up := self.backlog.add(turn)) is not None:
             self._end(given_up, Step.SUPPRESSED, "overflow")
-        self._wake()
         self._cut_in()
-        self.show()
+        self._settle()
 
     def stop(self, what: str) -> None:
         """Stop what is being said and all it interrupted (""), everything ("all"), or an id, else a tag."""
@@ -78,8 +76,7 @@ class Speaker:
             self._end(turn, Step.CANCELLED, "stop")
         if self._current is not None and (what in ("", "all") or named(self._current)):
             self._cut(Step.CANCELLED, "stop")
-        self._wake()
-        self.show()
+        self._settle()
 
     async def drain(self, within: float) -> None:
         """Let what is being said end, for at most `within` seconds; what waits ends as failed."""
@@ -95,9 +92,8 @@ class Speaker:
     def state(self) -> SpeakerState:
         """What it is doing, as published."""
         turn, broken = self._current, self._faults.own(self.name)
-        now = None
-        if turn is not None and turn.started and self._since is not None:
-            now = Now(turn.announcement.id, turn.announcement.urgency, self._since)
+        saying = turn.announcement if turn is not None and turn.started else None
+        now = Now(saying.id, saying.urgency, self._since) if saying is not None else None
         return SpeakerState(
             state="fault" if broken else "speaking" if now else "idle",
             now=now,
@@ -105,8 +101,6 @@ class Speaker:
             volume=self._options.volume,
             fault=self._faults.of(self.name),
         )
-
-    # ---- the loop ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Say what is added, for ever."""
@@ -167,8 +161,10 @@ class Speaker:
         """Give the turn its outcome, or put it back."""
         turn.done = asyncio.get_running_loop().time()
         error = None if task.cancelled() else task.exception()
-        if self._verdict is not None:
-            self._by_verdict(turn, *self._verdict)
+        if self._verdict is not None and self._verdict[0] is Step.INTERRUPTED:
+            self._put_back(turn)
+        elif self._verdict is not None:
+            self._end(turn, *self._verdict)
         elif turn.parked:
             self._park(turn)
         elif error is not None:
@@ -181,14 +177,6 @@ class Speaker:
             self._end(turn, Step.FAILED, "there was nothing to say")
         else:
             self._end(turn, Step.FINISHED)
-
-    def _by_verdict(self, turn: Turn, step: Step, reason: str | None) -> None:
-        if step is Step.INTERRUPTED:
-            self._put_back(turn)
-        else:
-            self._end(turn, step, reason)
-
-    # ---- interruption --------------------------------------------------------------------------------
 
     def _cut_in(self) -> None:
         """Let a critical one that waits cut in on anything less."""
@@ -230,9 +218,7 @@ class Speaker:
             pass  # told when its turn comes
         finally:
             turn.parked = False
-            self._wake()
-
-    # ---- telling -------------------------------------------------------------------------------------
+            self._changed.set()
 
     def _started(self, turn: Turn) -> None:
         """Its first sample was handed over: for the first time, or again after an interruption."""
@@ -249,7 +235,8 @@ class Speaker:
     def _tell(self, turn: Turn, step: Step, reason: str | None = None) -> None:
         event = turn.event(step, reason)
         level = logging.INFO if step.is_outcome else logging.DEBUG
-        logger.log(level, "%s: %s", self.name, _in_words(event.event_type, reason, turn), extra=_field(turn))
+        why = f" ({reason})" if reason else ""
+        logger.log(level, "%s: %s%s", self.name, step, why, extra={"ANNOUNCEMENT_ID": event.id})
         self._observers.on_event(event, turn.announcement.origin)
 
     def show(self) -> None:
@@ -258,23 +245,7 @@ class Speaker:
             self._shown = state
             self._observers.on_state(self.name, state)
 
-    def _wake(self) -> None:
+    def _settle(self) -> None:
+        """After a change from outside: wake the loop, and tell the state."""
         self._changed.set()
-
-
-def interrupts(new: Urgency, current: Urgency) -> bool:
-    """Whether an announcement cuts in on what is being said."""
-    return new is Urgency.CRITICAL and current is not Urgency.CRITICAL
-
-
-def _in_words(step: Step, reason: str | None, turn: Turn) -> str:
-    parts = [str(step)]
-    if reason:
-        parts.append(f"({reason})")
-    if step is Step.FINISHED and turn.speech.transport:
-        parts.append(f"over {turn.speech.transport}")
-    return " ".join(parts)
-
-
-def _field(turn: Turn) -> dict[str, str]:
-    return {"ANNOUNCEMENT_ID": turn.announcement.id}
+        self.show()
