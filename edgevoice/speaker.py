@@ -74,7 +74,7 @@ class Speaker:
 
         for turn in self.backlog.take_if(wanted):
             self._end(turn, Step.CANCELLED, "stop")
-        if self._current is not None and (what in ("", "all") or named(self._current)):
+        if self._current and (what in ("", "all") or named(self._current)):
             self._cut(Step.CANCELLED, "stop")
         self._settle()
 
@@ -235,8 +235,7 @@ class Speaker:
     def _tell(self, turn: Turn, step: Step, reason: str | None = None) -> None:
         event = turn.event(step, reason)
         level = logging.INFO if step.is_outcome else logging.DEBUG
-        why = f" ({reason})" if reason else ""
-        logger.log(level, "%s: %s%s", self.name, step, why, extra={"ANNOUNCEMENT_ID": event.id})
+        logger.log(level, "%s: %s %s", self.name, step, reason or "", extra={"ANNOUNCEMENT_ID": event.id})
         self._observers.on_event(event, turn.announcement.origin)
 
     def show(self) -> None:
