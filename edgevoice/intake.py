@@ -44,7 +44,8 @@ class Intake:
         self._speakers = speakers
         self._synthesis = synthesis
         self._observers = observers
-        self._streams = Streams(self._accept)
+        self._known = {"transport": synthesis.transports}
+        self._streams = Streams(self._accept, self._known)
         self._closed = False
 
     def submit(self, command: Command) -> None:
@@ -80,7 +81,7 @@ class Intake:
                 self._stop(command)
 
     def _say(self, command: Say) -> None:
-        reading = read_payload(command.payload, command.urgency)
+        reading = read_payload(command.payload, command.urgency, self._known)
         self._accept(command, reading.values, reading.warnings, None)
 
     def _stop(self, command: Stop) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +12,7 @@ from edgevoice.errors import Refused
 from edgevoice.strict_json import fault_in, fault_of_characters, parse_object, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 LONGEST_TEXT = 8000
 DEEPEST = 8
@@ -83,6 +83,10 @@ _ALLOWED = {
 _TYPES = {field.encode_name: field.type for field in msgspec.structs.fields(Payload)}
 
 
+Known: TypeAlias = "Mapping[str, Collection[str]]"
+NOTHING_KNOWN: Known = {}
+
+
 class Reading(msgspec.Struct, frozen=True):
     """What a payload says: its usable keys, and the faults that an urgent one is spoken in spite of."""
 
@@ -90,8 +94,10 @@ class Reading(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def read_payload(payload: bytes, urgency: str | None = None) -> Reading:
+def read_payload(payload: bytes, urgency: str | None = None, known: Known = NOTHING_KNOWN) -> Reading:
     """Read text or one JSON object; `urgency` is the one the topic gives and wins.
+
+    `known` are the names there are, for keys whose value is one of them.
 
     Raises:
         Refused: with the reason, the key and what is allowed. A critical one with a usable text is not
@@ -103,10 +109,10 @@ def read_payload(payload: bytes, urgency: str | None = None) -> Reading:
         raise Refused("missing", key="text", allowed=_ALLOWED["text"])
     if urgency is not None:
         keys["urgency"] = urgency
-    return read_keys(keys)
+    return read_keys(keys, known)
 
 
-def read_keys(keys: Mapping[str, Any]) -> Reading:
+def read_keys(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Reading:
     """Read some keys of the table; a live text has no `text` among them.
 
     Raises:
@@ -116,7 +122,7 @@ def read_keys(keys: Mapping[str, Any]) -> Reading:
     faults: list[Refused] = []
     for key, value in keys.items():
         try:
-            values[key] = _value(key, value)
+            values[key] = _value(key, value, known.get(key))
         except Refused as fault:
             faults.append(fault)
     text_is_usable = "text" in values or "text" not in keys
@@ -176,7 +182,7 @@ def check_characters(text: str) -> None:
         raise Refused(fault, key="text", allowed="valid Unicode, no control characters but tab and newline")
 
 
-def _value(key: str, value: object) -> object:
+def _value(key: str, value: object, known: Collection[str] | None) -> object:
     if key not in _TYPES:
         raise Refused("unknown key", key=shown(key), allowed=", ".join(_ALLOWED))
     if key == "text" and isinstance(value, str):
@@ -184,9 +190,12 @@ def _value(key: str, value: object) -> object:
     if fault := fault_in(value, DEEPEST - 1):
         raise Refused(fault, key=key, allowed=_ALLOWED[key])
     try:
-        return msgspec.convert(value, _TYPES[key])
+        converted = msgspec.convert(value, _TYPES[key])
     except msgspec.ValidationError as error:
         raise Refused(_plain(error), key=key, allowed=_ALLOWED[key]) from None
+    if known is not None and converted not in known:
+        raise Refused(f"there is none called {shown(str(value))}", key=key, allowed=", ".join(sorted(known)))
+    return converted
 
 
 def _plain(error: msgspec.ValidationError) -> str:

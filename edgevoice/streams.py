@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.commands import Piece
+    from edgevoice.payload import Known
 
 SENDER_DEAD = 30.0
 """Seconds without a piece after which the sender counts as dead, and what it said as all."""
@@ -49,7 +50,8 @@ class _Stream:
 class Streams:
     """The live texts of this node."""
 
-    def __init__(self, accept: Accept) -> None:
+    def __init__(self, accept: Accept, known: Known) -> None:
+        self._known = known
         self._accept = accept
         self._open: dict[tuple[str, str], _Stream] = {}
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -65,7 +67,7 @@ class Streams:
             if piece.redelivered:
                 return
             raise Refused("this live text has ended", key="id", allowed="a new id")
-        options, text, ends = _read(piece)
+        options, text, ends = _read(piece, self._known)
         stream = self._open.get(key)
         if stream is None and not text and ends and not options.values:
             return  # the end of nothing
@@ -117,7 +119,7 @@ class Streams:
             self._ended.popitem(last=False)
 
 
-def _read(piece: Piece) -> tuple[Reading, str, bool]:
+def _read(piece: Piece, known: Known) -> tuple[Reading, str, bool]:
     """The options, the text, and whether it is the last."""
     if not piece.payload:
         return Reading({}), "", True
@@ -130,7 +132,7 @@ def _read(piece: Piece) -> tuple[Reading, str, bool]:
         raise Refused("has to be true or false", key="end", allowed="true or false")
     if not isinstance(said, str):
         raise Refused("has to be a string", key="text", allowed="the next piece of the text")
-    return read_keys(keys), _checked(said), ends
+    return read_keys(keys, known), _checked(said), ends
 
 
 def _checked(text: str) -> str:

@@ -75,6 +75,11 @@ class Synthesis:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def transports(self) -> frozenset[str]:
+        """The names of the transports there are."""
+        return frozenset(self._transports)
+
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
         return Speech(announcement, Clip(self._core.lightning.sample_rate, self._spool), self)

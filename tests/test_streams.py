@@ -15,7 +15,7 @@ class Inbox:
 
     def __init__(self):
         self.begun = []
-        self.streams = Streams(self._accept)
+        self.streams = Streams(self._accept, {})
 
     def _accept(self, command, values, warnings, live):
         self.begun.append((command, values, warnings, live))
@@ -204,6 +204,6 @@ async def test_one_that_is_not_accepted_is_not_open(inbox):
     def refuse(*_):
         raise Refused("no", allowed="nothing")
 
-    inbox.streams = Streams(refuse)
+    inbox.streams = Streams(refuse, {})
     refusal_of(inbox.send, json.dumps({"text": "a"}))
     assert not inbox.streams._open

@@ -13,6 +13,8 @@ from edgevoice.turn import Turn
 class NoSynthesis:
     """Fills nothing; remembers what it was asked."""
 
+    transports = frozenset({"http", "http_stream", "websocket", "local"})
+
     def __init__(self) -> None:
         self.speeches: list[Speech] = []
         self.filled: list[Speech] = []
