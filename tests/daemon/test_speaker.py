@@ -246,8 +246,10 @@ async def test_the_state_of_the_speaker_is_retained(broker, lightning):
         ).json
         assert (speaking["state"], speaking["now"]["id"], speaking["fault"]) == ("speaking", "one", None)
         await house.outcome("two")
-        await states.wait(lambda message: message.json["state"] == "idle" and message.json["queue"] == 0)
-        assert states.messages[-1].json["now"] is None
+        idle = await states.wait(
+            lambda message: message.json["state"] == "idle" and not message.json["queue"]
+        )
+        assert idle.json["now"] is None
 
 
 async def test_each_of_a_hundred_gets_exactly_one_outcome(broker, lightning):
