@@ -189,10 +189,9 @@ def _kill_all(voice):
 
 
 async def _posted_and_killed(session, url, path, voice):
-    request = session.post(url + path, json={"text": LONG, "voice_id": "magnus"})
+    # So long that it cannot be ready before the voice is killed.
+    request = session.post(url + path, json={"text": (LONG * 100)[:7900], "voice_id": "magnus"})
     if path == WHOLE:
-        for pid in voice.pids:  # so that it cannot be ready before it is killed
-            os.kill(pid, signal.SIGSTOP)
         asked = asyncio.create_task(request.__aenter__())
         await _is_speaking(voice)
         _kill_all(voice)
