@@ -194,6 +194,7 @@ async def _posted_and_killed(session, url, path, voice):
     if path == WHOLE:
         asked = asyncio.create_task(request.__aenter__())
         await _is_speaking(voice)
+        await asyncio.sleep(0.2)  # one that dies before its first sound is replaced, and nobody is told
         _kill_all(voice)
         reply = await asked
     else:
