@@ -134,7 +134,8 @@ def test_the_configuration_of_the_readme_is_ten_lines_that_load(tmp_path):
     key.write_text("sk_of_nobody")
     [text] = [text for text in blocks(README, "yaml") if "lightning:" in text]
     assert len(text.splitlines()) == 10
-    settings = settings_from(text.replace("/etc/edgevoice/api_key", str(key)))
+    text = text.replace("/etc/edgevoice/api_key", str(key)).replace("/etc/edgevoice/mqtt_password", str(key))
+    settings = settings_from(text)
     assert set(settings.core.speakers) == {"kitchen", "study"}
     assert settings.warnings == ()
 

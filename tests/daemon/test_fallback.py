@@ -230,3 +230,14 @@ async def test_all_transports_failing_is_an_outcome_that_says_why(broker, lightn
         ]
         assert "no transport spoke" in outcome["reason"]
         assert outcome["spoken_s"] is None
+
+
+async def test_a_transport_that_does_not_exist_is_refused_with_those_that_do(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await house.say(SHORT, id="one", transport="telegraph")
+        rejection = await house.rejection()
+        assert rejection["key"] == "transport"
+        assert rejection["allowed"] == "http, http_stream, local, websocket"
+        outcome = await house.said(SHORT, transport="telegraph", urgency="critical")
+        assert outcome["event_type"] == "finished"
+        assert "telegraph" in outcome["warnings"][0]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.child import EDGEVOICE, ChildHouse, ended
+from tests.support.dropin import dropin
 from tests.support.lightning import Fault
 from tests.support.notify import NotifySocket
 
@@ -176,9 +177,7 @@ BROKEN = {
 async def test_broken_plugins_are_told_and_do_no_harm(
     broker: Broker, lightning: LightningServer, tmp_path: Path
 ) -> None:
-    for name, text in BROKEN.items():
-        (tmp_path / f"{name}.py").write_text(text)
-    options = {"plugins_dir": str(tmp_path), "lightning": {"base_url": lightning.url}}
+    options = {"plugins_dir": str(dropin(tmp_path, **BROKEN)), "lightning": {"base_url": lightning.url}}
     async with ChildHouse(broker, **options) as house:
         assert (await house.said("d100z"))["event_type"] == "finished"
         for name in BROKEN:

@@ -28,7 +28,7 @@ def card_process() -> int:
     """The process that has the card now."""
     children = psutil.Process().children()
     (pid,) = [child.pid for child in children if "edgevoice_plugins.sound_card_child" in child.cmdline()]
-    return pid
+    return int(pid)
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def state(house: House, **wanted: Any) -> dict[str, Any]:
     """The first state of the kitchen in which all that is wanted holds."""
     states = await house.client.collect("edgevoice/kitchen/state")
     found = await states.wait(lambda message: wanted.items() <= message.json.items(), within=30)
-    return found.json
+    return dict(found.json)
 
 
 async def until_begun(house: House, pulse: Pulse, pcm: bytes) -> None:

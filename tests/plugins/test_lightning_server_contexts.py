@@ -1,7 +1,7 @@
 """What the messages of a socket come to, without any socket."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice_plugins.lightning.protocol.request import BadRequest
@@ -166,6 +166,7 @@ def test_a_refused_message_leaves_what_waits(conversation):
     assert spoken(conversation, piece("last", **{"continue": False})) == ["first last"]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(st.text(st.characters(codec="utf-8"), max_size=60), max_size=30), st.sampled_from([None, "c"])
 )

@@ -102,6 +102,7 @@ async def test_it_is_available_only_once_the_speakers_were_tried_and_says_when_i
             heard.ready.set()
             await availability.wait_for_payload("online")
             heard.source.on_event(an_event("last words"), None)
+        await availability.wait_for_payload("offline")
         assert [message.payload for message in availability.messages] == [b"online", b"offline"]
         async with MqttClient(broker) as late:
             retained = await (await late.collect("edgevoice/pi/availability")).wait()

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from edgevoice.cli import edgevoice
 from edgevoice.errors import OutputError
-from edgevoice_plugins.sound_card.command import devices
 from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, noise
@@ -96,10 +96,10 @@ def test_pyaudio_that_is_not_installed_is_named_with_what_builds_it(monkeypatch:
 
 @pytest.mark.usefixtures("pulse")
 def test_devices_lists_them_for_people_and_as_json() -> None:
-    listed = CliRunner().invoke(devices)
+    listed = CliRunner().invoke(edgevoice, ["devices"])
     assert listed.exit_code == 0
     assert "Attic-Speaker" in listed.output
-    found = json.loads(CliRunner().invoke(devices, ["--json"]).stdout)
+    found = json.loads(CliRunner().invoke(edgevoice, ["devices", "--json"]).stdout)
     assert {device["name"] for device in found} == {"default", "pulse", "Attic-Speaker"}
     assert [device["name"] for device in found if device["default"]] == ["default"]
     assert all(device["channels"] > 0 and device["sample_rate"] == 44100 for device in found)
@@ -107,10 +107,10 @@ def test_devices_lists_them_for_people_and_as_json() -> None:
 
 @pytest.mark.usefixtures("no_devices")
 def test_devices_says_that_there_are_none_and_keeps_json_json() -> None:
-    listed = CliRunner().invoke(devices)
+    listed = CliRunner().invoke(edgevoice, ["devices"])
     assert listed.exit_code == 1
     assert "There is no sound card here" in listed.output
-    listed = CliRunner().invoke(devices, ["--json"])
+    listed = CliRunner().invoke(edgevoice, ["devices", "--json"])
     assert listed.exit_code == 1
     assert json.loads(listed.stdout) == []
 
@@ -119,7 +119,7 @@ def test_devices_says_that_alsa_is_to_be_looked_at_when_portaudio_crashes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", os.devnull)  # PortAudio aborts on an empty configuration
-    listed = CliRunner().invoke(devices)
+    listed = CliRunner().invoke(edgevoice, ["devices"])
     assert listed.exit_code == 1
     assert "aplay -L" in listed.output
 

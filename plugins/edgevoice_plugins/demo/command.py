@@ -34,10 +34,14 @@ def demo(wav: str | None) -> None:
         os.environ.pop(variable, None)
     _require()
     problems = asyncio.run(_demo(wav))
+    if not os.isatty(1):
+        click.echo()  # the table that is not live ends without a line's end
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         raise SystemExit(1)
+    click.echo("Every announcement ended as expected.")
+    click.echo("Every announcement ended as expected.")
 
 
 def _require() -> None:

@@ -66,6 +66,7 @@ class VoiceProcess:
             await child._frame(START_WITHIN)
         except BaseException:
             child.kill()
+            await child.ended()
             raise
         return child
 
@@ -126,6 +127,8 @@ class VoiceProcess:
             await self._process.wait()
         else:
             await self._process.communicate()
+        # It would close itself once both pipes are seen to be gone, for which the loop may not last long enough.
+        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _down(self, data: bytes) -> None:
         if self._process.stdin is not None:
