@@ -118,8 +118,9 @@ class Agenda:
             self._holding_ended(digest, now)
         self.floor.consider(now)
 
-    def close(self, now: float) -> None:
-        """Take nothing more; what waits or is held is lost, unless a restart brings it back."""
+    def close(self, now: float, survives: Callable[[Announcement], bool]) -> None:
+        """Take nothing more; what waits or is held is lost, unless it `survives`: a restart brings it back."""
+        self.ledger.survives = survives
         self.waiting.close(now)
 
     def take(self, now: float) -> Turn | None:

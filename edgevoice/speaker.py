@@ -98,15 +98,12 @@ class Speaker:
 
         What `survives` says the next start will bring back is left without an outcome.
         """
-        self._agenda.ledger.survives = survives
-        self._agenda.close(_now())
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=within)
-        if self._task is not None and not self._task.done():
+        self._agenda.close(_now(), survives)
+        if (task := self._task) is not None and not (await asyncio.wait({task}, timeout=within))[0]:
             self._agenda.floor.cut_short()
             self._settle()
-            await asyncio.wait({self._task})
-        await asyncio.sleep(0)
+            await asyncio.wait({task})
+        await asyncio.sleep(0)  # the loop has woken, too, and tells the outcome
 
     @property
     def backlog(self) -> Backlog:

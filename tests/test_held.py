@@ -191,13 +191,6 @@ def test_live_text_that_is_not_whole_yet_is_not_read():
 # The end of the quiet
 
 
-def spoken(kitchen):
-    """What the daemon itself says from here on."""
-    before = len(kitchen.synthesis.speeches)
-    kitchen.order()
-    return [speech.announcement.text for speech in kitchen.synthesis.speeches[before - 1 :]]
-
-
 def test_on_request_one_sentence_says_how_many_wait():
     kitchen = at_night()
     kitchen.say("a")
@@ -268,14 +261,13 @@ def test_do_not_disturb_for_some_minutes_ends_by_itself():
 
 def test_what_waits_or_is_held_when_the_daemon_ends_is_told_as_lost_unless_a_restart_brings_it_back():
     kitchen = at_night()
-    kitchen.agenda.ledger.survives = lambda announcement: announcement.urgency.rank > 1
     kitchen.say("held")
     kitchen.digest()
     kitchen.say("waits", "high", not_before=9)
     kitchen.say("lost", not_before=9)
     kitchen.say("said", "critical")
     kitchen.take(heard=1)
-    kitchen.agenda.close(kitchen.now)
+    kitchen.agenda.close(kitchen.now, lambda announcement: announcement.urgency.rank > 1)
     assert kitchen.ended("held") == kitchen.ended("lost") == ("failed", "restart")
     assert kitchen.ended("waits") is None
     kitchen.agenda.floor.cut_short()

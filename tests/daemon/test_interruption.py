@@ -11,7 +11,7 @@ from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
 from tests.support.pulse import Pulse
 
-LONG, HIGH, ALARM, OTHER = range(6), range(10, 12), range(20, 23), range(30, 31)
+LONG, HIGH, ALARM, OTHER = range(4), range(10, 11), range(20, 22), range(30, 31)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ class Heard:
 
     @property
     def is_whole(self) -> bool:
-        return self.seconds > BURST_S - 0.02
+        return self.seconds > BURST_S - 0.03
 
 
 def text_of(numbers: range) -> str:

@@ -104,12 +104,14 @@ class MqttClient:
         )
 
     async def __aenter__(self) -> Self:
-        kept = None
+        kept: dict[str, Any] = {}
         if self._session:
-            kept = Properties(PacketTypes.CONNECT)
-            kept.SessionExpiryInterval = self._session
+            expiry = Properties(PacketTypes.CONNECT)
+            expiry.SessionExpiryInterval = self._session
+            # mosquitto 2.0 does not write down the session of a client that asked for a clean start.
+            kept = {"properties": expiry, "clean_start": False}
             self._client.reconnect_delay_set(1, 1)
-        self._client.connect(*self._where, keepalive=30, properties=kept)
+        self._client.connect(*self._where, keepalive=30, **kept)
         self._client.loop_start()
         async with asyncio.timeout(15):
             refused = await self._connected
