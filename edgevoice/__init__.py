@@ -5,7 +5,18 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from edgevoice.announcement import Announcement, Urgency
-from edgevoice.commands import Command, Piece, Say, Stop, Submit, Unusable
+from edgevoice.commands import (
+    Acknowledge,
+    Command,
+    Digest,
+    Piece,
+    Replay,
+    Say,
+    Stop,
+    Submit,
+    Switch,
+    Unusable,
+)
 from edgevoice.errors import (
     AccountRefused,
     ConfigError,
@@ -36,10 +47,12 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 
 __all__ = [
     "AccountRefused",
+    "Acknowledge",
     "Announcement",
     "Command",
     "ConfigError",
     "Context",
+    "Digest",
     "EdgeVoiceError",
     "Event",
     "NoOptions",
@@ -52,6 +65,7 @@ __all__ = [
     "Refused",
     "Register",
     "Rejection",
+    "Replay",
     "Say",
     "Server",
     "Source",
@@ -60,6 +74,7 @@ __all__ = [
     "Step",
     "Stop",
     "Submit",
+    "Switch",
     "Transport",
     "TransportError",
     "Unusable",

@@ -62,7 +62,7 @@ class Intake:
         observers: Observers,
         *,
         storms: Storms,
-        keep: Callable[[Announcement, Say, Sequence[str]], None],
+        keep: Callable[[Announcement, Say], None],
         chimes: Collection[str],
         language: str,
     ) -> None:
@@ -76,6 +76,7 @@ class Intake:
         self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
         self._streams = Streams(self._accept_live, self._known)
         self._said: deque[Announcement] = deque(maxlen=REPLAYABLE)
+        self._kept: dict[tuple[str, bytes], str] = {}
         self._calm: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -99,6 +100,7 @@ class Intake:
     def again(self, kept: Kept, speaker: str, left: float) -> None:
         """Say once more what was kept over a restart and has `left` seconds; nothing of it is stale."""
         command = Say(target=kept.target, payload=kept.payload, urgency=kept.urgency)
+        self._kept[kept.target, kept.payload] = kept.id
         try:
             reading = read_payload(kept.payload, kept.urgency)
         except Refused:  # it was accepted once; a newer version may know better
@@ -144,16 +146,21 @@ class Intake:
 
     def _say(self, command: Say) -> None:
         reading = read_payload(command.payload, command.urgency, self._known)
-        announcement = announcement_from(command, reading.values, reading.warnings, arrived=_now())
+        values = reading.values
+        if command.redelivered and (name := self._kept.get((command.target, command.payload))) is not None:
+            # It was kept before a crash, but the sender's side had not been told so.
+            values = {"id": name, **values}
+        announcement = announcement_from(command, values, reading.warnings, arrived=_now())
         admitted = self._admits(announcement, command.topic or command.target)
-        speakers = self._add(announcement, command.target) if admitted else []
-        if speakers and announcement.urgency.rank >= Urgency.HIGH.rank:
-            self._keep(announcement, command, speakers)
+        if admitted and announcement.urgency.rank >= Urgency.HIGH.rank:
+            self._keep(announcement, command)
         elif command.acknowledge is not None:
             command.acknowledge()
+        if admitted:
+            self._add(announcement, command.target)
 
-    def _add(self, announcement: Announcement, target: str) -> list[str]:
-        """Hand it to each speaker that answers to the target; their names."""
+    def _add(self, announcement: Announcement, target: str) -> None:
+        """Hand it to each speaker that answers to the target."""
         speech = self._synthesis.speech(announcement)
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
@@ -161,7 +168,6 @@ class Intake:
             self._said.append(announcement)
         for speaker in self._speakers[target]:
             speaker.add(speech)
-        return [speaker.name for speaker in self._speakers[target]]
 
     def _accept_live(
         self, command: Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText

@@ -115,7 +115,15 @@ class Journal:
 
     async def accept(self, kept: Kept) -> None:
         """Return when it is on the disk, or the fault is raised because it cannot be."""
+        self.note(kept)
+        await self.durable()
+
+    def note(self, kept: Kept) -> None:
+        """Know it from now on; it is on its way to the disk."""
         self._put(kept)
+
+    async def durable(self) -> None:
+        """Return when all that was noted so far is on the disk, or the fault is raised because it cannot be."""
         if self._writer is not None:
             await self._writer.durable()
 
@@ -148,10 +156,10 @@ class Journal:
         stamp = self._stamp()
         known = self._state.stamp
         if known is not None and abs(stamp.offset - known.offset) > STEP:
-            self._note(stamp)
-        self._note(record, purge=purge)
+            self._add(stamp)
+        self._add(record, purge=purge)
 
-    def _note(self, record: Record, *, purge: bool = False) -> None:
+    def _add(self, record: Record, *, purge: bool = False) -> None:
         self._state.apply(record)
         if self._writer is not None:
             self._writer.put(line(_encode(record)), purge=purge)

@@ -16,7 +16,7 @@ from edgevoice.outcome import OUTCOMES, Step
 from edgevoice.plugin import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from edgevoice.announcement import Announcement
     from edgevoice.commands import Say
@@ -35,6 +35,7 @@ class Keeper(Observer):
         self._journal = journal
         self._wall = wall
         self._speakers: Mapping[str, Speaker] = {}
+        self._arriving: Kept | None = None
         self._accepting: set[asyncio.Task[None]] = set()
 
     @property
@@ -42,8 +43,8 @@ class Keeper(Observer):
         """The last outcomes, oldest first."""
         return self._journal.history
 
-    def keep(self, announcement: Announcement, command: Say, speakers: Sequence[str]) -> None:
-        """Put an accepted announcement on the disk; then the sender's side may forget it.
+    def keep(self, announcement: Announcement, command: Say) -> None:
+        """Put an announcement on the disk for each speaker that now queues it; then the sender may forget it.
 
         A private one is never written down; it is as safe as a normal one.
         """
@@ -51,21 +52,22 @@ class Keeper(Observer):
             if command.acknowledge is not None:
                 command.acknowledge()
             return
-        kept = Kept(
+        self._arriving = Kept(
             id=announcement.id,
             target=announcement.target,
             payload=command.payload,
             urgency=announcement.urgency,
             at=self._wall(),
             ttl=announcement.not_before + announcement.ttl,
-            speakers=tuple(speakers),
+            speakers=(),
         )
-        task = asyncio.create_task(self._accept(kept, command.acknowledge), name=f"journal {kept.id}")
+        task = asyncio.create_task(self._accept(command.acknowledge), name=f"journal {announcement.id}")
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 
-    async def _accept(self, kept: Kept, acknowledge: Callable[[], None] | None) -> None:
-        await self._journal.accept(kept)
+    async def _accept(self, acknowledge: Callable[[], None] | None) -> None:
+        self._arriving = None
+        await self._journal.durable()
         if acknowledge is not None:
             acknowledge()
 
@@ -94,7 +96,11 @@ class Keeper(Observer):
 
     def on_event(self, event: Event, origin: object) -> None:
         del origin
-        if event.event_type in OUTCOMES:
+        arriving = self._arriving
+        if event.event_type is Step.QUEUED and arriving is not None and event.id == arriving.id:
+            # Before all that may come of it within the same moment: it is held, or ended.
+            self._journal.note(msgspec.structs.replace(arriving, speakers=(event.speaker,)))
+        elif event.event_type in OUTCOMES:
             outcome = msgspec.to_builtins(event)
             self._journal.end(event.speaker, event.id, event.urgency, outcome)
         elif event.urgency.rank >= Urgency.HIGH.rank and event.event_type in (Step.HELD, Step.STARTED):

@@ -104,12 +104,17 @@ class Plugins:
             record.problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return record
 
-    def unknown(self, kind: str, name: str) -> str:
-        """Why there is no such plugin: it is broken, or what the nearest names are."""
+    def broken(self, name: str) -> str | None:
+        """What is wrong with the plugin of this name, None if nothing or if there is none."""
         for record in self.records:
             if record.name == name and record.status is Status.BROKEN:
                 return f"the plugin {name!r} is broken: {record.problem}"
-        return f"no {kind} is called {name!r}; {nearest(name, getattr(self, f'{kind}s'))}"
+        return None
+
+    def unknown(self, kind: str, name: str) -> str:
+        """Why there is no such plugin: it is broken, or what the nearest names are."""
+        there = nearest(name, getattr(self, f"{kind}s"))
+        return self.broken(name) or f"no {kind} is called {name!r}; {there}"
 
     def _register(self, module: ModuleType, registration: _Registration) -> None:
         others = [other for other in self._hooks.get_plugins() if other is not module]

@@ -18,6 +18,12 @@ EDGEVOICE = Path(sys.executable).parent / "edgevoice"
 SECRET = "sk_0123456789abcdef_secret"
 
 
+@pytest.fixture(autouse=True)
+def no_daemon(tmp_path, monkeypatch):
+    """Ask no daemon that runs on this machine."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+
+
 @pytest.fixture
 def house(tmp_path):
     """A configuration that needs nothing of this machine."""
@@ -45,7 +51,7 @@ def commands():
 
 
 def test_the_commands_of_the_core_and_of_the_plugins_are_there():
-    assert {"run", "check", "explain", "plugins", "schema"} <= set(commands())
+    assert {"run", "check", "explain", "history", "plugins", "schema"} <= set(commands())
     assert {"demo", "say", "devices", "voices", "lightning-server"} <= set(commands())
 
 
@@ -117,10 +123,10 @@ def test_a_configuration_that_cannot_be_used_is_exit_status_2(house, text, comma
 
 def test_check_notes_what_is_not_used(house):
     dropin(house.parent / "plugins", fax="raise RuntimeError('[/no] paper')")
-    house.write_text(house.read_text() + "timezone: Europe/Berlin\n")
+    house.write_text(house.read_text() + "cache: {enabled: true}\n")
     result = run("check", "--config", house)
     assert result.exit_code == 0
-    assert "note: timezone: understood, but this version does not act on it yet" in result.stdout
+    assert "note: cache: understood, but this version does not act on it yet" in result.stdout
     assert "note: plugin fax" in result.stdout
     assert "RuntimeError: [/no] paper" in result.stdout
 
@@ -155,8 +161,18 @@ def test_explain_tells_the_route_and_its_reason(house, text, options, first, why
     if first != "local":
         assert answer["transports"][0] == first
     assert answer["why"].startswith(why)
-    assert answer["speakers"] == ["kitchen", "bath"]
+    assert [one["speaker"] for one in answer["speakers"]] == ["kitchen", "bath"]
     assert why in run("explain", text, "--config", house, *options).stdout
+
+
+def test_explain_says_of_each_speaker_what_it_would_do_and_how(house):
+    house.write_text(house.read_text() + 'quiet_hours: [{from: "00:00", to: "24:00"}]\n')
+    told = run("explain", "a", "--urgency", "high", "--config", house).stdout
+    assert "kitchen     is said at once; at volume 30, after the chime attention" in told
+    assert "its first sound has to come within 600 s" in told
+    told = run("explain", "a", "--config", house).stdout
+    assert "bath        is held: quiet hours; at volume 30, without a chime" in told
+    assert told.endswith("This is from the configuration alone.\n")
 
 
 def test_explain_follows_the_routes_of_the_configuration(house):
@@ -166,9 +182,8 @@ def test_explain_follows_the_routes_of_the_configuration(house):
 
 
 def test_explain_knows_who_answers(house):
-    assert json.loads(run("explain", "a", "--to", "downstairs", "--json", "--config", house).stdout)[
-        "speakers"
-    ] == ["kitchen"]
+    told = run("explain", "a", "--to", "downstairs", "--json", "--config", house).stdout
+    assert [one["speaker"] for one in json.loads(told)["speakers"]] == ["kitchen"]
     result = run("explain", "a", "--to", "attic", "--config", house)
     assert result.exit_code == 2
     assert "nobody answers to 'attic'; there are: all, kitchen, downstairs, bath" in result.stderr
@@ -188,6 +203,17 @@ def test_explain_says_what_would_be_refused(house, text):
     assert result.exit_code == 1
     assert result.stderr.strip()
     assert not result.stdout
+
+
+# ---- history -----------------------------------------------------------------------------------------
+
+
+def test_history_says_that_no_daemon_runs_and_where_it_looked(house, tmp_path):
+    result = run("history", "--config", house)
+    assert result.exit_code == 1
+    assert f"no daemon runs with the state folder {tmp_path}" in result.stderr
+    assert "`edgevoice run`" in result.stderr
+    assert run("history", "--last", "501", "--config", house).exit_code == 2
 
 
 # ---- plugins and schema ------------------------------------------------------------------------------

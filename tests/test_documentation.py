@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shlex
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,20 +18,28 @@ import pytest
 import yaml
 
 import edgevoice
+from edgevoice.announcement import TTL, Urgency
+from edgevoice.chimes import BUILT_IN, NO_CHIME
 from edgevoice.cli import edgevoice as command_line
-from edgevoice.commands import Piece, Say, Stop
+from edgevoice.commands import Say, Switch, Unusable
 from edgevoice.config import settings_from
-from edgevoice.intake import NOT_YET
+from edgevoice.config.load import check
+from edgevoice.config.options import Core
+from edgevoice.config.yaml_file import Document
 from edgevoice.outcome import Event, SpeakerState, Step
 from edgevoice.payload import Payload, read_payload
+from edgevoice.presence import DEFAULT_CHIMES, Manners, Presence
+from edgevoice.rules import Posture
+from edgevoice.switches import switch
 from edgevoice_plugins.mqtt.payload import encode
-from edgevoice_plugins.mqtt.topics import Message, command_of
+from edgevoice_plugins.mqtt.topics import Message, command_of, filters
 from tests.support.pages import (
     HOME_ASSISTANT_GUIDE,
     MQTT_GUIDE,
     PLUGINS,
     README,
     ROOT,
+    URGENCY_GUIDE,
     blocks,
     pages,
     without_fences,
@@ -39,9 +49,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DECISIONS = ROOT / "docs" / "decisions"
-ABSENT_COMMANDS = {"history", "doctor"}
-ABSENT_TOPICS = ("ack", "replay", "digest", "mute/set", "dnd/set", "volume/set")
-TOLD = re.compile(r"edgevoice/[a-z-]+/(availability|event|state)")
+ABSENT_COMMANDS = {"doctor"}
+TOLD = re.compile(r"edgevoice/[a-z-]+/(availability|event|state|volume|mute|dnd)")
+PRESSED = {"notify": (), "button": ("PRESS",), "switch": ("ON", "OFF"), "number": ("0", "100")}
+"""What each entity of Home Assistant sends where its configuration does not say."""
 REGISTRIES = ("pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "crates" + ".io", "golang" + ".org")
 
 
@@ -140,13 +151,13 @@ def test_the_configuration_of_the_readme_is_ten_lines_that_load(tmp_path):
     assert settings.warnings == ()
 
 
-@pytest.mark.parametrize("page", [README, MQTT_GUIDE])
+@pytest.mark.parametrize("page", [README, MQTT_GUIDE, URGENCY_GUIDE])
 def test_the_json_of_a_page_is_accepted_without_a_warning(page):
     payloads = [text for text in blocks(page, "json") if "event_type" not in text]
     assert payloads
     for text in payloads:
-        reading = read_payload(text.encode())
-        assert reading.values == json.loads(text)
+        reading = read_payload(text.encode(), known={"chime": {*BUILT_IN, NO_CHIME}})
+        assert msgspec.to_builtins(reading.values) == json.loads(text)
         assert reading.warnings == ()
 
 
@@ -171,9 +182,13 @@ def test_each_message_that_a_page_publishes_is_a_command():
 
 def assert_understood(topic: str, payload: bytes) -> None:
     command = command_of("edgevoice", Message(topic=topic, payload=payload))
-    assert isinstance(command, Say | Piece | Stop), topic
+    assert command is not None, topic
+    assert not isinstance(command, Unusable), topic
     if isinstance(command, Say):
         assert read_payload(command.payload, command.urgency).warnings == ()
+    elif isinstance(command, Switch):
+        speaker = SimpleNamespace(presence=Presence(Manners(), 50, datetime.now), tick=lambda: None)
+        switch(speaker, command.what, payload.decode())  # type: ignore[arg-type]
 
 
 def mappings(value: Any) -> Iterator[dict[str, Any]]:
@@ -191,21 +206,43 @@ def of_home_assistant() -> list[dict[str, Any]]:
     return [mapping for text in texts for mapping in mappings(yaml.safe_load(text))]
 
 
+def sent(kind: str, entity: dict[str, Any]) -> Iterator[str]:
+    """What an entity of Home Assistant publishes."""
+    said = entity.get("command_template", "A text.")
+    yield from PRESSED[kind] or [re.sub(r"{{.*?}}", '"A text."', said)]
+
+
 def test_home_assistant_publishes_what_is_understood():
-    topics = 0
+    topics = set()
     for mapping in of_home_assistant():
-        if "command_topic" in mapping:
-            said = mapping.get("command_template", "A text.")
-            payload = re.sub(r"{{.*?}}", '"A text."', said)
-            assert_understood(mapping["command_topic"], payload.encode())
-        elif "payload" in mapping and "qos" in mapping:
+        for kind, entity in mapping.items():
+            if isinstance(entity, dict) and "command_topic" in entity:
+                for payload in sent(kind, entity):
+                    assert_understood(entity["command_topic"], payload.encode())
+                assert entity["qos"] == 1
+                topics.add(entity["command_topic"])
+        if "payload" in mapping and "qos" in mapping:
             assert_understood(mapping["topic"], mapping["payload"].encode())
             assert mapping["qos"] == 1
             assert mapping["retain"] is False
-        else:
-            continue
-        topics += 1
-    assert topics > 7
+            topics.add(mapping["topic"])
+    assert len(topics) > 12
+
+
+def test_home_assistant_presses_only_what_it_has():
+    entities = {
+        entity["default_entity_id"]
+        for mapping in of_home_assistant()
+        for entity in mapping.values()
+        if isinstance(entity, dict) and "default_entity_id" in entity
+    }
+    pressed = {
+        mapping["target"]["entity_id"]
+        for mapping in of_home_assistant()
+        if isinstance(mapping.get("target"), dict)
+    }
+    assert len(pressed) > 2
+    assert pressed <= entities
 
 
 def test_home_assistant_listens_where_something_is_told():
@@ -230,12 +267,48 @@ def test_the_guide_names_every_key_step_and_part_of_the_state():
         assert f"`{word}`" in guide, word
 
 
+def test_the_guide_names_every_topic_that_is_listened_to():
+    guide = MQTT_GUIDE.read_text()
+    for asked in filters("edgevoice", ["<target>"]):
+        topic = asked.topic.replace("say/+", "say/<urgency>").replace("stream/+", "stream/<id>")
+        assert f"\n| `{topic}` |" in guide, topic
+
+
+@pytest.mark.parametrize("page", [README, URGENCY_GUIDE])
+def test_the_table_of_urgencies_says_what_is_so(page):
+    rows = {
+        cells[0].strip(): [cell.strip() for cell in cells[1:5]]
+        for line in re.findall(r"^\| (.*) \|$", page.read_text(), re.MULTILINE)
+        if len(cells := line.split(" | ")) == 5
+    }
+    [ttl] = [row for name, row in rows.items() if "`ttl`" in name]
+    seconds = {"s": 1, "min": 60}
+    assert [int(count) * seconds[unit] for count, unit in map(str.split, ttl)] == [
+        TTL[one] for one in Urgency
+    ]
+    assert rows["chime"] == [DEFAULT_CHIMES.get(urgency, "none") for urgency in Urgency]
+    posture = {"quiet hours": Posture(quiet=True), "do not disturb, mute": Posture(dnd=True, mute=True)}
+    for name, held in posture.items():
+        shown = [cell == "held" for cell in rows[name]]
+        assert shown == [held.holds(urgency) is not None for urgency in Urgency], name
+
+
+def test_the_configuration_of_the_guide_loads():
+    shown = [settings_from(text) for text in blocks(URGENCY_GUIDE, "yaml")]
+    assert len(shown) > 2
+    assert [settings.warnings for settings in shown] == [()] * len(shown)
+
+
+def test_the_guides_name_every_chime_that_is_made():
+    for guide in (MQTT_GUIDE, URGENCY_GUIDE):
+        assert all(f"`{name}`" in guide.read_text() for name in BUILT_IN), guide
+
+
 def test_what_is_not_there_yet_is_said_and_so():
     [limits] = re.findall(r"^## What it is not.*", README.read_text(), re.MULTILINE | re.DOTALL)
-    for word in (*NOT_YET, *(topic.partition("/")[0] for topic in ABSENT_TOPICS)):
-        assert f"`{word}`" in limits, word
-    for topic in ABSENT_TOPICS:
-        assert command_of("edgevoice", Message(topic=f"edgevoice/all/{topic}", payload=b"")) is None
+    absent = re.findall(r"`(\w+)`", limits.split("Besides:")[0].split("`edgevoice check`:")[1])
+    settings, _ = check(Document({field.encode_name: None for field in msgspec.structs.fields(Core)}), None)
+    assert set(absent) == {warning.split(":")[0] for warning in settings.warnings}
     with pytest.raises(edgevoice.ConfigError, match="auto"):
         settings_from("routes: [{use: auto}]")
 

@@ -96,7 +96,10 @@ def check(document: Document, file: Path | None) -> tuple[Settings, list[Mistake
         _problems(checker, parts[name], section, (name,))
     for key in values:
         if key not in own and key not in parts:
-            checker.unknown((str(key),), [*own, *parts])
+            if broken := plugins.broken(str(key)):
+                checker.mistake((str(key),), broken)
+            else:
+                checker.unknown((str(key),), [*own, *parts])
     speakers = given.pop("speakers", None)
     core = checker.struct(Core, given, ()) or Core()
     core, outputs = _speakers(checker, plugins, core, speakers)

@@ -21,9 +21,11 @@ def pulse(monkeypatch):
         yield pulse
 
 
-def on_card(broker, lightning, **sections):
+def on_card(broker, lightning, **account):
+    # Whole replies take their time here, and none of them is late.
+    late = {"critical_deadline": 20, "first_audio_timeout": 20}
     speakers = {"kitchen": {"output": "sound_card"}}
-    return House(broker, speakers=speakers, lightning={"base_url": lightning.url, **sections})
+    return House(broker, speakers=speakers, lightning={"base_url": lightning.url, **account}, **late)
 
 
 @pytest.mark.parametrize("transport", ["http", "http_stream", "websocket"])

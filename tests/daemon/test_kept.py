@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice.volume import ramped
+from edgevoice.volume import Ramp
 from tests.support.child import EDGEVOICE, ChildHouse, ended
 from tests.support.house import OUTCOMES
 
@@ -44,7 +44,7 @@ async def test_what_was_waiting_or_being_said_is_said_after_sigkill(urgency, bro
             assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
         texts = [lightning.expected(text) for text in (LONG, "d100z Waiting.")]
         if urgency == "critical":
-            texts = [ramped(text, 24000) for text in texts]
+            texts = [Ramp(24000).take(text) for text in texts]
         assert house.heard().endswith(b"".join(texts))
 
 
@@ -66,7 +66,8 @@ async def test_what_finished_before_is_a_duplicate_after(broker, lightning):
         await house.again()
         await house.say("d100z Once.", id="once", urgency="high")
         await house.step("once", "duplicate")
-        assert len(outcomes(house, "once")) == 1
+        # The outcome may come once more: the daemon may not have known yet that it was published.
+        assert len([told for told in outcomes(house, "once") if not told["repeated"]]) == 1
 
 
 async def test_what_is_stale_by_then_expires(broker, lightning):

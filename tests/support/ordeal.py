@@ -108,7 +108,9 @@ async def undergo(ordeal: Ordeal, broker: Broker, lightning: LightningServer) ->
         sound = house.heard()
         for fate in fates:
             tone = lightning.expected(_text(fate))
-            fate.events = [m.json for m in house.events.messages if m.json.get("id") == fate.id]
+            # With QoS 1 the broker may deliver one and the same event twice.
+            told = dict.fromkeys(message.payload for message in house.events.messages)
+            fate.events = [event for event in map(json.loads, told) if event.get("id") == fate.id]
             fate.begun, fate.heard = sound.count(tone[RAMP : RAMP + EDGE]), sound.count(tone[-EDGE:])
         return fates
 
@@ -158,7 +160,10 @@ def _text(fate: Fate) -> str:
 def summary(fates: list[Fate]) -> str:
     """How many of each urgency ended how."""
     counts = Counter(
-        (fate.urgency, ", ".join(e["event_type"] + (" again" if e["repeated"] else "") for e in fate.outcomes))
+        (
+            fate.urgency,
+            ", ".join(e["event_type"] + (" again" if e["repeated"] else "") for e in fate.outcomes),
+        )
         for fate in fates
     )
     return "\n".join(

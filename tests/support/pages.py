@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PLUGINS = ROOT / "plugins" / "README.md"
 MQTT_GUIDE = ROOT / "docs" / "guides" / "mqtt.md"
+URGENCY_GUIDE = ROOT / "docs" / "guides" / "urgency.md"
 HOME_ASSISTANT_GUIDE = ROOT / "docs" / "guides" / "home-assistant.md"
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

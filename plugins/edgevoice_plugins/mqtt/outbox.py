@@ -20,19 +20,34 @@ IN_FLIGHT = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One message to publish, QoS 1; `correlation` and `content_type` are lost before MQTT 5."""
+    """One message to publish, QoS 1; `correlation` and `content_type` are lost before MQTT 5.
+
+    One that is `lasting` is published after a crash if it was not before.
+    """
 
     topic: str
     payload: bytes
     retain: bool = False
+    lasting: bool = False
     correlation: bytes | None = None
     content_type: str | None = None
 
 
-class Outbox:
-    """Keeps each message until the broker has it; after a loss, what it had not is published again."""
+def _ignore(_message: Outgoing) -> None:
+    """Keep nothing for a restart."""
 
-    def __init__(self) -> None:
+
+class Outbox:
+    """Keeps each message until the broker has it; after a loss, what it had not is published again.
+
+    `keep` is told of each lasting message that comes, and `sent` of each that the broker has.
+    """
+
+    def __init__(
+        self, keep: Callable[[Outgoing], None] = _ignore, sent: Callable[[Outgoing], None] = _ignore
+    ) -> None:
+        self._keep = keep
+        self._sent = sent
         self._dropped = 0
         self._events: deque[Outgoing] = deque()
         self._latest: dict[str, Outgoing] = {}
@@ -44,6 +59,12 @@ class Outbox:
 
     def put(self, message: Outgoing) -> None:
         """Publish it, now or when there is a broker again."""
+        if message.lasting:
+            self._keep(message)
+        self.put_again(message)
+
+    def put_again(self, message: Outgoing) -> None:
+        """Publish what an earlier process was to publish."""
         self._empty.clear()
         if message.retain:
             self._latest[message.topic] = message
@@ -75,6 +96,8 @@ class Outbox:
     def acknowledged(self, packet: int) -> Outgoing | None:
         """The broker has answered for this packet id; returns its message."""
         message = self._unacknowledged.pop(packet, None)
+        if message is not None and message.lasting:
+            self._sent(message)
         self._pump()
         return message
 

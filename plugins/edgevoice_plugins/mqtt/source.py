@@ -8,6 +8,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.announcement import Urgency
 from edgevoice.commands import Acknowledge, Say
 from edgevoice.errors import ConfigError
 from edgevoice.plugin import Observer, Source
@@ -17,6 +18,7 @@ from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
 from edgevoice_plugins.mqtt.payload import encode
 from edgevoice_plugins.mqtt.recent import Recent
 from edgevoice_plugins.mqtt.topics import ACKNOWLEDGE_ALL, Origin, command_of
+from edgevoice_plugins.mqtt.unsent import Unsent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,7 +61,8 @@ class MqttSource(Source, Observer):
         self._context = context
         self._options = options
         self._broker = broker_of(options)
-        self._outbox = Outbox()
+        self._unsent = Unsent(context.state_dir / "mqtt-outcomes")
+        self._outbox = Outbox(self._unsent.put, self._unsent.sent)
         self._deliveries = Deliveries()
         self._acknowledged = Recent(ACKNOWLEDGED_LATELY)
         self._set: dict[str, bytes] = {}
@@ -68,6 +71,9 @@ class MqttSource(Source, Observer):
         self._keeper: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
+        if self._broker is not None:
+            for left in self._unsent.open():
+                self._outbox.put_again(left)
         self._keeper = asyncio.create_task(self._keep(), name="mqtt")
         return self
 
@@ -78,6 +84,7 @@ class MqttSource(Source, Observer):
         self._keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeper
+        self._unsent.close()
 
     async def listen(self, submit: Submit) -> None:
         self._submit = submit
@@ -96,7 +103,8 @@ class MqttSource(Source, Observer):
 
     def on_event(self, event: Event, origin: object) -> None:
         payload = encode(event)
-        self._publish(f"{event.speaker}/event", payload)
+        promised = event.event_type.is_outcome and event.urgency.rank >= Urgency.HIGH.rank
+        self._publish(f"{event.speaker}/event", payload, lasting=promised)
         if event.event_type.is_outcome:
             self._answer(origin, payload)
         if event.reason == ACKNOWLEDGED and self._acknowledged.note(event.id):
@@ -142,10 +150,10 @@ class MqttSource(Source, Observer):
         if not isinstance(command, Say):
             new.acknowledge()
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False, lasting: bool = False) -> None:
         if self._broker is not None:
             topic = f"{self._options.base_topic}/{topic}"
-            self._outbox.put(Outgoing(topic=topic, payload=payload, retain=retain))
+            self._outbox.put(Outgoing(topic=topic, payload=payload, retain=retain, lasting=lasting))
 
     def _answer(self, origin: object, payload: bytes) -> None:
         if isinstance(origin, Origin):
