@@ -166,8 +166,10 @@ class Intake:
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
             self._said.append(announcement)
+        speech.join()  # else the first speaker, if it has no use for it, would close it for the others
         for speaker in self._speakers[target]:
             speaker.add(speech)
+        speech.leave()
 
     def _accept_live(
         self, command: Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText

@@ -74,7 +74,8 @@ class Keeper(Observer):
     @staticmethod
     def survives(announcement: Announcement) -> bool:
         """Whether it comes back after the next start, and so is without an outcome until then."""
-        return announcement.urgency.rank >= Urgency.HIGH.rank and not announcement.private
+        urgent = announcement.urgency.rank >= Urgency.HIGH.rank
+        return urgent and announcement.live is None and not announcement.private
 
     def restore(self, speakers: Mapping[str, Speaker], again: Callable[[Kept, str, float], None]) -> None:
         """Give the speakers back what they were told and what they finished, then say again what is left.

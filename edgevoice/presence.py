@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
 
 NO_CHIME = "none"
+VOLUME = re.compile(r"[+-]?[0-9]{1,3}")
 DEFAULT_CHIMES = {Urgency.HIGH: "attention", Urgency.CRITICAL: "alarm"}
 
 
@@ -99,8 +101,9 @@ class Presence:
         Raises:
             ValueError: anything else.
         """
-        step = value[:1] in ("+", "-")
-        number = int(value)
-        if not step and not 0 <= number <= 100:
+        if not VOLUME.fullmatch(value):
+            raise ValueError(value)
+        step, number = value[0] in "+-", int(value)
+        if not step and number > 100:
             raise ValueError(value)
         self.volume = max(0, min(100, self.volume + number if step else number))

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
 
 MOST_TOPICS = 1000
+CALM = 10.0
+"""Seconds without one too many after which a storm is over."""
+LONGEST = 60.0
+"""Seconds after which a storm that goes on is spoken of all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,12 @@ class _Topic:
     bucket: Bucket | None
     target: str = ""
     suppressed: int = 0
+    began: float = 0.0
+    last: float = 0.0
+
+    @property
+    def over_at(self) -> float:
+        return min(self.last + CALM, self.began + LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +60,36 @@ class Storms:
 
     def admits(self, announcement: Announcement, topic: str, now: float) -> bool:
         """Whether it may be said; one that may not is counted."""
-        if announcement.urgency is Urgency.CRITICAL:
-            return self._admits_critical(now)
         entry = self._entry(topic, now)
-        total = self._total = self._total or _bucket(self.rates.total, now)
-        buckets = [bucket for bucket in (entry.bucket, total) if bucket is not None]
-        if all(bucket.has(now) for bucket in buckets):
-            for bucket in buckets:
+        if announcement.urgency is Urgency.CRITICAL:
+            critical = self._critical = self._critical or _bucket(self.rates.critical, now)
+            buckets = [critical]
+        else:
+            total = self._total = self._total or _bucket(self.rates.total, now)
+            buckets = [entry.bucket, total]
+        asked = [bucket for bucket in buckets if bucket is not None]
+        if all(bucket.has(now) for bucket in asked):
+            for bucket in asked:
                 bucket.take(now)
             return True
+        entry.began = entry.began if entry.suppressed else now
         entry.suppressed += 1
-        entry.target = announcement.target
+        entry.last, entry.target = now, announcement.target
         return False
 
     def over(self, now: float) -> list[Storm]:
-        """The storms that have calmed down enough to be spoken of; each is given once."""
+        """The storms that have calmed down, or lasted so long that they are spoken of; each is given once."""
         calm = []
         for topic, entry in self._topics.items():
-            if entry.suppressed and (entry.bucket is None or entry.bucket.has(now)):
+            if entry.suppressed and entry.over_at <= now:
                 calm.append(Storm(topic, entry.target, entry.suppressed))
                 entry.suppressed = 0
         return calm
 
     def next_look(self, now: float) -> float | None:
         """Seconds until a storm may be over; None without one."""
-        waits = [
-            entry.bucket.next_in(now) if entry.bucket else 0.0
-            for entry in self._topics.values()
-            if entry.suppressed
-        ]
-        return min(waits, default=None)
-
-    def _admits_critical(self, now: float) -> bool:
-        self._critical = self._critical or _bucket(self.rates.critical, now)
-        if self._critical is None:
-            return True
-        if not self._critical.has(now):
-            return False
-        self._critical.take(now)
-        return True
+        waits = [entry.over_at - now for entry in self._topics.values() if entry.suppressed]
+        return max(0.0, min(waits)) if waits else None
 
     def _entry(self, topic: str, now: float) -> _Topic:
         if topic not in self._topics and len(self._topics) >= MOST_TOPICS:

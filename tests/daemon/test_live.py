@@ -129,3 +129,15 @@ async def test_only_blanks_end_as_failed(broker, lightning):
         await piece(house, "a", b"")
         outcome = await house.outcome("a")
         assert (outcome["event_type"], outcome["reason"]) == ("failed", "there was nothing to say")
+
+
+@pytest.mark.parametrize("urgency", ["high", "critical"])
+async def test_an_urgent_one_that_waits_when_the_daemon_ends_is_lost_and_says_so(broker, lightning, urgency):
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await house.client.publish("edgevoice/kitchen/mute/set", "ON")
+        await piece(house, "a", json.dumps({"text": "d100z Hello.", "urgency": urgency, "not_before": 60}))
+        await piece(house, "a", b"")
+        await house.step("a", "queued")
+        await house.leave()
+        outcome = await house.outcome("a")
+        assert (outcome["event_type"], outcome["reason"]) == ("failed", "restart")

@@ -10,7 +10,6 @@ from edgevoice_plugins.mqtt.topics import Message, Origin, command_of
 from tests.support.broker import Broker, MqttClient
 from tests.support.mqtt_source import a_say, an_event, house, listening
 
-
 ASKED = (
     ("all/stop", "all"),
     ("kitchen/ack", "a1"),

@@ -14,11 +14,7 @@ from edgevoice_plugins.mqtt.outbox import KEPT_OFFLINE
 from tests.support.arrivals import Arrivals
 from tests.support.broker import Broker, MqttClient
 from tests.support.fake_broker import packet, serving
-from tests.support.mqtt_source import an_event, listening, says
-
-
-FILTERS = 3 * 10 + 2
-"""Of three targets, and of what other nodes tell."""
+from tests.support.mqtt_source import FILTERS, an_event, listening, says
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import contextlib
 import pytest
 
 from edgevoice_plugins.mqtt.options import CREDENTIAL
+from tests.support.arrivals import Arrivals
 from tests.support.broker import Broker, free_port, make_ca
 from tests.support.fake_broker import packet, serving
-from tests.support.mqtt_source import an_event, listening, says
+from tests.support.mqtt_source import FILTERS, an_event, listening, says
 
 PASSWORD = "correct-horse-battery"
 
@@ -105,7 +106,7 @@ async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_in_3_1_1(answer):
             else:
                 writer.write(b"\x20\x02\x00\x00")
                 subscribe = await packet(reader)
-                writer.write(b"\x90" + bytes([2 + 12]) + subscribe[:2] + b"\x01" * 12)
+                writer.write(b"\x90" + bytes([2 + FILTERS]) + subscribe[:2] + b"\x01" * FILTERS)
                 writer.write(b"\x30\x19\x00\x11edgevoice/all/say" + b"hello!")
                 await packet(reader)
         writer.close()
@@ -121,13 +122,29 @@ async def test_a_refused_subscription_is_a_fault_that_names_user_and_topic():
             await packet(reader)
             writer.write(b"\x20\x02\x00\x00")
             subscribe = await packet(reader)
-            writer.write(b"\x90" + bytes([2 + 12]) + subscribe[:2] + b"\x80" + b"\x01" * 11)
+            writer.write(b"\x90" + bytes([2 + FILTERS]) + subscribe[:2] + b"\x80" + b"\x01" * (FILTERS - 1))
             await packet(reader)
         writer.close()
 
     async with serving(strict_broker) as port, listening(port, version="3.1.1", username="ev") as heard:
         fault = await heard.faults.wait()
     assert "does not let user 'ev' subscribe to edgevoice/all/say;" in fault
+
+
+async def test_a_broker_that_shows_nobody_other_nodes_is_no_fault():
+    async def shy_broker(reader, writer):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await packet(reader)
+            writer.write(b"\x20\x02\x00\x00")
+            subscribe = await packet(reader)
+            granted = b"\x01" * (FILTERS - 2) + b"\x80\x80"
+            writer.write(b"\x90" + bytes([2 + FILTERS]) + subscribe[:2] + granted)
+            published.put(await packet(reader))
+        writer.close()
+
+    published = Arrivals("published")
+    async with serving(shy_broker) as port, listening(port, version="3.1.1"):
+        assert b"edgevoice/pi/" in await published.wait()
 
 
 async def test_a_host_that_is_not_known_is_a_fault_and_not_fatal():

@@ -18,6 +18,7 @@ from edgevoice.outcome import Event, Step
 from edgevoice.plugin import Context
 from edgevoice_plugins.mqtt import MqttSource
 from edgevoice_plugins.mqtt.options import Mqtt
+from edgevoice_plugins.mqtt.topics import filters
 from tests.support.arrivals import Arrivals
 from tests.support.mqtt_client import MqttClient
 
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from tests.support.broker import Broker
 
 AT = datetime(2026, 11, 22, 19, 4, 5, 123456, tzinfo=timezone(timedelta(hours=1)))
+NOWHERE = Path("/nonexistent")
 TARGETS = frozenset({"kitchen", "downstairs", "all"})
+
+FILTERS = len(filters("edgevoice", TARGETS)) + 2
+"""Topics it subscribes to: those of its targets, then two of other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,16 @@ class Heard:
         )
 
 
-def context_of(faults: Arrivals[str | None], ready: asyncio.Event, node: str = "pi") -> Context:
+def context_of(
+    faults: Arrivals[str | None], ready: asyncio.Event, node: str = "pi", state_dir: Path = NOWHERE
+) -> Context:
     def fault(part: str, sentence: str | None) -> None:
         assert part == "mqtt" or part.startswith("name of ")
         faults.put(sentence)
 
     return Context(
         node=node,
-        state_dir=Path("/nonexistent"),
+        state_dir=state_dir,
         speakers=("kitchen",),
         targets=TARGETS,
         lightning=Lightning(),
@@ -70,7 +77,13 @@ def context_of(faults: Arrivals[str | None], ready: asyncio.Event, node: str = "
 
 @contextlib.asynccontextmanager
 async def listening(
-    port: int | None, *, ready: bool = True, node: str = "pi", safe: bool = True, **options: Any
+    port: int | None,
+    *,
+    ready: bool = True,
+    node: str = "pi",
+    state_dir: Path = NOWHERE,
+    safe: bool = True,
+    **options: Any,
 ) -> AsyncIterator[Heard]:
     """Run the source against 127.0.0.1:`port`; None is no host at all.
 
@@ -88,7 +101,9 @@ async def listening(
         if safe and isinstance(command, Say) and command.acknowledge is not None:
             command.acknowledge()
 
-    source = MqttSource(context_of(faults, is_ready, node), msgspec.convert({**where, **options}, Mqtt))
+    source = MqttSource(
+        context_of(faults, is_ready, node, state_dir), msgspec.convert({**where, **options}, Mqtt)
+    )
     async with source:
         task = asyncio.create_task(source.listen(submit))
         try:
@@ -123,6 +138,5 @@ def a_say(command: Command, **keys: Any) -> bool:
 
 
 def an_event(name: str = "a1", step: Step = Step.FINISHED, speaker: str = "kitchen", **more: Any) -> Event:
-    return Event(
-        event_type=step, id=name, speaker=speaker, target="all", at=AT, urgency=Urgency.NORMAL, **more
-    )
+    urgency = more.pop("urgency", Urgency.NORMAL)
+    return Event(event_type=step, id=name, speaker=speaker, target="all", at=AT, urgency=urgency, **more)

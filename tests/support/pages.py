@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -27,6 +32,13 @@ def pages() -> list[Path]:
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of one language."""
     return [text for found, text in _FENCE.findall(page.read_text()) if found == language]
+
+
+def shell_lines() -> Iterator[tuple[Path, list[str]]]:
+    """Each line of a shell that a page shows, and its page."""
+    for page in pages():
+        for line in "".join(blocks(page, "sh")).splitlines():
+            yield page, shlex.split(line, comments=True)
 
 
 def modules(page: Path) -> dict[str, str]:

@@ -80,10 +80,10 @@ class Reference:
             return
         item.seq = next(self.count)
         said = self.said
-        if said and said.successor is None and item.urgency == said.urgency == "critical":
-            if not item.resolves and self.same_alarm(item, said):
-                self.end(item, "replaced", "the same is being said")
-                return
+        critical = said and said.successor is None and item.urgency == said.urgency == "critical"
+        if critical and not item.resolves and self.same_alarm(item, said):
+            self.end(item, "replaced", "the same is being said")
+            return
         if said and self.takes_place(item, said):
             said.successor = item
         for other in sorted(
@@ -164,6 +164,14 @@ class Reference:
                 if newest.get(item.tag, item) in items:
                     item.reader = reader
 
+    def next_moment(self) -> float | None:
+        """When time itself changes something next."""
+        moments = [item.due for item in self.waiting if item.due > self.now]
+        items = [*self.waiting, *([self.said] if self.said else [])]
+        moments += [item.deadline for item in items if item.deadline is not None]
+        moments += [item.held_at + self.keep_held for item in self.held if item.reader is None]
+        return min(moments, default=None)
+
     # What follows from it
 
     def settle(self) -> None:
@@ -221,34 +229,45 @@ class Reference:
 
     def time_passes(self) -> None:
         before, self.seen = self.seen, (self.mute, self.dnd, self.night)
-        for item in [i for i in self.waiting if i.deadline is not None and i.deadline <= self.now]:
-            self.end(item, "expired", "ttl")
-        for item in [i for i in self.held if i.reader is None and i.held_at + self.keep_held <= self.now]:
-            self.end(item, "expired", "held too long")
-        for item in sorted([i for i in self.waiting if self.why_held(i)], key=lambda i: i.order):
-            self.waiting.remove(item)
-            self.hold(item)
+        self.grow_stale()
+        self.hold_what_may_not_be_said()
         if (self.mute and not before[0]) or (self.dnd and not before[1]):
             for item in [*self.waiting, *([self.said] if self.said else [])]:
                 if item.name == OWN:
                     self.end(item, "cancelled", "stop")
         if self.digest == "off":
-            for item in [i for i in self.held if i.reader is None and not self.why_held(i)]:
-                self.held.remove(item)
-                if item.deadline is not None:
-                    item.deadline += self.now - item.held_at
-                self.keep(item)
+            self.let_go()
         elif any(before) and not any(self.seen):
-            unread = [item for item in self.held if item.reader is None]
-            if self.digest == "at_end":
-                self.read()
-            elif unread:
-                self.say_own("edgevoice-held")
+            self.quiet_ends()
         said = self.said
         if said and said.deadline is not None and said.deadline <= self.now and not said.sounds:
             self.end(said, "expired", "ttl")
         elif said and self.why_held(said):
             self.displace(None)
+
+    def grow_stale(self) -> None:
+        for item in [i for i in self.waiting if i.deadline is not None and i.deadline <= self.now]:
+            self.end(item, "expired", "ttl")
+        for item in [i for i in self.held if i.reader is None and i.held_at + self.keep_held <= self.now]:
+            self.end(item, "expired", "held too long")
+
+    def hold_what_may_not_be_said(self) -> None:
+        for item in sorted([i for i in self.waiting if self.why_held(i)], key=lambda i: i.order):
+            self.waiting.remove(item)
+            self.hold(item)
+
+    def let_go(self) -> None:
+        for item in [i for i in self.held if i.reader is None and not self.why_held(i)]:
+            self.held.remove(item)
+            if item.deadline is not None:
+                item.deadline += self.now - item.held_at
+            self.keep(item)
+
+    def quiet_ends(self) -> None:
+        if self.digest == "at_end":
+            self.read()
+        elif any(item.reader is None for item in self.held):
+            self.say_own("edgevoice-held")
 
     def say_own(self, tag: str | None) -> Item:
         item = Item(OWN, "normal", self.now, 300.0, tag=tag, seq=next(self.count))
@@ -304,9 +323,12 @@ class Reference:
             read.reader = None
             if step == "finished":
                 self.end(read, "finished", "digest")
-        if item.name == OWN and step == "finished" and item.tag is None and not any(self.seen):
-            if self.digest == "at_end":
-                self.read()
+        if item.name == OWN and item.tag is None and step == "finished":
+            self.read_on()
+
+    def read_on(self) -> None:
+        if self.digest == "at_end" and not any(self.seen):
+            self.read()
 
     @staticmethod
     def same_alarm(new: Item, old: Item) -> bool:

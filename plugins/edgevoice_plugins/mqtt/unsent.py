@@ -29,13 +29,19 @@ class Unsent:
         """What an earlier process left: it may have been published, so it is marked as repeated."""
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            with os.fdopen(os.dup(self._file), "rb") as lines:
-                left = [message for line in lines if (message := _message(line)) is not None]
+            left = self._read(self._file)
         except OSError as error:
             _log.debug("outcomes are not kept for a restart: %s", error)
             return []
         self._waiting = left[-MOST:]
         return list(self._waiting)
+
+    def _read(self, file: int) -> list[Outgoing]:
+        with os.fdopen(os.dup(file), "rb") as lines:
+            found = lines.read()
+        if found and not found.endswith(b"\n"):
+            os.write(file, b"\n")
+        return [message for line in found.splitlines() if (message := _message(line)) is not None]
 
     def put(self, message: Outgoing) -> None:
         """Keep it until the broker has it."""
