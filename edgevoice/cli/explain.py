@@ -25,9 +25,9 @@ from edgevoice.routing import Said, decide
 def explain(text: str, target: str, urgency: str | None, as_json: bool, config: str | None) -> None:
     """Say what would be done with TEXT, and why, without saying it."""
     settings = load(config)
-    reading = read_payload(os.fsencode(text), urgency)
-    values = reading.values
     usable = [name for name, kind in settings.plugins.transports.items() if kind.missing() is None]
+    reading = read_payload(os.fsencode(text), urgency, {"transport": usable})
+    values = reading.values
     said = Said(
         urgency=values.get("urgency", Urgency.NORMAL),
         length=len(values["text"]),

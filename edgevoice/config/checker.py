@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -140,12 +141,25 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
         for meta in get_args(option)[1:] if get_origin(option) is Annotated else ():
             if isinstance(meta, msgspec.Meta) and meta.description:
                 return f"{_brief(value)} is not allowed: {meta.description}"
+    if text.startswith("Invalid enum value"):
+        return f"{_brief(value)} is none of them; {nearest(str(value), _choices(wanted))}"
     if text.startswith("Expected `str`") and isinstance(value, bool | int | float):
         return f"{value!r} is no text; put it in quotes"
     for jargon, word in _WORDS.items():
         text = text.replace(f"`{jargon}", f"`{word}")
     text = text.replace("`", "")
     return f"{text} (it is {_brief(value)})" if isinstance(value, str | int | float) else text
+
+
+def _choices(wanted: Any) -> list[str]:
+    """The words of the enumerations and literals among what is wanted."""
+    words: list[str] = []
+    for option in _options_of(_plain(wanted)):
+        if get_origin(option) is Literal:
+            words += map(str, get_args(option))
+        elif isinstance(option, type) and issubclass(option, Enum):
+            words += [str(member.value) for member in option]
+    return list(dict.fromkeys(words))
 
 
 _WORDS = {
