@@ -196,7 +196,11 @@ def test_explain_shows_the_faults_that_a_critical_one_is_spoken_in_spite_of(hous
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "{", '{"text": "a", "colour": 1}', "a\x07", "x" * 8001, os.fsdecode(b"\xff")]
+    "text",
+    [
+        *("", " ", "{", "a\x07", "x" * 8001, os.fsdecode(b"\xff")),
+        *('{"text": "a", "colour": 1}', '{"text": "a", "transport": "htp"}'),
+    ],
 )
 def test_explain_says_what_would_be_refused(house, text):
     result = run("explain", text, "--config", house)

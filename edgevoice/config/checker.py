@@ -142,6 +142,8 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
         for meta in get_args(option)[1:] if get_origin(option) is Annotated else ():
             if isinstance(meta, msgspec.Meta) and meta.description:
                 return f"{_brief(value)} is not allowed: {meta.description}"
+    if text.startswith("Invalid enum value"):
+        return f"{_brief(value)} is none of them; {nearest(str(value), _choices(wanted))}"
     if text.startswith("Expected `str`") and isinstance(value, bool | int | float):
         return f"{value!r} is no text; put it in quotes"
     for jargon, word in _WORDS.items():

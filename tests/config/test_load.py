@@ -180,8 +180,12 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
         ("routes: [{use: [http]}, {use: [local]}]", "routes[0]: without a `when` it takes all"),
         ("routes: [{when: {urgency: loud}, use: [http]}, {use: [http]}]", "routes[0].when.urgency"),
         (
+            "routes: [{when: {urgency: hgh}, use: [http]}, {use: [http]}]",
+            "routes[0].when.urgency: 'hgh' is none of them; did you mean 'high'?",
+        ),
+        (
             "routes: [{when: {urgency: [high, loud]}, use: [http]}, {use: [http]}]",
-            "routes[0].when.urgency[1]",
+            "routes[0].when.urgency[1]: 'loud' is none of them; there are: critical, high, low, normal",
         ),
         ("first_audio_timeout: {high: 0}", "first_audio_timeout.high: "),
         ("first_audio_timeout: soon", "first_audio_timeout: "),

@@ -50,10 +50,13 @@ class Demo:
         self._process.kill()
         self._process.wait()
 
+    def ended(self) -> tuple[int, str]:
+        """Its exit status, and what it said of what was wrong."""
+        return self._process.wait(60), (self.home / "err").read_text()
+
     def out(self) -> str:
         """What it printed, once it has ended as it should."""
-        status = self._process.wait(60)
-        assert (status, (self.home / "err").read_text()) == (0, "")
+        assert self.ended() == (0, "")
         return (self.home / "out").read_text()
 
 
@@ -109,6 +112,8 @@ def test_with_a_file_it_prints_the_table_and_writes_the_speech(demos: dict[str, 
     out = demo.out()
     assert f"Plays into {demo.home}/named.wav." in " ".join(out.split())
     check_table(out)
+    assert out.endswith("┘\nEvery announcement ended as expected.\n")
+    assert out.count("Every announcement") == 1
     check_file(demo.home / "named.wav")
 
 
@@ -129,6 +134,16 @@ def test_with_a_sound_card_it_plays_there(demos: dict[str, Demo], pulse: Pulse) 
     check_table(out)
     check_speech(pulse.without_silence(), pulse.rate)
     assert list(demo.home.glob("*.wav")) == []
+
+
+@pytest.mark.parametrize("file", ["none/demo.wav", "."])
+def test_a_file_that_cannot_be_written_is_said_before_anything_starts(tmp_path: Path, file: str) -> None:
+    with Demo(tmp_path, "--wav", file) as demo:
+        status, err = demo.ended()
+    assert status == 2
+    assert "cannot be written (" in err
+    assert "name another with --wav" in err
+    assert (tmp_path / "out").read_text() == ""
 
 
 def test_the_users_key_and_configuration_are_never_used_or_shown(demos: dict[str, Demo]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from edgevoice.outcome import Rejection, Step
+from edgevoice_plugins.mqtt.answers import line
 from tests.support.broker import Broker, free_port
 from tests.support.mqtt_source import AT, an_event, house
 
@@ -184,6 +185,12 @@ async def test_live_text_is_published_as_it_is_typed_and_ended_with_the_input(tm
     assert end.payload == b""
 
 
+def test_a_step_tells_what_was_spoken_once_something_was():
+    told = {"event_type": "started", "speaker": "kitchen", "transport": "http"}
+    assert line({**told, "spoken_s": 0.0}) == "kitchen          started      http"
+    assert line({**told, "spoken_s": 1.25}) == "kitchen          started      http, 1.25 s spoken"
+
+
 async def test_no_live_text_at_all_fails(tmp_path, broker):
     ended = await said(tmp_path, broker.port, "-")
     assert ended.status == 1
@@ -197,8 +204,15 @@ async def test_a_broker_that_cannot_be_reached_is_said_in_a_sentence(tmp_path):
     assert ended.err.strip() == f"no broker listens at 127.0.0.1:{port}; is it running, is mqtt.port right?"
 
 
+@pytest.mark.parametrize("text", ["  ", "a\x07", "x" * 8001, os.fsdecode(b"\xff")])
+async def test_what_a_daemon_would_refuse_is_not_published(tmp_path, text):
+    ended = await said(tmp_path, 1, text)
+    assert ended.status == 2
+    assert "TEXT cannot be said: text: " in ended.err
+
+
 @pytest.mark.parametrize(
-    "arguments", [["  "], ["hi", "--urgency", "shrill"], ["hi", "--to", "a/b"], ["hi", "--timeout", "0"], []]
+    "arguments", [["hi", "--urgency", "shrill"], ["hi", "--to", "a/b"], ["hi", "--timeout", "0"], []]
 )
 async def test_a_wrong_call_is_status_2(tmp_path, arguments):
     ended = await said(tmp_path, 1, *arguments)

@@ -41,7 +41,6 @@ def demo(wav: str | None) -> None:
     if problems:
         raise SystemExit(1)
     click.echo("Every announcement ended as expected.")
-    click.echo("Every announcement ended as expected.")
 
 
 def _require() -> None:
@@ -64,11 +63,13 @@ async def _demo(wav: str | None) -> list[str]:
     console = Console(width=None if os.isatty(1) else 140)
     output, where = await _output(wav)
     console.print(f"Plays {where}.", highlight=False)
-    with Live(show.table(ACTS, None), console=console, auto_refresh=False) as live:
+    with Live(show.table(ACTS, None, console.width), console=console, auto_refresh=False) as live:
         try:
             async with asyncio.timeout(LONGEST), stage(output) as port:
                 audience = Audience(
-                    port, SPEAKER, lambda: live.update(show.table(ACTS, audience), refresh=True)
+                    port,
+                    SPEAKER,
+                    lambda: live.update(show.table(ACTS, audience, console.width), refresh=True),
                 )
                 async with audience:
                     return await _acts(audience)
@@ -105,7 +106,13 @@ async def _output(wav: str | None) -> tuple[dict[str, Any], str]:
 
 def _new_file(name: str) -> Path:
     file = Path(name).absolute()
-    file.unlink(missing_ok=True)  # the output appends; the demo begins anew
+    try:
+        file.unlink(missing_ok=True)  # the output appends; the demo begins anew
+        file.touch()
+    except OSError as error:
+        raise click.UsageError(
+            f"{file} cannot be written ({error.strerror}): name another with --wav"
+        ) from None
     return file
 
 

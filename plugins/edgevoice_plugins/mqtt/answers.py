@@ -55,7 +55,7 @@ class Answers:
 def line(event: dict[str, Any]) -> str:
     """One step, for the eye."""
     details = [event.get("reason"), event.get("key"), event.get("allowed"), event.get("transport")]
-    if (spoken := event.get("spoken_s")) is not None:
+    if spoken := event.get("spoken_s"):
         details.append(f"{spoken:g} s spoken")
     who = event.get("speaker") or event.get("node") or "?"
     told = ", ".join(str(detail) for detail in details if detail is not None)

@@ -14,7 +14,8 @@ import click
 
 from edgevoice.announcement import Urgency
 from edgevoice.config import load
-from edgevoice.errors import ConfigError, Mistake
+from edgevoice.errors import ConfigError, Mistake, Refused
+from edgevoice.payload import check_text
 from edgevoice_plugins.mqtt.answers import line
 from edgevoice_plugins.mqtt.options import broker_of
 
@@ -73,8 +74,10 @@ def say(  # noqa: PLR0913 - one for each option
 
 
 def _check(text: str, target: str) -> None:
-    if not text.strip():
-        raise click.UsageError("TEXT is blank: there is nothing to say")
+    try:
+        check_text(text)  # a daemon's refusal of it would name no id, and so never be shown
+    except Refused as refusal:
+        raise click.UsageError(f"TEXT cannot be said: {refusal}") from None
     if not target or any(sign in target for sign in "/+#\x00"):
         raise click.UsageError(f"--to {target!r} is no name of a speaker or group")
 
