@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from edgevoice.state import Spool
 from edgevoice.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from edgevoice.config import Settings
     from edgevoice.node import Node
@@ -45,45 +46,88 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ConfigError: what only shows at run time, such as neither a key nor a local voice.
     """
     async with AsyncExitStack() as stack:
-        entered, faults, plugins = Entered(stack), Faults(), settings.plugins
-        context = await make_context(settings, stack, entered, faults)
-        transports = await enter_transports(settings, context, entered)
-        outputs = await enter_outputs(settings, context, entered)
-        journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
-        keeper = Keeper(journal, context)
-        watching = await enter_parts(settings, context, entered, plugins.observers)
-        sources = await enter_parts(settings, context, entered, plugins.sources)
-        watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-        core = msgspec.structs.replace(settings.core, lightning=context.lightning)
-        synthesis = await stack.enter_async_context(
-            Synthesis(transports, core, routes(settings), spool=Spool(context.state_dir), fault=faults.set)
-        )
-        observers = Observers({"journal": keeper, **watching})
-        node = make_node(settings, outputs, synthesis, observers, faults, keeper)
-        faults.changed = node.show
-        await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
-        keeper.restore(node.speakers, node.intake.again)
-        parts: dict[str, Callable[[], Awaitable[None]]] = {name: partial(source.listen, node.intake.submit) for name, source in sources.items()}
-        parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-        await _serve(node, parts, context.ready, stop)
+        try:
+            async with _given_up_by(stop):
+                inside = await _enter(settings, stack)
+        except TimeoutError:
+            if stop.is_set():
+                return  # nothing was accepted yet
+            raise
+        await _serve(inside, stop)
 
 
-async def _serve(
-    node: Node, parts: Mapping[str, Callable[[], Awaitable[None]]], ready: asyncio.Event, stop: asyncio.Event
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What was entered, and now is to run: the node, and the parts around it by name."""
+
+    node: Node
+    parts: Mapping[str, Callable[[], Awaitable[None]]]
+    ready: asyncio.Event
+
+
+async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
+    entered, faults, plugins = Entered(stack), Faults(), settings.plugins
+    context = await make_context(settings, stack, entered, faults)
+    # First: it refuses a second daemon on the same state before that touches anything.
+    journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
+    keeper = Keeper(journal, context)
+    transports = await enter_transports(settings, context, entered)
+    outputs = await enter_outputs(settings, context, entered)
+    watching = await enter_parts(settings, context, entered, plugins.observers)
+    sources = await enter_parts(settings, context, entered, plugins.sources)
+    watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
+    core = msgspec.structs.replace(settings.core, lightning=context.lightning)
+    synthesis = await stack.enter_async_context(
+        Synthesis(transports, core, routes(settings), spool=Spool(context.state_dir), fault=faults.set)
+    )
+    observers = Observers({"journal": keeper, **watching})
+    node = make_node(settings, outputs, synthesis, observers, faults, keeper)
+    faults.changed = node.show
+    await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
+    keeper.restore(node.speakers, node.intake.again)
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        name: partial(source.listen, node.intake.submit) for name, source in sources.items()
+    }
+    parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
+    return _Inside(node, parts, context.ready)
+
+
+async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
+    node = inside.node
+    speakers = node.speakers.values()
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(speaker.run()) for speaker in node.speakers.values()]
-        running.append(group.create_task(_ticking(node.speakers.values())))
-        running += [group.create_task(_kept(name, part)) for name, part in parts.items()]
+        running = [group.create_task(speaker.run()) for speaker in speakers]
+        running.append(group.create_task(_ticking(speakers)))
+        running += [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
         node.show()
-        ready.set()
+        inside.ready.set()
         logger.info("ready, as %s", ", ".join(node.speakers))
         await stop.wait()
         logger.info("ending")
         node.intake.close()
-        await asyncio.gather(*(speaker.drain(LAST_WORDS, Keeper.survives) for speaker in node.speakers.values()))
+        await asyncio.gather(*(speaker.drain(LAST_WORDS, Keeper.survives) for speaker in speakers))
         for task in running:
             task.cancel()
+
+
+@asynccontextmanager
+async def _given_up_by(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Give the body up when `stop` is set, however long it would still take.
+
+    Raises:
+        TimeoutError: it was given up.
+    """
+    async with asyncio.timeout(None) as scope:
+
+        async def watch() -> None:
+            await stop.wait()
+            scope.reschedule(asyncio.get_running_loop().time())
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
 
 
 async def _kept(name: str, run_part: Callable[[], Awaitable[None]]) -> None:

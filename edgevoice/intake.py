@@ -13,23 +13,19 @@ from edgevoice import words
 from edgevoice.announcement import Announcement, Urgency
 from edgevoice.chimes import NO_CHIME
 from edgevoice.commands import (
-    Acknowledge,
     Command,
-    Digest,
     Piece,
     Replay,
     Say,
-    Stop,
-    Switch,
     Unusable,
 )
 from edgevoice.errors import Refused
 from edgevoice.held import announcement as own_announcement
 from edgevoice.making import again, announcement_from
+from edgevoice.orders import obey, or_empty
 from edgevoice.outcome import Rejection, Step
-from edgevoice.payload import decode_utf8, read_payload
+from edgevoice.payload import id_in, read_payload
 from edgevoice.streams import Streams
-from edgevoice.switches import switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -142,7 +138,7 @@ class Intake:
                 self._replay(command)
             case _:
                 for speaker in self._speakers[command.target]:
-                    _tell(speaker, command)
+                    obey(speaker, command)
 
     def _say(self, command: Say) -> None:
         reading = read_payload(command.payload, command.urgency, self._known)
@@ -179,7 +175,7 @@ class Intake:
         return announcement
 
     def _replay(self, command: Replay) -> None:
-        text = _or_empty(command.payload) or "1"
+        text = or_empty(command.payload) or "1"
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= REPLAYABLE):
             raise Refused("no number", key="replay", allowed=f"1 to {REPLAYABLE}")
         names = {speaker.name for speaker in self._speakers[command.target]}
@@ -220,29 +216,17 @@ class Intake:
             reason=refusal.reason,
             key=refusal.key,
             allowed=refusal.allowed,
-            id=command.id if isinstance(command, Piece) else None,
+            id=_id_of(command),
         )
         if isinstance(command, Say) and command.acknowledge is not None:
             command.acknowledge()
         self._observers.on_rejected(rejection, command.origin)
 
 
-def _tell(speaker: Speaker, command: Stop | Acknowledge | Digest | Switch) -> None:
-    match command:
-        case Stop():
-            speaker.stop(_or_empty(command.payload))
-        case Acknowledge():
-            speaker.acknowledge(_or_empty(command.payload))
-        case Digest():
-            speaker.read_digest()
-        case Switch():
-            switch(speaker, command.what, decode_utf8(command.payload).strip())
-
-
-def _or_empty(payload: bytes) -> str:
-    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
-    text = decode_utf8(payload).strip()
-    return "" if text == "PRESS" else text
+def _id_of(command: Command) -> str | None:
+    if isinstance(command, Piece):
+        return command.id
+    return id_in(command.payload) if isinstance(command, Say) else None
 
 
 def _now() -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UnsetType
@@ -90,7 +90,9 @@ def _seconds_until(moment: float | str, now: datetime) -> float:
     """Seconds from `now` to a number of seconds, or to the next "HH:MM" of the local clock."""
     if not isinstance(moment, str):
         return moment
-    here = now.astimezone()
-    hours, minutes = moment.split(":")
-    then = here.replace(hour=int(hours), minute=int(minutes), second=0, microsecond=0)
-    return ((then if then >= here else then + timedelta(days=1)) - here).total_seconds()
+    # Each from the clock's own date, as there may be a change of summer time between.
+    today, at = now.astimezone().date(), time.fromisoformat(moment)
+    then = datetime.combine(today, at).astimezone()
+    if then < now:
+        then = datetime.combine(today + timedelta(days=1), at).astimezone()
+    return (then - now).total_seconds()

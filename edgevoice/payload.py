@@ -137,6 +137,16 @@ def read_keys(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Reading:
     return Reading(values, tuple(warnings))
 
 
+def id_in(payload: bytes) -> str | None:
+    """The id of a payload that is refused, so that its sender can tell which it was."""
+    try:
+        text = decode_utf8(payload)
+        named = parse_object(text).get("id") if is_object(text) else None
+        return str(_value("id", named, None)) if named is not None else None
+    except Refused:
+        return None
+
+
 def decode_utf8(payload: bytes) -> str:
     """Text of a payload.
 

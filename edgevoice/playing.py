@@ -91,7 +91,8 @@ class Playing:
 
     async def _read(self, frame: int) -> bytes:
         clip = self._turn.speech.clip
-        if self._turn.announcement.live is None:
+        live = self._turn.announcement.live
+        if live is None:
             return await clip.read(frame)
         patience = IDLE
         while True:
@@ -100,6 +101,7 @@ class Playing:
                     return await clip.read(frame)
             except TimeoutError:
                 patience = GLANCE
-                if self._turn.sounds and self._waits():
+                # Before its first sound it may just be slow to be made, unless there is no text at all.
+                if (self._turn.sounds or not live.text.strip()) and self._waits():
                     self._turn.parked = True
                     return b""

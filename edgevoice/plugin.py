@@ -156,6 +156,12 @@ class Output(Plugin, ABC):
         self.config = options
         self.speaker = speaker
 
+    @classmethod
+    def claims(cls, options: Any) -> str | None:
+        """What only one speaker may use, such as a file; None where several may share all."""
+        del options
+        return None
+
     async def probe(self) -> None:
         """Try it without a sound.
 

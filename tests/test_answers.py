@@ -19,8 +19,8 @@ from tests.support.house import House
 
 HOUSE = """
 speakers:
-  kitchen: {output: wav_file, path: /dev/null, groups: [downstairs], volume: 60}
-  study: {output: wav_file, path: /dev/null, quiet_hours: [{from: 00:00, to: 00:00}]}
+  kitchen: {output: wav_file, path: kitchen.wav, groups: [downstairs], volume: 60}
+  study: {output: wav_file, path: study.wav, quiet_hours: [{from: 00:00, to: 00:00}]}
 routes: [{when: {urgency: high}, use: [websocket, http]}, {use: [http_stream]}]
 chime: {low: ding}
 """

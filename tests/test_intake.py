@@ -10,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import Observer, Piece, Say, Stop, Unusable, Urgency
-from edgevoice.intake import Intake, _seconds_until
+from edgevoice.buckets import Rate
+from edgevoice.commands import Acknowledge, Digest, Replay, Switch
+from edgevoice.intake import REPLAYABLE, Intake
+from edgevoice.making import _seconds_until
 from edgevoice.observers import Observers
+from edgevoice.storms import Rates, Storms
 from tests.support.announcements import NoSynthesis
 
 
@@ -24,16 +28,26 @@ class Remembering(Observer):
 
 
 class Ear:
-    """In place of a speaker: what it was asked to say and to stop."""
+    """In place of a speaker: what it was asked to do."""
 
-    def __init__(self):
-        self.said, self.stopped = [], []
+    def __init__(self, name):
+        self.name = name
+        self.said, self.stopped, self.refused, self.acknowledged, self.digests = [], [], [], [], 0
 
     def add(self, speech):
         self.said.append(speech.announcement)
 
+    def refuse(self, speech, step, reason):
+        self.refused.append((speech.announcement.id, str(step), reason))
+
     def stop(self, what):
         self.stopped.append(what)
+
+    def acknowledge(self, what):
+        self.acknowledged.append(what)
+
+    def read_digest(self):
+        self.digests += 1
 
 
 @pytest.fixture
@@ -41,11 +55,19 @@ async def house():
     return make_house()
 
 
-def make_house():
-    kitchen, bath, observer = Ear(), Ear(), Remembering()
-    speakers = {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]}
-    intake = Intake("attic", speakers, NoSynthesis(), Observers({"o": observer}))
-    return SimpleNamespace(intake=intake, kitchen=kitchen, bath=bath, rejected=observer.rejected)
+def make_house(rates=None):
+    kitchen, bath, observer, kept = Ear("kitchen"), Ear("bath"), Remembering(), []
+    intake = Intake(
+        "attic",
+        {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]},
+        NoSynthesis(),
+        Observers({"o": observer}),
+        storms=Storms(rates or Rates()),
+        keep=lambda announcement, command: kept.append((announcement.id, command)),
+        chimes=["ding"],
+        language="en",
+    )
+    return SimpleNamespace(intake=intake, kitchen=kitchen, bath=bath, rejected=observer.rejected, kept=kept)
 
 
 async def test_an_announcement_reaches_each_speaker_that_answers_to_its_target(house):
@@ -140,18 +162,90 @@ async def test_after_close_nothing_is_accepted_and_live_texts_end(house):
     assert house.rejected[0][0].reason == "shutting down"
 
 
-async def test_what_this_version_does_not_act_on_is_a_warning(house):
-    house.intake.submit(
-        Say(
-            target="kitchen",
-            payload=b'{"text": "a", "repeat": {"times": 2}, "chime": "none", "resolves": false}',
-        )
+async def test_how_an_alert_insists_is_read(house):
+    payload = (
+        b'{"text": "a", "repeat": {"until_ack": true, "every": 10, "escalate": {"after": 2, "to": ["bath"]}}}'
     )
-    house.intake.submit(Say(target="kitchen", payload=b'{"text": "a", "chime": "alarm", "resolves": true}'))
-    assert [[warning.split(":")[0] for warning in said.warnings] for said in house.kitchen.said] == [
-        ["repeat"],
-        ["chime", "resolves"],
-    ]
+    house.intake.submit(Say(target="kitchen", payload=payload))
+    house.intake.submit(Say(target="kitchen", payload=b'{"text": "b", "repeat": {}}'))
+    house.intake.submit(Say(target="kitchen", payload=b"c"))
+    until_acknowledged, thrice, once = (said.insists for said in house.kitchen.said)
+    assert (until_acknowledged.until_ack, until_acknowledged.every) == (True, 10)
+    assert (until_acknowledged.escalate_after, until_acknowledged.escalate_to) == (2, ("bath",))
+    assert (thrice.times, thrice.every, thrice.until_ack) == (3, 30, False)
+    assert once is None
+
+
+async def test_an_alert_goes_on_to_further_targets(house):
+    payload = b'{"text": "a", "id": "x", "repeat": {"escalate": {"after": 1, "to": ["bath", "nowhere"]}}}'
+    house.intake.submit(Say(target="kitchen", payload=payload))
+    house.intake.escalate(house.kitchen.said[0])
+    assert [(said.id, said.target) for said in house.bath.said] == [("x", "bath")]
+
+
+@pytest.mark.parametrize("payload", [b"", b" PRESS ", b"a1"])
+async def test_commands_reach_the_speakers(house, payload):
+    what = "" if b"P" in payload else payload.decode()
+    for command in (Stop, Acknowledge, Digest):
+        house.intake.submit(command(target="all", payload=payload))
+    for ear in (house.kitchen, house.bath):
+        assert (ear.stopped, ear.acknowledged, ear.digests) == ([what], [what], 1)
+
+
+async def test_a_switch_that_is_none_is_rejected(house):
+    house.intake.submit(Switch(target="kitchen", what="mute", payload=b"maybe"))
+    assert house.rejected[0][0].key == "mute"
+
+
+async def test_what_was_said_is_said_again(house):
+    for number in range(3):
+        house.intake.submit(Say(target="kitchen", payload=f"Number {number}".encode()))
+    house.intake.submit(Say(target="kitchen", payload=b'{"text": "Secret", "private": true}'))
+    house.intake.submit(Say(target="bath", payload=b"Elsewhere"))
+    house.intake.submit(Replay(target="kitchen", payload=b"2"))
+    assert [said.text for said in house.kitchen.said[4:]] == ["Number 1", "Number 2"]
+    assert len({said.id for said in house.kitchen.said}) == 6
+    house.intake.submit(Replay(target="kitchen", payload=b""))
+    assert house.kitchen.said[-1].text == "Number 2"
+
+
+@pytest.mark.parametrize("payload", [b"0", b"-1", b"many", str(REPLAYABLE + 1).encode(), "²".encode()])
+async def test_a_number_of_replays_that_is_none_is_rejected(house, payload):
+    house.intake.submit(Replay(target="kitchen", payload=payload))
+    assert house.rejected[0][0].key == "replay"
+
+
+async def test_the_urgent_are_acknowledged_once_they_are_kept_and_the_others_at_once(house):
+    acknowledged = []
+    for urgency in ("low", "normal", "high", "critical"):
+        command = Say(
+            target="all",
+            payload=b"a",
+            urgency=urgency,
+            acknowledge=lambda urgency=urgency: acknowledged.append(urgency),
+        )
+        house.intake.submit(command)
+    house.intake.submit(Say(target="all", payload=b"", acknowledge=lambda: acknowledged.append("refused")))
+    assert acknowledged == ["low", "normal", "refused"]
+    assert [command.urgency for _, command in house.kept] == ["high", "critical"]
+
+
+async def test_what_is_too_much_is_suppressed_and_acknowledged():
+    house, acknowledged = make_house(Rates(total=Rate(1, 1))), []
+    for name in ("one", "two"):
+        payload = f'{{"text": "a", "id": "{name}"}}'.encode()
+        house.intake.submit(Say(target="all", payload=payload, acknowledge=lambda: acknowledged.append(1)))
+    assert [said.id for said in house.kitchen.said] == ["one"]
+    assert house.kitchen.refused == house.bath.refused == [("two", "suppressed", "rate")]
+    assert len(acknowledged) == 2
+    house.intake.close()
+
+
+async def test_a_rejection_names_the_id_that_was_sent(house):
+    house.intake.submit(Say(target="kitchen", payload=b'{"text": "", "id": "a1"}'))
+    house.intake.submit(Say(target="kitchen", payload=b'{"text": "", "id": "not allowed"}'))
+    house.intake.submit(Say(target="kitchen", payload=b"{"))
+    assert [rejection.id for rejection, _ in house.rejected] == ["a1", None, None]
 
 
 async def test_a_part_that_breaks_is_a_rejection_and_not_an_exception(house, caplog):

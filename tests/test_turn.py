@@ -37,7 +37,9 @@ async def test_an_outcome_tells_how_it_came_to_be():
     speech.decision, speech.transport = Decision(("websocket", "http"), "urgency is high"), "http"
     speech.attempts.append(Attempt("websocket", "refused: 429"))
     speech.asked_at, speech.first_audio_at = 100.002, 100.180
-    said.first_sound, said.done, said.position = 100.191, 103.4, 74_400
+    said.first_sound = said.first_speech = 100.191
+    said.done = 103.4
+    said.heard(74_400)
     told = json.loads(msgspec.json.encode(said.event(Step.FINISHED)))
     assert told["ms"] == {
         "queued": 2,
@@ -51,6 +53,49 @@ async def test_an_outcome_tells_how_it_came_to_be():
     assert (told["transport"], told["why"]) == ("http", "urgency is high")
     assert told["warnings"] == ["volume: out of range"]
     assert "Hello" not in json.dumps(told)
+
+
+async def test_cut_again_before_anything_more_was_heard_it_is_where_it_has_to_go_on_already():
+    said = turn()
+    said.sound(100.0)
+    said.heard(72_000)
+    said.interrupt(1, 103.0)
+    assert said.cut
+    said.resume(48_000)
+    said.interrupt(2, 104.0)
+    assert (said.cut, said.position) == (False, 48_000)
+    said.heard(50_000)
+    said.interrupt(3, 105.0)
+    assert (said.cut, said.event(Step.EXPIRED).spoken_s) == (True, 3.0)
+
+
+async def test_live_text_that_fell_silent_is_not_rewound():
+    said = turn()
+    said.sound(100.0)
+    said.heard(72_000)
+    said.parked = True
+    said.interrupt(1, 103.0)
+    assert (said.cut, said.resumed_at) == (False, 72_000)
+
+
+async def test_its_ttl_stands_still_while_it_is_held():
+    said = turn(ttl=10)
+    said.hold(104.0)
+    said.release(1000.0)
+    assert said.deadline == 1006.0
+    said.sound(1001.0)
+    said.hold(1002.0)
+    said.release(2000.0)
+    assert said.deadline is None
+
+
+async def test_the_next_round_has_no_deadline_and_begins_anew():
+    said = turn(ttl=10)
+    said.sound(100.0)
+    said.heard(48_000)
+    said.again(130.0)
+    assert (said.due, said.deadline, said.position, said.round, said.sounds) == (130.0, None, 0, 2, False)
+    assert said.heard_s == 2.0
 
 
 async def test_the_warnings_of_a_live_text_are_told_with_its_own():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -136,8 +137,6 @@ def _is_later(wanted: Any) -> bool:
 
 def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
     text = str(error).split(" - at `")[0]
-    if (choices := _choices(wanted)) and isinstance(value, str | bool):
-        return f"{_brief(value)} is not allowed; {nearest(str(value), choices)}"
     for option in _options_of(wanted):
         for meta in get_args(option)[1:] if get_origin(option) is Annotated else ():
             if isinstance(meta, msgspec.Meta) and meta.description:
@@ -153,9 +152,15 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
 
 
 def _choices(wanted: Any) -> list[str]:
-    """The words of which one is wanted."""
-    literals = [get_args(option) for option in _options_of(_plain(wanted)) if get_origin(option) is Literal]
-    return [word for words in literals for word in words if isinstance(word, str)]
+    """The words of the enumerations and literals among what is wanted."""
+    words: list[str] = []
+    for option in _options_of(_plain(wanted)):
+        if get_origin(option) is Literal:
+            # YAML's off is false.
+            words += ["off" if word is False else str(word) for word in get_args(option)]
+        elif isinstance(option, type) and issubclass(option, Enum):
+            words += [str(member.value) for member in option]
+    return list(dict.fromkeys(words))
 
 
 _WORDS = {

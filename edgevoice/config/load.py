@@ -135,7 +135,22 @@ def _speakers(
         speakers[str(name)] = speaker
         if options is not None:
             outputs[str(name)] = options
+    _claims(checker, plugins, speakers, outputs)
     return msgspec.structs.replace(core, speakers=speakers), outputs
+
+
+def _claims(
+    checker: Checker, plugins: Plugins, speakers: dict[str, Speaker], outputs: dict[str, msgspec.Struct]
+) -> None:
+    """Two speakers that want the same thing for themselves, such as one file."""
+    claimed: dict[tuple[str, str], str] = {}
+    for name, options in outputs.items():
+        kind = speakers[name].output
+        claim = plugins.outputs[kind].claims(options)
+        if claim is not None and (other := claimed.setdefault((kind, claim), name)) != name:
+            checker.mistake(
+                ("speakers", name), f"has {claim} for itself, and so has {other}: each needs its own"
+            )
 
 
 def _speaker(

@@ -46,6 +46,10 @@ class WavFile(Output):
 
     options = Options
 
+    @classmethod
+    def claims(cls, options: Options) -> str | None:
+        return str(Path(options.path).expanduser().absolute())
+
     def __init__(self, context: Context, options: Options, speaker: str) -> None:  # noqa: ARG002
         self._path = Path(options.path).expanduser()
         self._rate = options.sample_rate

@@ -220,7 +220,7 @@ def test_the_digest_is_on_request_unless_it_is_set():
     assert manners("digest: off").digest == manners('digest: "off"').digest == "off"
     assert manners("digest_keep: 3600").digest_keep == 3600
     [mistake] = mistakes("digest: never")
-    assert mistake == "line 1: digest: 'never' is not allowed; there are: at_end, off, on_request"
+    assert mistake == "line 1: digest: 'never' is none of them; there are: at_end, off, on_request"
 
 
 def test_an_age_is_said_only_where_that_is_asked_for():

@@ -363,3 +363,10 @@ def accepted_or_told(text):
         assert str(error)  # noqa: PT017 - either is right
     else:
         assert settings.core.speakers
+
+
+def test_two_speakers_that_write_one_file_are_a_mistake():
+    with pytest.raises(ConfigError, match=r"speakers\.b: has /tmp/x\.wav for itself, and so has a"):
+        settings_from(
+            "speakers: {a: {output: wav_file, path: /tmp/x.wav}, b: {output: wav_file, path: /tmp/x.wav}}"
+        )

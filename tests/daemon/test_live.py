@@ -116,6 +116,20 @@ async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, light
         assert sentences == ["d100z One.", "d100z Two.", "d100z Three."]
 
 
+@pytest.mark.parametrize("first", [{"urgency": "normal"}, {"text": "  "}], ids=["options", "blanks"])
+async def test_one_that_has_no_text_yet_lets_another_go_first(first, broker, lightning, monkeypatch):
+    monkeypatch.setattr(playing, "IDLE", 0.3)
+    async with House(broker, lightning={"base_url": lightning.url}) as house:
+        await piece(house, "a", json.dumps(first))
+        await house.step("a", "queued")
+        assert (await house.said("d100z Somebody else.", id="b"))["event_type"] == "finished"
+        await piece(house, "a", "d100z At last.")
+        await piece(house, "a", b"")
+        await house.outcome("a")
+        assert house.steps("a") == ["queued", "started", "finished"]
+        assert house.heard() == b"".join(map(lightning.expected, ["d100z Somebody else.", "d100z At last."]))
+
+
 async def test_an_end_without_a_text_is_nothing(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", b"")

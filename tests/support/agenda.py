@@ -28,13 +28,30 @@ class Kitchen:
         self.escalated: list[Announcement] = []
         self.presence = Presence(Manners(**manners), volume, lambda: self.wall, lambda: self.now)
         self.synthesis = NoSynthesis()
-        self.agenda = Agenda(
+        self.survived: list[str] = []
+        self.agenda = self._begin()
+
+    def _begin(self) -> Agenda:
+        return Agenda(
             "kitchen",
             self.presence,
             tell=self._tell,
             speech_of=self.synthesis.speech,
             escalate=self.escalated.append,
         )
+
+    def restart(self) -> list[tuple[str, str]]:
+        """The daemon ends in good order and begins anew; what survives it: names and urgencies."""
+        floor = self.agenda.floor
+        alive = [*self.agenda.waiting, *([floor.current] if floor.current else [])]
+        survive = [turn.announcement for turn in alive if turn.announcement.urgency.rank >= 2]
+        self.agenda.close(self.now, lambda announcement: announcement in survive)
+        floor.cut_short()
+        self.cut()
+        finished, self.agenda = self.agenda.ledger.finished, self._begin()
+        self.agenda.ledger.finished.update(finished)
+        self.survived += [announcement.id for announcement in survive]
+        return [(announcement.id, str(announcement.urgency)) for announcement in survive]
 
     def _tell(self, turn: Turn, step: Step, reason: str | None) -> None:
         self.told.append((turn.announcement.id, step, reason))

@@ -154,6 +154,14 @@ class Reference:
         self.end(self.said, "failed", "broken")
         self.settle()
 
+    def restart(self) -> None:
+        """What is urgent comes back, the rest is lost."""
+        for item in [*self.waiting, *self.held, *([self.said] if self.said else [])]:
+            if RANK[item.urgency] < 2:
+                self.end(item, "failed", "restart")
+        self.waiting, self.held, self.displaced, self.said = [], [], [], None
+        self.seen = (self.mute, self.dnd, self.night)
+
     def read(self) -> None:
         unread = [item for item in self.held if item.reader is None]
         newest = {item.tag: item for item in unread if item.tag}
