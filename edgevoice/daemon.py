@@ -62,6 +62,7 @@ class _Inside:
 
     node: Node
     parts: Mapping[str, Callable[[], Awaitable[None]]]
+    keeper: Keeper
     ready: asyncio.Event
 
 
@@ -89,7 +90,7 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    return _Inside(node, parts, context.ready)
+    return _Inside(node, parts, keeper, context.ready)
 
 
 async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
@@ -105,7 +106,10 @@ async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
         await stop.wait()
         logger.info("ending")
         node.intake.close()
-        await asyncio.gather(*(speaker.drain(LAST_WORDS, Keeper.survives) for speaker in speakers))
+        survives = inside.keeper.survives
+        await asyncio.gather(
+            *(speaker.drain(LAST_WORDS, partial(survives, speaker.name)) for speaker in speakers)
+        )
         for task in running:
             task.cancel()
 

@@ -48,7 +48,7 @@ class Keeper(Observer):
 
         A private one is never written down; it is as safe as a normal one.
         """
-        if not self.survives(announcement):
+        if not _is_kept(announcement):
             if command.acknowledge is not None:
                 command.acknowledge()
             return
@@ -71,11 +71,9 @@ class Keeper(Observer):
         if acknowledge is not None:
             acknowledge()
 
-    @staticmethod
-    def survives(announcement: Announcement) -> bool:
-        """Whether it comes back after the next start, and so is without an outcome until then."""
-        urgent = announcement.urgency.rank >= Urgency.HIGH.rank
-        return urgent and announcement.live is None and not announcement.private
+    def survives(self, speaker: str, announcement: Announcement) -> bool:
+        """Whether a speaker gets it back at the next start, so that it is without an outcome until then."""
+        return any(kept.id == announcement.id and speaker in kept.speakers for kept in self._journal.pending)
 
     def restore(self, speakers: Mapping[str, Speaker], again: Callable[[Kept, str, float], None]) -> None:
         """Give the speakers back what they were told and what they finished, then say again what is left.
@@ -133,3 +131,9 @@ class Keeper(Observer):
 def _same(known: Mapping[str, float], values: Mapping[str, float]) -> bool:
     """Whether two sets of switches agree; the end of do not disturb to the second."""
     return all(key in known and abs(known[key] - value) < 1 for key, value in values.items())
+
+
+def _is_kept(announcement: Announcement) -> bool:
+    """Whether it is promised to survive; live text cannot be had again, a private one is never written."""
+    urgent = announcement.urgency.rank >= Urgency.HIGH.rank
+    return urgent and announcement.live is None and not announcement.private

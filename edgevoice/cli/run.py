@@ -7,6 +7,7 @@ import faulthandler
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +31,9 @@ def run(config: str | None, verbose: bool) -> None:
     logs.setup("DEBUG" if verbose else "INFO")
     faulthandler.enable()  # the watchdog's SIGABRT leaves stacks in the journal
     settings = load(config)
+    if settings.core.timezone is not None:
+        os.environ["TZ"] = settings.core.timezone  # so that every local time is of this zone
+        time.tzset()
     logger.info("configuration: %s", settings.file or "none; everything at its default")
     for warning in settings.warnings:
         logger.warning("%s", warning)

@@ -100,6 +100,22 @@ async def test_sigterm_keeps_the_urgent_for_later_and_ends_the_rest(broker, ligh
         assert len(outcomes(house, "normal")) == 1
 
 
+async def test_what_the_journal_never_had_ends_at_sigterm(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await house.said("d100z Fire.", id="fire", urgency="critical")
+        await house.say("d20000z Very long.", id="long", urgency="critical")
+        await house.step("long", "started")
+        await house.client.publish("edgevoice/kitchen/replay", "2")
+        replayed = await house.events.wait(
+            lambda message: (
+                message.json.get("id", "").startswith("fire-r") and message.json["event_type"] == "queued"
+            )
+        )
+        await house.leave()
+        outcome = await house.outcome(replayed.json["id"])
+        assert (outcome["event_type"], outcome["reason"]) == ("failed", "restart")
+
+
 async def test_a_private_one_is_never_written_down(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say("The safe is behind the clock.", id="secret", urgency="high", private=True)
