@@ -39,15 +39,17 @@ async def until_pause(turn: Turn) -> None:
 
 
 async def _next_pause(turn: Turn) -> int:
-    """The frame up to which a pause has to be heard; waits for more audio while there is none."""
-    clip, start = turn.speech.clip, turn.position
+    """The frame up to which a pause has to be heard; looks again when there is more audio."""
+    clip, start, looked = turn.speech.clip, turn.position, -1
     begin = max(0, start - round(pauses.LOOK_BACK * clip.rate))
     while True:
-        end = clip.frames
-        ahead = await clip.excerpt(begin, min(end, start + round((NEXT_PAUSE + 0.5) * clip.rate)))
-        found = await asyncio.to_thread(pauses.next_pause, ahead, clip.rate, start - begin)
-        if found is not None:
-            return begin + found
-        if clip.ended and clip.frames == end:
-            return end  # its end is a pause, too
-        await clip.read(end + round(FRESH * clip.rate), 2)
+        end, ended = clip.frames, clip.ended
+        if looked < 0 or ended or end - looked >= FRESH * clip.rate:
+            ahead = await clip.excerpt(begin, min(end, start + round((NEXT_PAUSE + 0.5) * clip.rate)))
+            found = await asyncio.to_thread(pauses.next_pause, ahead, clip.rate, start - begin)
+            if found is not None:
+                return begin + found
+            looked = end
+        if ended or 0 < clip.frames <= turn.position:
+            return end  # behind all that there is, it is silent
+        await asyncio.sleep(FRESH / 2)

@@ -82,7 +82,8 @@ class Saying:
         name = self._presence.chime(turn.announcement) if fresh else None
         playing = Playing(
             turn,
-            chime=self._chimes.sound(name, rate) if name else b"",
+            # A thread: one that was never heard yet has to be read or made first.
+            chime=await asyncio.to_thread(self._chimes.sound, name, rate) if name else b"",
             ramp=turn.announcement.urgency is Urgency.CRITICAL,
             on_sound=self.on_sound,
             on_heard=self.on_heard,
@@ -90,7 +91,8 @@ class Saying:
         )
         await self._output.play(playing.audio(), rate, playing)
         if turn.error is not None and turn.announcement.urgency is Urgency.CRITICAL and turn.position == 0:
-            await self._output.play(playing.instead(self._chimes.tone(rate)), rate, playing)
+            tone = await asyncio.to_thread(self._chimes.tone, rate)
+            await self._output.play(playing.instead(tone), rate, playing)
 
     def _preface(self, turn: Turn) -> Callable[[str], str] | None:
         """How a text that comes late says its age."""

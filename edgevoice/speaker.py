@@ -154,7 +154,6 @@ class Speaker:
         """Say what is added, for ever."""
         try:
             while True:
-                self._changed.clear()
                 turn = self._agenda.take(_now())
                 self._settle()
                 if turn is not None:
@@ -201,7 +200,6 @@ class Speaker:
         self.show()
 
     def _obey(self) -> None:
-        """Do with what is being said as the floor says."""
         if self._agenda.floor.verdict is not None and self._task is not None and not self._task.cancelling():
             self._task.cancel()
         if not self._agenda.floor.pausing:
@@ -227,8 +225,9 @@ class Speaker:
     async def _cut_at_pause(self, turn: Turn) -> None:
         with contextlib.suppress(ClipError):
             await until_pause(turn)
-        self._agenda.floor.pause(_now())
-        self._settle()
+        if turn is self._agenda.floor.current:
+            self._agenda.floor.pause(_now())
+            self._settle()
 
     async def _unpark(self, turn: Turn) -> None:
         """Live text that fell silent lets others go first, until it has more to say."""

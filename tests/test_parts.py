@@ -18,7 +18,7 @@ def _short_silence(monkeypatch):
 
 async def texts_of(said, *, takes_pieces=False):
     texts = []
-    async for part in parts_of(said, LIGHTNING, lambda: takes_pieces):
+    async for part in parts_of(said, said.text, LIGHTNING, lambda: takes_pieces):
         request = part.request(24000)
         texts.append(request.text if request.pieces is None else [piece async for piece in request.pieces])
     return texts
@@ -26,7 +26,7 @@ async def texts_of(said, *, takes_pieces=False):
 
 async def test_a_text_that_fits_is_one_request_with_all_the_announcement_asks_for():
     said = announcement(Urgency.HIGH, text=" Hello. ", voice="v", language="de", speed=1.5)
-    (part,) = [part async for part in parts_of(said, LIGHTNING, lambda: True)]
+    (part,) = [part async for part in parts_of(said, said.text, LIGHTNING, lambda: True)]
     request = part.request(8000)
     assert (request.text, request.sample_rate, request.pieces) == ("Hello.", 8000, None)
     assert (request.voice, request.language, request.speed, request.urgency) == ("v", "de", 1.5, Urgency.HIGH)
@@ -63,7 +63,7 @@ async def test_live_text_comes_a_sentence_at_a_time_where_pieces_are_not_underst
 
 async def test_live_text_comes_in_pieces_and_silence_ends_a_part():
     live, seen = live_of("One ", "two.", ends=False), []
-    async for part in parts_of(announcement(live=live), LIGHTNING, lambda: True):
+    async for part in parts_of(announcement(live=live), None, LIGHTNING, lambda: True):
         seen.append("".join([piece async for piece in part.request(24000).pieces]))
         if not live.ended:
             live.add(" Three.")
@@ -74,7 +74,7 @@ async def test_live_text_comes_in_pieces_and_silence_ends_a_part():
 async def test_a_part_of_which_nothing_was_spoken_comes_again():
     live, seen = live_of("One. Two."), []
     takes_pieces = [True]
-    async for part in parts_of(announcement(live=live), LIGHTNING, lambda: takes_pieces[0]):
+    async for part in parts_of(announcement(live=live), None, LIGHTNING, lambda: takes_pieces[0]):
         request = part.request(24000)
         if isinstance(part, LivePart):
             assert [piece async for piece in request.pieces] == ["One. Two."]

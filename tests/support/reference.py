@@ -1,6 +1,7 @@
 """The contract's rules of urgency, told once more as plainly as can be, to compare the real ones with.
 
-Everything stands in three lists, cuts take no time, and nothing is fast.
+Everything stands in three lists, cuts take no time, and nothing is fast. Longer than others: taken apart, it
+would have to be as clever as what it checks.
 """
 
 from __future__ import annotations

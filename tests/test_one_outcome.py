@@ -1,0 +1,112 @@
+"""Whatever comes while a cut is on its way to the output, each accepted announcement ends in exactly one outcome."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from edgevoice.announcement import Insistence
+from tests.support.agenda import Kitchen
+
+URGENCIES = ["low", "normal", "high", "critical"]
+
+
+class Dice:
+    """Does one thing after the other to a speaker; a cut takes effect when it happens to."""
+
+    def __init__(self, seed):
+        self.random = Random(seed)
+        self.kitchen = Kitchen(queue=6, digest=self.random.choice(["on_request", "at_end", "off"]))
+
+    def step(self):
+        self.random.choice(
+            [self.arrive, self.arrive, self.arrive, self.order, self.speak, self.speak, self.wait]
+        )()
+
+    def arrive(self):
+        choose = self.random.choice
+        insists = choose([None, None, Insistence(times=2, every=5), Insistence(until_ack=True, every=5)])
+        tag, resolves = choose([None, "a", "b"]), choose([False, False, True])
+        name = f"n{self.random.randrange(12)}"
+        self.kitchen.say(
+            name,
+            choose(URGENCIES),
+            tag=tag,
+            resolves=resolves,
+            insists=insists,
+            ttl=choose([5, 60]),
+            topic=name,
+        )
+
+    def order(self):
+        kitchen, choose = self.kitchen, self.random.choice
+        what = choose(["", "", "all", "a", "n1", "n2"])
+        choose(
+            [
+                lambda: kitchen.stop(what),
+                lambda: kitchen.ack("" if what == "all" else what),
+                lambda: kitchen.switch(**{choose(["mute", "dnd"]): choose([True, False, False])}),
+                kitchen.digest,
+            ]
+        )()
+
+    def speak(self):
+        kitchen = self.kitchen
+        if kitchen.saying is None:
+            kitchen.take(heard=self.random.choice([None, 0.0]))
+        else:
+            does = [self.hear, self.hear, self.hear, kitchen.cut, kitchen.cut, self.pause, self.fall_silent]
+            self.random.choice([*does, self.fail, kitchen.finish])()
+        for turn in kitchen.agenda.waiting:
+            turn.parked = turn.parked and self.random.random() < 0.5
+
+    def hear(self):
+        kitchen, floor = self.kitchen, self.kitchen.agenda.floor
+        if not floor.current.sounds:
+            floor.sound(kitchen.now)
+        kitchen.hear(self.random.choice([0.5, 6.0]))
+
+    def pause(self):
+        self.kitchen.agenda.floor.pause(self.kitchen.now)
+
+    def fall_silent(self):
+        self.kitchen.agenda.floor.current.parked = True
+        self.kitchen.finish()
+
+    def fail(self):
+        self.kitchen.agenda.conclude(self.kitchen.now, failure="broken")
+
+    def wait(self):
+        self.kitchen.wait(self.random.choice([0.1, 3, 5, 60]))
+
+    def check(self):
+        kitchen = self.kitchen
+        queued = Counter(name for name, step, _ in kitchen.told if step == "queued")
+        ended = Counter(name for name, step, _ in kitchen.told if step.is_outcome)
+        kept = Counter([*kitchen.queue, *kitchen.held, *([kitchen.saying] if kitchen.saying else [])])
+        assert queued == ended + kept
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_exactly_one_outcome(seed):
+    dice = Dice(seed)
+    for _ in range(300):
+        dice.step()
+        dice.check()
+    dice.kitchen.agenda.close(dice.kitchen.now, lambda _: False)
+    dice.kitchen.agenda.floor.cut_short()
+    dice.kitchen.cut()
+    dice.check()
+    assert (dice.kitchen.queue, dice.kitchen.held, dice.kitchen.saying) == ([], [], None)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_speech_that_has_ended_is_given_up_once(seed):
+    dice = Dice(seed)
+    for _ in range(300):
+        dice.step()
+    dice.kitchen.agenda.close(dice.kitchen.now, lambda _: False)
+    dice.kitchen.agenda.floor.cut_short()
+    dice.kitchen.cut()
+    given_up = dice.kitchen.synthesis.given_up
+    assert Counter(map(id, given_up)) == Counter(map(id, dice.kitchen.synthesis.speeches))
