@@ -11,8 +11,8 @@ def limits(**given):
     return {"per_topic": False, "total": False, "critical": False, **given}
 
 
-async def test_too_many_of_a_topic_become_one_sentence(broker, lightning):
-    # A token comes back every three seconds, so that the storm is over soon.
+async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkeypatch):
+    monkeypatch.setattr("edgevoice.storms.CALM", 0.5)
     rate = {"per_minute": 20, "burst": 3}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
         for number in range(10):
