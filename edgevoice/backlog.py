@@ -42,7 +42,11 @@ class Backlog:
 
     def ready(self, now: float) -> Iterator[Turn]:
         """Those that could be said now, in order."""
-        return (turn for turn in self._turns if not turn.parked and turn.due <= now)
+        return (
+            turn
+            for turn in self._turns
+            if not turn.parked and turn.due <= now and (turn.deadline is None or turn.deadline > now)
+        )
 
     def first(self, now: float) -> Turn | None:
         """The turn to be taken next; it stays until `remove`."""

@@ -102,7 +102,11 @@ class Keeper(Observer):
         elif event.event_type in OUTCOMES:
             outcome = msgspec.to_builtins(event)
             self._journal.end(event.speaker, event.id, event.urgency, outcome)
-        elif event.urgency.rank >= Urgency.HIGH.rank and event.event_type in (Step.HELD, Step.STARTED):
+        elif event.urgency.rank >= Urgency.HIGH.rank and event.event_type in (
+            Step.HELD,
+            Step.STARTED,
+            Step.RESUMED,
+        ):
             self._journal.hold(event.id, event.speaker, event.event_type is Step.HELD)
 
     def on_state(self, speaker: str, state: SpeakerState) -> None:

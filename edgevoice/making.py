@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UnsetType
 
 from edgevoice.announcement import TTL, Announcement, Insistence, Urgency
+from edgevoice.commands import Piece, Replay, Say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgevoice.commands import Piece, Replay, Say
     from edgevoice.live import LiveText
     from edgevoice.payload import Repeat
 
@@ -71,6 +71,7 @@ def announcement_from(
         private=values.get("private", False),
         resolves=values.get("resolves", False),
         warnings=warnings,
+        topic=command.topic if isinstance(command, Say) else None,
         origin=command.origin,
     )
 

@@ -170,7 +170,7 @@ class Reference:
         if items:
             reader = self.say_own(None)
             for item in unread:
-                if newest.get(item.tag, item) in items:
+                if newest.get(item.tag, item) in items and reader in self.waiting:
                     item.reader = reader
 
     def next_moment(self) -> float | None:
