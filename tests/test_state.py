@@ -74,7 +74,7 @@ def test_nothing_is_known_without_mounts():
 
 
 def test_the_mounts_of_this_machine_are_read():
-    assert "/" in [point for point, _ in mounted()]
+    # Where the root is changed, "/" itself is no mount point.
     assert filesystem(Path("/proc/self"), mounted()) == "proc"
 
 
