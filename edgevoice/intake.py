@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from edgevoice.making import again, announcement_from
 from edgevoice.orders import obey, or_empty
 from edgevoice.outcome import Rejection, Step
 from edgevoice.payload import id_in, read_payload
+from edgevoice.said import REMEMBERED, Said
 from edgevoice.streams import Streams
 
 if TYPE_CHECKING:
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
     from edgevoice.live import LiveText
     from edgevoice.observers import Observers
     from edgevoice.speaker import Speaker
+    from edgevoice.speech import Speech
     from edgevoice.storms import Storms
     from edgevoice.synthesis import Synthesis
 
 logger = logging.getLogger(__name__)
-
-REPLAYABLE = 20
-"""Announcements that can be said again."""
 
 
 class Intake:
@@ -71,7 +69,7 @@ class Intake:
         self._language = language
         self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
         self._streams = Streams(self._accept_live, self._known)
-        self._said: deque[Announcement] = deque(maxlen=REPLAYABLE)
+        self._said = Said(synthesis.speech)
         self._kept: dict[tuple[str, bytes], str] = {}
         self._calm: asyncio.TimerHandle | None = None
         self._closed = False
@@ -90,6 +88,7 @@ class Intake:
         """Accept nothing more."""
         self._closed = True
         self._streams.close()
+        self._said.close()
         if self._calm is not None:
             self._calm.cancel()
 
@@ -161,7 +160,10 @@ class Intake:
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
-            self._said.append(announcement)
+            self._said.add(speech)
+        self._hand_out(speech, target)
+
+    def _hand_out(self, speech: Speech, target: str) -> None:
         speech.join()  # else the first speaker, if it has no use for it, would close it for the others
         for speaker in self._speakers[target]:
             speaker.add(speech)
@@ -176,12 +178,13 @@ class Intake:
 
     def _replay(self, command: Replay) -> None:
         text = or_empty(command.payload) or "1"
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= REPLAYABLE):
-            raise Refused("no number", key="replay", allowed=f"1 to {REPLAYABLE}")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= REMEMBERED):
+            raise Refused("no number", key="replay", allowed=f"1 to {REMEMBERED}")
         names = {speaker.name for speaker in self._speakers[command.target]}
-        mine = [said for said in self._said if names & {s.name for s in self._speakers.get(said.target, ())}]
-        for said in mine[-int(text) :]:
-            self._add(again(said, command, _now()), command.target)
+        targets = [target for target, those in self._speakers.items() if names & {one.name for one in those}]
+        for speech in self._said.last(int(text), targets):
+            announcement = again(speech.announcement, command, _now())
+            self._hand_out(self._said.again(speech, announcement), command.target)
 
     def _admits(self, announcement: Announcement, topic: str) -> bool:
         if self._storms.admits(announcement, topic, _now()):

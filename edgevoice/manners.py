@@ -26,6 +26,7 @@ def manners_of(core: Core, speaker: Speaker) -> Manners:
     """The manners of one speaker; its own quiet hours take the place of everybody's."""
     hours = core.quiet_hours if speaker.quiet_hours is None else speaker.quiet_hours
     return Manners(
+        volumes=speaker.volumes,
         quiet_volume=speaker.quiet_volume,
         critical_volume=speaker.critical_volume,
         quiet_hours=tuple(window_of(window) for window in hours),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgevoice.routing import Decision
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgevoice.announcement import Announcement
     from edgevoice.clip import Clip
     from edgevoice.outcome import Attempt
-    from edgevoice.routing import Decision
     from edgevoice.synthesis import Synthesis
 
 
 class Speech:
     """Shared by all speakers of this node that say the announcement; filled at the first need.
 
-    `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds, None until then.
+    `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds,
+    None until then. `on_unused` is told when nobody needs it any more, and closes the clip.
     """
 
     def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesis) -> None:
@@ -29,6 +31,8 @@ class Speech:
         self.attempts: list[Attempt] = []
         self.asked_at: float | None = None
         self.first_audio_at: float | None = None
+        self.cached = False
+        self.on_unused: Callable[[Speech], None] = _close
         self._synthesis = synthesis
         self._users = 0
         self._begun = False
@@ -50,4 +54,15 @@ class Speech:
         self._users -= 1
         if self._users == 0:
             self._synthesis.give_up(self)
-            self.clip.close()
+            self.on_unused(self)
+
+    def replayed(self, announcement: Announcement) -> Speech:
+        """The same clip, which is complete, for another announcement; no request is made for it."""
+        speech = Speech(announcement, self.clip, self._synthesis)
+        speech.decision = Decision((), "the clip was kept from before")
+        speech.transport, speech.cached, speech._begun = self.transport, True, True
+        return speech
+
+
+def _close(speech: Speech) -> None:
+    speech.clip.close()

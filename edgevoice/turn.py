@@ -128,6 +128,7 @@ class Turn:
             warnings=announcement.warnings + (announcement.live.warnings if announcement.live else ()),
             transport=speech.transport,
             why=speech.decision.why if speech.decision else None,
+            cached=speech.cached,
             attempts=tuple(speech.attempts),
             ms=self._ms(),
             spoken_s=round(self._farthest / speech.clip.rate, 3) if self.started else None,

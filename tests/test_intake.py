@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from edgevoice import Observer, Piece, Say, Stop, Unusable, Urgency
 from edgevoice.buckets import Rate
 from edgevoice.commands import Acknowledge, Digest, Replay, Switch
-from edgevoice.intake import REPLAYABLE, Intake
+from edgevoice.intake import Intake
 from edgevoice.making import _seconds_until
 from edgevoice.observers import Observers
+from edgevoice.said import REMEMBERED
 from edgevoice.storms import Rates, Storms
 from tests.support.announcements import NoSynthesis
 
@@ -209,7 +210,7 @@ async def test_what_was_said_is_said_again(house):
     assert house.kitchen.said[-1].text == "Number 2"
 
 
-@pytest.mark.parametrize("payload", [b"0", b"-1", b"many", str(REPLAYABLE + 1).encode(), "²".encode()])
+@pytest.mark.parametrize("payload", [b"0", b"-1", b"many", str(REMEMBERED + 1).encode(), "²".encode()])
 async def test_a_number_of_replays_that_is_none_is_rejected(house, payload):
     house.intake.submit(Replay(target="kitchen", payload=payload))
     assert house.rejected[0][0].key == "replay"

@@ -132,6 +132,7 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     output: str = "sound_card"
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
+    volumes: dict[Urgency, Volume] = field(default_factory=dict)
     quiet_volume: Volume = 30
     critical_volume: Volume = 70
     quiet_hours: tuple[QuietHours, ...] | None = None
