@@ -14,6 +14,15 @@ MOST_INTERRUPTED = 4
 """Interrupted ones that are kept (contract)."""
 
 
+def parted(turns: list[Turn], wanted: Callable[[Turn], object]) -> tuple[list[Turn], list[Turn]]:
+    """Those that are wanted, and the others, both in their order."""
+    taken: list[Turn] = []
+    left: list[Turn] = []
+    for turn in turns:
+        (taken if wanted(turn) else left).append(turn)
+    return taken, left
+
+
 class Backlog:
     """The turns that wait, in the order they will be taken; times are monotonic seconds."""
 
@@ -57,9 +66,7 @@ class Backlog:
 
     def take_if(self, wanted: Callable[[Turn], object]) -> list[Turn]:
         """Take out every turn that is wanted."""
-        taken = [turn for turn in self._turns if wanted(turn)]
-        if taken:
-            self._turns = [turn for turn in self._turns if turn not in taken]
+        taken, self._turns = parted(self._turns, wanted)
         return taken
 
     def expired(self, now: float) -> list[Turn]:

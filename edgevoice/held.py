@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice import words
 from edgevoice.announcement import Announcement, Urgency
-from edgevoice.backlog import least_urgent
+from edgevoice.backlog import least_urgent, parted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,9 +47,7 @@ class Held:
 
     def take_if(self, wanted: Callable[[Turn], object]) -> list[Turn]:
         """Take out every turn that is wanted."""
-        taken = [turn for turn in self._turns if wanted(turn)]
-        if taken:
-            self._turns = [turn for turn in self._turns if turn not in taken]
+        taken, self._turns = parted(self._turns, wanted)
         return taken
 
     def expired(self, now: float) -> list[Turn]:

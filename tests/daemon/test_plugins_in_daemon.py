@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgevoice.config import settings_from
-from edgevoice.errors import ConfigError
 from tests.support.dropped import BEEP, BELL, LISTENER, Dropped
 
 if TYPE_CHECKING:
@@ -73,21 +71,3 @@ async def test_broken_files_beside_it_do_not_keep_a_good_one_from_work(
         taken = records["http", str(plugins.folder / "http.py")]
         assert taken.problem is not None
         assert "there is a transport called 'http' already" in taken.problem
-
-
-def test_an_output_that_lacks_its_extra_is_a_mistake_with_the_line_that_installs_it(plugins: Dropped) -> None:
-    missing = """
-    @classmethod
-    def missing(cls):
-        return 'needs horn: pip install "edgevoice-horn[brass]"'
-"""
-    plugins.drop("horn", LISTENER.replace('"listener"', '"horn"').replace("    heard = {}\n", missing))
-    text = (
-        f"plugins_dir: {plugins.folder}\nspeakers: {{kitchen: {{output: horn}}, attic: {{output: hron}}}}\n"
-    )
-    with pytest.raises(ConfigError) as raised:
-        settings_from(text)
-    said = str(raised.value)
-    assert "speakers.kitchen.output: 'horn' needs horn: pip install \"edgevoice-horn[brass]\"" in said
-    assert "speakers.attic.output" in said
-    assert "'horn'" in said.split("speakers.attic.output")[1]
