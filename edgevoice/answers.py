@@ -33,7 +33,15 @@ def answers(settings: Settings, node: Node, keeper: Keeper) -> dict[str, Callabl
             explain_on(name, announcement, node.speakers[name].presence, _scene(node.speakers[name]))
             for name in targets(settings)[announcement.target]
         ]
-        return {**_common(settings, announcement), "speakers": on, "from": "the running daemon"}
+        taken = (
+            "accepted" if node.intake.would_take(announcement) else "suppressed: there are too many (limits)"
+        )
+        return {
+            **_common(settings, announcement),
+            "intake": taken,
+            "speakers": on,
+            "from": "the running daemon",
+        }
 
     return {"explain": explain, "history": lambda question: keeper.history[-int(question.get("last", 500)) :]}
 
@@ -51,7 +59,8 @@ def explain_alone(settings: Settings, question: dict[str, Any]) -> dict[str, Any
         options = settings.core.speakers[name]
         presence = Presence(manners_of(settings.core, options), options.volume, clock)
         on.append(explain_on(name, announcement, presence, Scene()))
-    return {**_common(settings, announcement), "speakers": on, "from": "the configuration alone"}
+    alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
+    return {**_common(settings, announcement), **alone}
 
 
 def announced(settings: Settings, question: dict[str, Any]) -> Announcement:

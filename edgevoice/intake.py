@@ -111,6 +111,10 @@ class Intake:
             if one.name == speaker:
                 one.add(self._synthesis.speech(announcement))
 
+    def would_take(self, announcement: Announcement) -> bool:
+        """Whether it would be accepted now, and not suppressed because there are too many."""
+        return self._storms.would_admit(announcement, announcement.topic or announcement.target, _now())
+
     def escalate(self, announcement: Announcement) -> None:
         """Take an alert that nobody acknowledged on to further targets."""
         insists = announcement.insists

@@ -60,22 +60,20 @@ class Storms:
 
     def admits(self, announcement: Announcement, topic: str, now: float) -> bool:
         """Whether it may be said; one that may not is counted."""
-        entry = self._entry(topic, now)
-        if announcement.urgency is Urgency.CRITICAL:
-            critical = self._critical = self._critical or _bucket(self.rates.critical, now)
-            buckets = [critical]
-        else:
-            total = self._total = self._total or _bucket(self.rates.total, now)
-            buckets = [entry.bucket, total]
-        asked = [bucket for bucket in buckets if bucket is not None]
+        asked = self._asked(announcement, topic, now)
         if all(bucket.has(now) for bucket in asked):
             for bucket in asked:
                 bucket.take(now)
             return True
+        entry = self._entry(topic, now)
         entry.began = entry.began if entry.suppressed else now
         entry.suppressed += 1
         entry.last, entry.target = now, announcement.target
         return False
+
+    def would_admit(self, announcement: Announcement, topic: str, now: float) -> bool:
+        """Whether it might be said now; nothing is counted."""
+        return all(bucket.has(now) for bucket in self._asked(announcement, topic, now))
 
     def over(self, now: float) -> list[Storm]:
         """The storms that have calmed down, or lasted so long that they are spoken of; each is given once."""
@@ -90,6 +88,15 @@ class Storms:
         """Seconds until a storm may be over; None without one."""
         waits = [entry.over_at - now for entry in self._topics.values() if entry.suppressed]
         return max(0.0, min(waits)) if waits else None
+
+    def _asked(self, announcement: Announcement, topic: str, now: float) -> list[Bucket]:
+        """The buckets that have to have a token for it."""
+        entry = self._entry(topic, now)
+        if announcement.urgency is Urgency.CRITICAL:
+            critical = self._critical = self._critical or _bucket(self.rates.critical, now)
+            return [critical] if critical is not None else []
+        total = self._total = self._total or _bucket(self.rates.total, now)
+        return [bucket for bucket in (entry.bucket, total) if bucket is not None]
 
     def _entry(self, topic: str, now: float) -> _Topic:
         if topic not in self._topics and len(self._topics) >= MOST_TOPICS:

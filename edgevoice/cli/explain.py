@@ -40,6 +40,7 @@ def explain(text: str, target: str, urgency: str | None, as_json: bool, config: 
 def _in_words(answer: dict[str, Any]) -> str:
     lines = [
         f"urgency     {answer['urgency']}, {answer['characters']} characters",
+        f"intake      {answer['intake']}",
         f"transports  {', then '.join(answer['transports']) or 'none'}",
         f"why         {answer['why']}",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from edgevoice.control import ask
 from tests.support.house import House
 
 
@@ -72,3 +73,16 @@ async def test_a_chattering_sensor_is_understood_at_its_first_round(broker, ligh
         assert text[1:5] == ["replaced"] * 4
         assert house.steps("n0") == ["queued", "started", "finished"]
         assert lightning.expected(alarm)[480:] in house.heard()
+
+
+async def test_explain_says_that_there_are_too_many_and_counts_nothing(broker, lightning):
+    rate = {"per_minute": 1, "burst": 2}
+    async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
+        question = {"ask": "explain", "text": "Hello.", "target": "kitchen", "urgency": None}
+        for wanted in ("accepted", "accepted", "suppressed"):
+            for _ in range(3):
+                answer = await asyncio.to_thread(ask, house.folder, **question)
+                assert answer["intake"].startswith(wanted)
+            await house.said("d20z One.")
+        critical = await asyncio.to_thread(ask, house.folder, **{**question, "urgency": "critical"})
+        assert critical["intake"] == "accepted"
