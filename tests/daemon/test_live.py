@@ -1,4 +1,4 @@
-"""Live text: pieces in their order, senders that die, redeliveries, and others who wait meanwhile."""
+"""Live text: pieces in their order, senders that die, and others who wait meanwhile."""
 
 from __future__ import annotations
 
