@@ -34,7 +34,9 @@ class Wall:
         self.step(timedelta())
 
     def step(self, by):
-        self._file.write_text(f"{by.total_seconds():+.0f}")
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{by.total_seconds():+.0f}")
+        new.rename(self._file)  # whoever reads it meanwhile must not find it empty
 
 
 def house_of(broker, lightning, wall, **sections):

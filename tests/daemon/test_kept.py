@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from edgevoice.state import mounted
 from edgevoice.volume import Ramp
 from tests.support.child import EDGEVOICE, ChildHouse, ended
 from tests.support.house import OUTCOMES
 
+# "private" needs the root to be a mount point, which it is not where it was changed.
+PROPAGATION = "private" if "/" in [point for point, _ in mounted()] else "unchanged"
 LONG = "d3000z Something long."
 
 
@@ -205,9 +209,11 @@ async def test_two_daemons_on_one_state_folder_are_refused(broker, lightning):
 async def test_a_full_disk_is_a_fault_and_nothing_else(broker, lightning, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    # A file system of 1 MB in a name space of the daemon's own, nearly full when it starts.
+    # A file system of 1 MB in a name space of the daemon's own, nearly full when it starts. Who is root may
+    # make the one without the other, also where the root was changed and name spaces of users are refused.
+    unshare = ("unshare", "-m", "--propagation", PROPAGATION) if os.geteuid() == 0 else ("unshare", "-rm")
     script = 'mount -t tmpfs -o size=1m tmpfs "$0" && head -c 900000 /dev/zero > "$0/rest"; exec "$@"'
-    command = ("unshare", "-rm", "sh", "-c", script, str(small), *EDGEVOICE)
+    command = (*unshare, "sh", "-c", script, str(small), *EDGEVOICE)
     async with ChildHouse(
         broker, command=command, state_dir=str(small), lightning={"base_url": lightning.url}
     ) as house:
