@@ -36,11 +36,6 @@ class Bucket:
         self._fill(now)
         return (self._rate.burst - self._tokens) * 60 / self._rate.per_minute
 
-    def next_in(self, now: float) -> float:
-        """Seconds until there is a token."""
-        self._fill(now)
-        return max(0.0, (1 - self._tokens) * 60 / self._rate.per_minute)
-
     def _fill(self, now: float) -> None:
         gained = (now - self._filled) * self._rate.per_minute / 60
         self._tokens = min(float(self._rate.burst), self._tokens + gained)

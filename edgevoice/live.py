@@ -40,10 +40,6 @@ class LiveText:
         self.ended = True
         self._wake()
 
-    def is_spent(self, position: int) -> bool:
-        """Whether nothing but white space follows `position`, and nothing more will come."""
-        return self.ended and not self.text[position:].strip()
-
     async def beyond(self, position: int) -> bool:
         """Wait until there is something to say after `position`; False if there never will be."""
         while not self.text[position:].strip():

@@ -78,8 +78,7 @@ async def test_beyond_waits_for_something_to_say():
     assert await waiting
     live.end()
     assert not await live.beyond(5)
-    assert live.is_spent(5)
-    assert not live.is_spent(0)
+    assert await live.beyond(0)
 
 
 async def test_a_sentence_is_waited_for():

@@ -81,10 +81,8 @@ def test_a_bucket_never_gives_more_than_its_burst_and_its_rate(seed):
             bucket.take(now)
             taken.append(now)
         else:
-            wait = bucket.next_in(now)
-            assert 0 < wait <= 2
-            assert Bucket.has(bucket, now + wait + 1e-9)
-            now += wait
+            now += 2  # a token comes back every two seconds
+            assert bucket.has(now)
     for first in range(0, len(taken), 7):
         within = [moment for moment in taken[first:] if moment <= taken[first] + 60]
         assert len(within) <= 5 + 30 + 1
