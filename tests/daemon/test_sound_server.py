@@ -61,56 +61,59 @@ async def until_begun(house: House, pulse: Pulse, pcm: bytes) -> None:
     assert await pulse.until(lambda: pcm[:9600] in pulse.captured())
 
 
-async def test_a_killed_sound_server_is_found_again_and_both_are_heard(
+@asynccontextmanager
+async def saying_a_long_one(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> AsyncIterator[tuple[House, Pulse, int]]:
+    """A daemon in the middle of the long one: its house, its sound server, and the process that has the card."""
     with Pulse() as pulse:
         pulse.enter(monkeypatch)
         async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
             before = card_process()
             await house.say(LONG, id="long")
             await until_begun(house, pulse, lightning.expected(LONG))
-            async with a_loop_that_lives():
-                await asyncio.to_thread(pulse.kill)
-                await asyncio.to_thread(pulse.start)
-                await both_are_heard(house, pulse, lightning)
-            assert card_process() != before
-            assert (await house.outcome("long"))["spoken_s"] == 2.5
-            assert [asked.text for asked in lightning.requests] == [LONG, NEXT]
+            yield house, pulse, before
+
+
+async def test_a_killed_sound_server_is_found_again_and_both_are_heard(
+    broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with saying_a_long_one(broker, lightning, monkeypatch) as (house, pulse, before):
+        async with a_loop_that_lives():
+            await asyncio.to_thread(pulse.kill)
+            await asyncio.to_thread(pulse.start)
+            await both_are_heard(house, pulse, lightning)
+        assert card_process() != before
+        assert (await house.outcome("long"))["spoken_s"] == 2.5
+        assert [asked.text for asked in lightning.requests] == [LONG, NEXT]
 
 
 async def test_a_sound_server_that_freezes_costs_a_process_and_is_a_fault_until_it_goes_on(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Pulse() as pulse:
-        pulse.enter(monkeypatch)
-        async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
-            before = card_process()
-            await house.say(LONG, id="long")
-            await until_begun(house, pulse, lightning.expected(LONG))
-            async with a_loop_that_lives():
-                pulse.freeze()
-                assert "(default)" in (await state(house, state="fault"))["fault"]
-                assert not psutil.pid_exists(before)
-                pulse.thaw()
-                await both_are_heard(house, pulse, lightning)
+    async with (
+        saying_a_long_one(broker, lightning, monkeypatch) as (house, pulse, before),
+        a_loop_that_lives(),
+    ):
+        pulse.freeze()
+        assert "(default)" in (await state(house, state="fault"))["fault"]
+        assert not psutil.pid_exists(before)
+        pulse.thaw()
+        await both_are_heard(house, pulse, lightning)
 
 
 async def test_a_sound_server_frozen_for_good_is_heard_again_once_it_was_killed_and_started(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Pulse() as pulse:
-        pulse.enter(monkeypatch)
-        async with House(broker, speakers=SPEAKERS, lightning={"base_url": lightning.url}) as house:
-            before = card_process()
-            await house.say(LONG, id="long")
-            await until_begun(house, pulse, lightning.expected(LONG))
-            async with a_loop_that_lives():
-                pulse.freeze()
-                assert await pulse.until(lambda: not psutil.pid_exists(before))
-                await asyncio.to_thread(pulse.kill)
-                await asyncio.to_thread(pulse.start)
-                await both_are_heard(house, pulse, lightning)
+    async with (
+        saying_a_long_one(broker, lightning, monkeypatch) as (house, pulse, before),
+        a_loop_that_lives(),
+    ):
+        pulse.freeze()
+        assert await pulse.until(lambda: not psutil.pid_exists(before))
+        await asyncio.to_thread(pulse.kill)
+        await asyncio.to_thread(pulse.start)
+        await both_are_heard(house, pulse, lightning)
 
 
 async def both_are_heard(house: House, pulse: Pulse, lightning: LightningServer) -> None:
