@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.support.speech import BURST_S, tone_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 WINDOW = 0.01
 GLITCH = 3
 """Windows that a burst has at least; fewer are where one sound follows another."""
+HOLE = 10
+"""Windows of silence, at most, where the sound ran dry: what follows is the same burst, nobody cut it."""
 NUMBERS = 40
 
 
@@ -42,8 +48,25 @@ def heard_in(pcm: bytes, rate: int = 24000) -> list[Heard]:
     tones = power[:, [round(tone_of(number) * WINDOW) for number in range(NUMBERS)]]
     labels = np.where(np.abs(windows).max(axis=1) > 500, tones.argmax(axis=1), -1)
     edges = np.flatnonzero(np.diff(labels)) + 1
-    runs = [run for run in np.split(labels, edges) if len(run) >= GLITCH and run[0] >= 0]
-    return [Heard(int(run[0]), len(run) * WINDOW) for run in runs]
+    return [Heard(number, length * WINDOW) for number, length in _joined(np.split(labels, edges))]
+
+
+def _joined(runs: list[np.ndarray]) -> Iterator[tuple[int, int]]:
+    """Each burst and its windows, with those that fell into a hole of the sound put together."""
+    number, length, hole = -1, 0, 0
+    for run in runs:
+        if run[0] == number and hole <= HOLE and (length + len(run)) * WINDOW <= BURST_S + 0.03:
+            length += len(run)
+        elif run[0] >= 0 and len(run) >= GLITCH:
+            if length:
+                yield number, length
+            number, length = int(run[0]), len(run)
+        else:
+            hole += len(run)
+            continue
+        hole = 0
+    if length:
+        yield number, length
 
 
 def check(heard: list[Heard], numbers: range, cuts: int) -> None:
