@@ -125,6 +125,11 @@ class Transport(Plugin, ABC):
         self.context = context
         self.config = options
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether a request made now has no connection to open first."""
+        return True
+
     @abstractmethod
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         """Yield the speech: s16le mono at `request.sample_rate`, whole samples, never empty, as it arrives.
