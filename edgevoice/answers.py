@@ -13,6 +13,7 @@ from edgevoice.making import announcement_from
 from edgevoice.manners import chimes_dir, local_clock, manners_of
 from edgevoice.payload import read_payload
 from edgevoice.presence import Presence
+from edgevoice.routing import NO_OUTLOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.keeper import Keeper
     from edgevoice.node import Node
+    from edgevoice.outlook import Outlook
     from edgevoice.speaker import Speaker
+    from edgevoice.synthesis import Synthesis
 
 
-def answers(settings: Settings, node: Node, keeper: Keeper) -> dict[str, Callable[[dict[str, Any]], Any]]:
+def answers(
+    settings: Settings, node: Node, keeper: Keeper, synthesis: Synthesis
+) -> dict[str, Callable[[dict[str, Any]], Any]]:
     """A function for each thing that can be asked."""
 
     def explain(question: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +42,7 @@ def answers(settings: Settings, node: Node, keeper: Keeper) -> dict[str, Callabl
             "accepted" if node.intake.would_take(announcement) else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement),
+            **_common(settings, announcement, synthesis.outlook(announcement.text)),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
@@ -75,13 +80,13 @@ def announced(settings: Settings, question: dict[str, Any]) -> Announcement:
     return announcement_from(say, reading.values, reading.warnings, arrived=0.0)
 
 
-def _common(settings: Settings, announcement: Announcement) -> dict[str, Any]:
+def _common(settings: Settings, announcement: Announcement, outlook: Outlook = NO_OUTLOOK) -> dict[str, Any]:
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), _usable(settings)),
+        **explain_route(announcement, routes(settings), _usable(settings), outlook),
     }
 
 

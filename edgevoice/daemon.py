@@ -16,6 +16,8 @@ from edgevoice.answers import answers
 from edgevoice.assembly import Entered, enter_outputs, enter_parts, enter_transports, make_context, routes
 from edgevoice.control import Control
 from edgevoice.faults import Faults
+from edgevoice.forecast import Forecast
+from edgevoice.forecast_file import ForecastFile
 from edgevoice.journal import Journal
 from edgevoice.keeper import Keeper
 from edgevoice.node import make_node
@@ -78,18 +80,22 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     sources = await enter_parts(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
     core = msgspec.structs.replace(settings.core, lightning=context.lightning)
+    forecast = Forecast()
+    kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
+    spool = Spool(context.state_dir)
     synthesis = await stack.enter_async_context(
-        Synthesis(transports, core, routes(settings), spool=Spool(context.state_dir), fault=faults.set)
+        Synthesis(transports, core, routes(settings), forecast=forecast, spool=spool, fault=faults.set)
     )
     observers = Observers({"journal": keeper, **watching})
     node = make_node(settings, outputs, synthesis, observers, faults, keeper)
     faults.changed = node.show
-    await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
+    await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper, synthesis)))
     keeper.restore(node.speakers, node.intake.again)
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
+    parts["forecast"] = kept.run
     return _Inside(node, parts, keeper, context.ready)
 
 

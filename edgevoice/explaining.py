@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.routing import decide
+from edgevoice.routing import NO_OUTLOOK, decide, said_of
 from edgevoice.rules import Against, against
-from edgevoice.synthesis import said_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Route
+    from edgevoice.outlook import Outlook
     from edgevoice.presence import Presence
 
 
@@ -56,8 +56,11 @@ def explain_on(speaker: str, announcement: Announcement, presence: Presence, sce
 
 
 def explain_route(
-    announcement: Announcement, routes: Sequence[Route], available: Collection[str]
+    announcement: Announcement,
+    routes: Sequence[Route],
+    available: Collection[str],
+    outlook: Outlook = NO_OUTLOOK,
 ) -> dict[str, Any]:
     """Which transports it would take."""
-    decision = decide(said_of(announcement), routes, available)
+    decision = decide(said_of(announcement), routes, available, outlook)
     return {"transports": list(decision.order), "why": decision.why}

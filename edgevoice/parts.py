@@ -19,18 +19,21 @@ IDLE = 2.0
 
 
 class TextPart:
-    """One request's worth of whole text."""
+    """One request's worth of whole text, `length` characters."""
 
     def __init__(self, announcement: Announcement, text: str) -> None:
         self._announcement = announcement
         self._text = text
+        self.length: int | None = len(text)
 
     def request(self, rate: int) -> SpeechRequest:
         return _request(self._announcement, rate, text=self._text)
 
 
 class LivePart:
-    """What live text gives before its sender pauses; read anew by each transport that tries it."""
+    """What live text gives before its sender pauses, as long as it may be; read anew by each transport."""
+
+    length: int | None = None
 
     def __init__(self, announcement: Announcement, live: LiveText, start: int) -> None:
         self._announcement = announcement
@@ -75,6 +78,11 @@ async def parts_of(
             text, position = live.text[position:end], end
             if _is_speakable(text):
                 yield TextPart(announcement, text)
+
+
+def first_request(text: str, most: int) -> int:
+    """The characters of a whole text's first request."""
+    return len(next(iter(_speakable(split(text[: 2 * most], most))), ""))
 
 
 def _speakable(parts: list[str]) -> list[str]:

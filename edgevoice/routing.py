@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Route, When
+from edgevoice.config.options import AUTO, Route, When
+from edgevoice.outlook import Outlook
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from edgevoice.announcement import Announcement
 
 LOCAL = "local"
 
@@ -35,6 +38,16 @@ class Said:
     cached: bool = False
 
 
+def said_of(announcement: Announcement) -> Said:
+    """What routing needs to know of an announcement."""
+    return Said(
+        urgency=announcement.urgency,
+        length=None if announcement.text is None else len(announcement.text),
+        private=announcement.private,
+        forced=announcement.transport,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The transports to try, in order (none: nothing has to be asked), and the reason in words."""
@@ -43,14 +56,22 @@ class Decision:
     why: str
 
 
+NO_OUTLOOK = Outlook()
+
+
 def decide(
-    said: Said, routes: Sequence[Route] = DEFAULT_ROUTES, available: Collection[str] | None = None
+    said: Said,
+    routes: Sequence[Route] = DEFAULT_ROUTES,
+    available: Collection[str] | None = None,
+    outlook: Outlook = NO_OUTLOOK,
 ) -> Decision:
-    """Decide by the first rule that applies.
+    """Decide by the first rule that applies; `auto` in it, by the outlook.
 
     `available` are the transports there are; what is not among them is left out, and the reason says so.
     """
     decision = _by_rule(said, routes)
+    if decision.order == (AUTO,):
+        decision = _by_outlook(said, available, outlook)
     if available is None:
         return decision
     absent = [name for name in decision.order if name not in available]
@@ -74,6 +95,19 @@ def _by_rule(said: Said, routes: Sequence[Route]) -> Decision:
             use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
             return Decision(use, _reason(route.when, said) if route.when else _last_reason(routes, said))
     return Decision((LOCAL,), "no route applies")
+
+
+def _by_outlook(said: Said, available: Collection[str] | None, outlook: Outlook) -> Decision:
+    """The transports of the contract's table, the quickest first; the local voice stays what it falls back to."""
+    rule = _by_rule(said, DEFAULT_ROUTES)
+    if said.length is None:
+        return Decision(rule.order, f"{AUTO}: {rule.why}")
+    names = [name for name in rule.order if name != LOCAL and (available is None or name in available)]
+    if not names:
+        return Decision((LOCAL,), f"{AUTO}: there is nothing to choose from")
+    # What is urgent is not tried out on.
+    order, why = outlook.order(names, may_try=said.urgency.rank < Urgency.HIGH.rank, rule=rule.why)
+    return Decision((*order, LOCAL), f"{AUTO}: {why}")
 
 
 def applies(when: When, said: Said) -> bool:

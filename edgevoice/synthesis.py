@@ -17,8 +17,8 @@ from edgevoice.clip import BYTES_PER_FRAME, Clip
 from edgevoice.errors import AccountRefused, ClipError, EdgeVoiceError, TransportError
 from edgevoice.gate import Gate, Preempted
 from edgevoice.outcome import Attempt
-from edgevoice.parts import LivePart, Part, parts_of
-from edgevoice.routing import LOCAL, Said, decide
+from edgevoice.parts import LivePart, Part, first_request, parts_of
+from edgevoice.routing import LOCAL, decide, said_of
 from edgevoice.speech import Speech
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Core, Route
+    from edgevoice.forecast import Forecast, Timing
+    from edgevoice.outlook import Outlook
     from edgevoice.plugin import Transport
 
 logger = logging.getLogger(__name__)
@@ -55,12 +57,14 @@ class Synthesis:
         core: Core,
         routes: Sequence[Route],
         *,
+        forecast: Forecast,
         spool: Callable[[], Path],
         fault: Callable[[str, str | None], None],
     ) -> None:
         self._transports = transports
         self._core = core
         self._routes = routes
+        self._forecast = forecast
         self._spool = spool
         self._fault = fault
         self._gate = Gate(core.lightning.concurrency)
@@ -80,6 +84,11 @@ class Synthesis:
         """The names of the transports there are."""
         return frozenset(self._transports)
 
+    def outlook(self, text: str | None) -> Outlook:
+        """What is to be expected of the transports for a text now."""
+        warm = {name: transport.is_warm for name, transport in self._transports.items()}
+        return self._forecast.outlook(first_request(text or "", self._core.lightning.max_request_chars), warm)
+
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
         return Speech(announcement, Clip(self._core.lightning.sample_rate, self._spool), self)
@@ -97,7 +106,7 @@ class Synthesis:
 
     async def _fill(self, speech: Speech) -> None:
         said = said_of(speech.announcement)
-        speech.decision = decide(said, self._routes, self._transports)
+        speech.decision = decide(said, self._routes, self._transports, self.outlook(speech.text))
         left = list(speech.decision.order)
         try:
             parts = parts_of(
@@ -159,7 +168,11 @@ class Synthesis:
             place = self._gate.place(speech.announcement.urgency) if metered else contextlib.nullcontext()
             try:
                 async with place:
-                    await self._receive(speech, part, name, skip=speech.clip.frames - start, within=within)
+                    with self._forecast.timing(
+                        name, part.length, warm=self._transports[name].is_warm
+                    ) as timing:
+                        skip = speech.clip.frames - start
+                        await self._receive(speech, part, name, timing, skip=skip, within=within)
             except Preempted:
                 continue
             if speech.clip.frames == start:
@@ -168,7 +181,9 @@ class Synthesis:
                 self._fault("lightning", None)
             return
 
-    async def _receive(self, speech: Speech, part: Part, name: str, *, skip: int, within: float) -> None:
+    async def _receive(
+        self, speech: Speech, part: Part, name: str, timing: Timing, *, skip: int, within: float
+    ) -> None:
         """Append what the transport yields, but for the first `skip` frames, which the clip has."""
         loop = asyncio.get_running_loop()
         speech.asked_at = speech.asked_at or loop.time()
@@ -177,6 +192,7 @@ class Synthesis:
         try:
             async with asyncio.timeout(within) as limit:
                 async for pcm in audio:
+                    timing.sounds()
                     limit.reschedule(loop.time() + STALLED)
                     fresh, had = pcm[had:], max(0, had - len(pcm))
                     if fresh:
@@ -206,16 +222,6 @@ class Synthesis:
             return PATIENCE
         within = self._core.first_audio_within(speech.announcement.urgency)
         return within + (LIVE_DELAY if isinstance(part, LivePart) else 0)
-
-
-def said_of(announcement: Announcement) -> Said:
-    """What routing needs to know of an announcement."""
-    return Said(
-        urgency=announcement.urgency,
-        length=None if announcement.text is None else len(announcement.text),
-        private=announcement.private,
-        forced=announcement.transport,
-    )
 
 
 def _after(error: TransportError, announcement: Announcement, left: Sequence[str]) -> list[str]:
