@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 import msgspec
-import pytest
 
 import edgevoice
 from edgevoice.cli import edgevoice as command_line
@@ -118,8 +117,6 @@ def test_what_is_not_there_yet_is_said_and_so():
     absent = re.findall(r"`(\w+)`", limits.split("Besides:")[0].split("`edgevoice check`:")[1])
     settings, _ = check(Document({field.encode_name: None for field in msgspec.structs.fields(Core)}), None)
     assert set(absent) == {warning.split(":")[0] for warning in settings.warnings}
-    with pytest.raises(edgevoice.ConfigError, match="auto"):
-        settings_from("routes: [{use: auto}]")
 
 
 def test_the_page_of_plugins_names_all_that_can_be_imported():

@@ -29,13 +29,19 @@ async def settled(house):
                 return outcome
 
 
-async def test_the_order_turns_when_the_first_gets_slow_and_the_outcome_says_why_in_numbers(broker, lightning):
+async def test_the_order_turns_when_the_first_gets_slow_and_the_outcome_says_why_in_numbers(
+    broker, lightning
+):
     async with house_of(broker, lightning) as house:
         first = await house.said(SHORT)
-        assert first["why"].startswith("auto: knows too little yet (requests: http 0, http_stream 0, websocket 0)")
+        assert first["why"].startswith(
+            "auto: knows too little yet (requests: http 0, http_stream 0, websocket 0)"
+        )
         assert first["why"].endswith("by the rules: up to 140 characters")
         outcome = await settled(house)
-        assert re.fullmatch(rf"auto: (\w+ \d+ ms(, )?){{3}} \(warm, {len(SHORT)} characters\)", outcome["why"])
+        assert re.fullmatch(
+            rf"auto: (\w+ \d+ ms(, )?){{3}} \(warm, {len(SHORT)} characters\)", outcome["why"]
+        )
         quickest = outcome["transport"]
         lightning.plan(Fault(at=-1, stall=SLOW), on=quickest, times=1000)
         # On what is urgent nothing is tried.

@@ -223,7 +223,7 @@ SCENES = {
         0.04,
         speed=10,
         idle=900,
-        line_idle=240,
-        slow=(Slow("http", 12, 15, seconds=0.4), Slow("http_stream", 12, 15, seconds=0.4)),
+        line_idle=150,
+        slow=(Slow("http", 12, 15, seconds=0.3), Slow("http_stream", 12, 15, seconds=0.3)),
     ),
 }
