@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -15,6 +16,9 @@ from edgevoice.estimate import KNOWN_LATE
 from edgevoice.forecast import Forecast
 from edgevoice.forecast_file import KEPT, ForecastFile
 from edgevoice.outlook import MOST_TRIES, Expected, Outlook
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = ("http", "http_stream", "websocket")
 WARM = dict.fromkeys(NAMES, True)
@@ -116,7 +120,7 @@ class Timed(Learned):
     """A forecast that watches one request."""
 
     def request(self, error: BaseException | None = None, *, sounds: bool, length: int | None = 40) -> None:
-        try:
+        with contextlib.suppress(BaseException):
             with self.forecast.timing("http", length, warm=True) as timing:
                 self.clock.now += 0.2
                 if sounds:
@@ -125,8 +129,6 @@ class Timed(Learned):
                     timing.sounds()
                 if error is not None:
                     raise error
-        except type(error) if error is not None else ():
-            pass
 
     @property
     def requests(self) -> int:
