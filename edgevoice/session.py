@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import sys
 from typing import TYPE_CHECKING
 
 import aiohttp
+import aiohttp.tracing
+from yarl import URL
 
 from edgevoice import __version__
+from edgevoice.tls import ResumingContext
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
+
+    from aiohttp.connector import Connection
 
 CONNECT = 3.0
 """Seconds for name, TCP and TLS; whoever does not answer by then is tried no further."""
 WARM = 120.0
 """Seconds that a connection without a request is kept."""
+PROBE_AFTER, PROBE_EVERY = 25, 5
+"""Seconds until an idle peer is probed, which also keeps NAT tables alive, and between probes."""
+UNANSWERED = 3000
+"""Milliseconds that what was sent may stay unacknowledged before the connection counts as dead."""
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -24,8 +36,11 @@ def open_session() -> aiohttp.ClientSession:
     for a WebSocket, so that the API key never goes to another address. A request made with
     `trace_request_ctx=Trace()` learns there whether it went over a connection used before.
     """
+    connector = aiohttp.TCPConnector(
+        keepalive_timeout=WARM, ttl_dns_cache=60, ssl=ResumingContext(), socket_factory=_socket
+    )
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(keepalive_timeout=WARM, ttl_dns_cache=60),
+        connector=connector,
         timeout=aiohttp.ClientTimeout(total=60, connect=CONNECT, sock_connect=CONNECT),
         headers={"User-Agent": f"EdgeVoice/{__version__}", "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -36,11 +51,42 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
+async def connect(session: aiohttp.ClientSession, url: str) -> tuple[Connection, bool]:
+    """A connection for a request to `url`, out of the session's pool or opened; and whether it was used before.
+
+    Once released it is in the pool, and the next request takes it.
+
+    Raises:
+        aiohttp.ClientError, OSError: it cannot be opened.
+    """
+    connector = session.connector
+    if connector is None:
+        raise aiohttp.ClientConnectionError("the session is closed")
+    trace = Trace()
+    traces = [
+        aiohttp.tracing.Trace(session, config, config.trace_config_ctx(trace_request_ctx=trace))
+        for config in session.trace_configs
+    ]
+    request = aiohttp.ClientRequest("GET", URL(url), loop=asyncio.get_running_loop())
+    return await connector.connect(request, traces, session.timeout), trace.reused
+
+
 class Trace:
     """What became known about one request while it was made."""
 
     def __init__(self) -> None:
         self.reused = False
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED)
+    return opened
 
 
 def _reuse_trace() -> aiohttp.TraceConfig:

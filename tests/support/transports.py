@@ -44,6 +44,7 @@ async def opened(
             stuck=list,
             ready=asyncio.Event(),
         )
+        context.ready.set()
         async with KINDS[name](context, NoOptions()) as transport:
             yield transport
 

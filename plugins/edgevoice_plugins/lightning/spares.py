@@ -1,0 +1,230 @@
+"""Keeps connections open ahead of need, whatever closes them, and hands them out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from edgevoice.errors import AccountRefused
+from edgevoice_plugins.lightning.idle_limit import IdleLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
+"""Seconds before a connection that could not be opened is tried again; doubled each time."""
+LASTING = 3.0
+"""Seconds idle after which a fresh connection that is lost counts as having been good."""
+SLACK = 0.01
+"""Seconds that a timer may be early."""
+
+
+class Spare(Protocol):
+    """A connection that can wait for a request."""
+
+    @property
+    def used(self) -> bool:
+        """Whether a request went over it."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a request could go over it now."""
+
+    def when_lost(self, tell: Callable[[], None]) -> None:
+        """Call `tell` once it is lost, or closed."""
+
+    async def close(self) -> None:
+        """Close it in good order, within a second or so."""
+
+
+S = TypeVar("S", bound=Spare)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Since when a spare is idle, and from when on the server may close it."""
+
+    since: float
+    until: float
+
+
+class Spares(Generic[S]):
+    """One is kept at least; more when several are taken at once, up to `most` in all.
+
+    Everything here runs in the background of the event loop until `close`. `what` names one in the log.
+    """
+
+    def __init__(self, what: str, dial: Callable[[], Awaitable[S]], *, most: int = 1) -> None:
+        self._what = what
+        self._open = dial
+        self._most = most
+        self._idle: dict[S, _Rest] = {}
+        self._taken = 0
+        self._dialing: asyncio.Task[S] | None = None
+        self._later: asyncio.TimerHandle | None = None
+        self._review: asyncio.TimerHandle | None = None
+        self._delay = FIRST_DELAY
+        self._limit = IdleLimit()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._closed = False
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether one is open that a request could take now."""
+        return any(spare.is_free for spare in self._idle)
+
+    def open_ahead(self) -> None:
+        """Begin to open one, unless one waits that the server will keep, or all may be in use."""
+        if not (self._closed or self._dialing or self._lasting() or self._taken >= self._most):
+            self._dial()
+
+    async def close(self) -> None:
+        self._closed = True
+        for timer in (self._later, self._review):
+            if timer:
+                timer.cancel()
+        if self._dialing:
+            self._dialing.cancel()
+        for spare in list(self._idle):
+            self._hang_up(spare)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def take(self) -> tuple[S, bool]:
+        """One for a request, to be used with `held`; and whether it had been open before.
+
+        Raises:
+            Exception: none can be opened; what `dial` raises.
+        """
+        if kept := self._pop():
+            return kept, True
+        dialing = self._dialing or self._dial()
+        # A cancelled caller must not take the dialing with it, nor others who wait for it.
+        await asyncio.wait({dialing})
+        if kept := self._pop():
+            return kept, False
+        if dialing.done() and not dialing.cancelled() and (error := dialing.exception()):
+            raise error
+        return await self._new(), False
+
+    @contextmanager
+    def held(self, spare: S) -> Iterator[S]:
+        """Hold one for a request; if it is free at the end it is kept, else closed and replaced."""
+        self._taken += 1
+        try:
+            yield spare
+        finally:
+            self._taken -= 1
+            self._keep(spare)
+            self.open_ahead()
+
+    def _pop(self) -> S | None:
+        for spare in reversed(self._idle):
+            if spare.is_free:
+                del self._idle[spare]
+                return spare
+        return None
+
+    def _keep(self, spare: S) -> None:
+        if self._closed or not spare.is_free or len(self._lasting()) + self._taken >= self._most:
+            self._hang_up(spare)
+            return
+        now = asyncio.get_running_loop().time()
+        after = self._limit.renewal(used=spare.used, now=now)
+        self._idle[spare] = _Rest(now, math.inf if after is None else now + after)
+        self._drop_due()
+
+    def _lasting(self) -> list[S]:
+        """Those idle that the server will keep for now."""
+        now = asyncio.get_running_loop().time() + SLACK
+        return [spare for spare, rest in self._idle.items() if rest.until > now and spare.is_free]
+
+    def _drop_due(self) -> None:
+        """Close those that the server is about to close, once there is another; look again when one is due."""
+        if self._review:
+            self._review.cancel()
+            self._review = None
+        lasting = self._lasting()
+        if not lasting:
+            return
+        for spare in self._idle.keys() - lasting:
+            self._hang_up(spare)
+        due = min(rest.until for rest in self._idle.values())
+        if due < math.inf:
+            self._review = asyncio.get_running_loop().call_at(due, self._renew)
+
+    def _renew(self) -> None:
+        self._drop_due()
+        self.open_ahead()
+
+    def _lost(self, spare: S) -> None:
+        rest = self._idle.get(spare)
+        if rest is None:
+            return
+        self._hang_up(spare)
+        now = asyncio.get_running_loop().time()
+        lasted = now - rest.since >= LASTING
+        if lasted:
+            self._limit.ended(now - rest.since, used=spare.used, now=now)
+        if lasted or spare.used:
+            self._delay = FIRST_DELAY
+            self.open_ahead()
+        else:
+            self._dial_later()
+
+    def _hang_up(self, spare: S) -> None:
+        self._idle.pop(spare, None)
+        self._background(asyncio.create_task(spare.close(), name=f"closes a {self._what}"))
+
+    def _dial(self) -> asyncio.Task[S]:
+        if self._later:
+            self._later.cancel()
+            self._later = None
+        self._dialing = asyncio.create_task(self._new(), name=f"opens a {self._what}")
+        self._background(self._dialing)
+        self._dialing.add_done_callback(self._dialed)
+        return self._dialing
+
+    async def _new(self) -> S:
+        spare = await self._open()
+        spare.when_lost(lambda: self._lost(spare))
+        return spare
+
+    def _dialed(self, dialing: asyncio.Task[S]) -> None:
+        self._dialing = None
+        if dialing.cancelled():
+            return
+        error = dialing.exception()
+        if error is None:
+            spare = dialing.result()
+            lost = not spare.is_free
+            self._keep(spare)
+        else:
+            # A refused account is asked again by the next request, and by nothing else.
+            lost = not isinstance(error, AccountRefused)
+            level = logging.INFO if lost and self._delay == FIRST_DELAY else logging.DEBUG
+            logger.log(level, "no %s to the Lightning server: %s", self._what, error)
+        if lost:
+            self._dial_later()
+
+    def _dial_later(self) -> None:
+        if self._closed or self._later:
+            return
+        delay = self._delay * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
+        self._delay = min(self._delay * 2, LONGEST_DELAY)
+        self._later = asyncio.get_running_loop().call_later(delay, self._due)
+
+    def _due(self) -> None:
+        self._later = None
+        self.open_ahead()
+
+    def _background(self, task: asyncio.Task[object]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
