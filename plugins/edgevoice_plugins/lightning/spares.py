@@ -56,7 +56,7 @@ class _Rest:
 
 
 class Spares(Generic[S]):
-    """One is kept at least; more when several are taken at once, up to `most` in all.
+    """One is kept, or as many as were ever taken at once: up to `most`.
 
     Everything here runs in the background of the event loop until `close`. `what` names one in the log.
     """
@@ -67,7 +67,8 @@ class Spares(Generic[S]):
         self._most = most
         self._idle: dict[S, _Rest] = {}
         self._taken = 0
-        self._dialing: asyncio.Task[S] | None = None
+        self._wanted = 1
+        self._dialing: set[asyncio.Task[S]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._review: asyncio.TimerHandle | None = None
         self._delay = FIRST_DELAY
@@ -81,8 +82,11 @@ class Spares(Generic[S]):
         return any(spare.is_free for spare in self._idle)
 
     def open_ahead(self) -> None:
-        """Begin to open one, unless one waits that the server will keep, or all may be in use."""
-        if not (self._closed or self._dialing or self._lasting() or self._taken >= self._most):
+        """Begin to open what is missing."""
+        lasting = len(self._lasting())
+        if self._closed or (lasting and self._later):
+            return
+        for _ in range(lasting + len(self._dialing) + self._taken, self._wanted):
             self._dial()
 
     async def close(self) -> None:
@@ -90,8 +94,8 @@ class Spares(Generic[S]):
         for timer in (self._later, self._review):
             if timer:
                 timer.cancel()
-        if self._dialing:
-            self._dialing.cancel()
+        for dialing in self._dialing:
+            dialing.cancel()
         for spare in list(self._idle):
             self._hang_up(spare)
         while self._tasks:
@@ -105,7 +109,7 @@ class Spares(Generic[S]):
         """
         if kept := self._pop():
             return kept, True
-        dialing = self._dialing or self._dial()
+        dialing = next(iter(self._dialing), None) or self._dial()
         # A cancelled caller must not take the dialing with it, nor others who wait for it.
         await asyncio.wait({dialing})
         if kept := self._pop():
@@ -118,6 +122,7 @@ class Spares(Generic[S]):
     def held(self, spare: S) -> Iterator[S]:
         """Hold one for a request; if it is free at the end it is kept, else closed and replaced."""
         self._taken += 1
+        self._wanted = min(max(self._taken, self._wanted), self._most)
         try:
             yield spare
         finally:
@@ -173,7 +178,10 @@ class Spares(Generic[S]):
         lasted = now - rest.since >= LASTING
         if lasted:
             self._limit.ended(now - rest.since, used=spare.used, now=now)
-        if lasted or spare.used:
+        self._replace(at_once=lasted or spare.used)
+
+    def _replace(self, *, at_once: bool) -> None:
+        if at_once:
             self._delay = FIRST_DELAY
             self.open_ahead()
         else:
@@ -187,10 +195,11 @@ class Spares(Generic[S]):
         if self._later:
             self._later.cancel()
             self._later = None
-        self._dialing = asyncio.create_task(self._new(), name=f"opens a {self._what}")
-        self._background(self._dialing)
-        self._dialing.add_done_callback(self._dialed)
-        return self._dialing
+        dialing = asyncio.create_task(self._new(), name=f"opens a {self._what}")
+        self._dialing.add(dialing)
+        self._background(dialing)
+        dialing.add_done_callback(self._dialed)
+        return dialing
 
     async def _new(self) -> S:
         spare = await self._open()
@@ -198,20 +207,20 @@ class Spares(Generic[S]):
         return spare
 
     def _dialed(self, dialing: asyncio.Task[S]) -> None:
-        self._dialing = None
+        self._dialing.discard(dialing)
         if dialing.cancelled():
             return
         error = dialing.exception()
         if error is None:
             spare = dialing.result()
-            lost = not spare.is_free
             self._keep(spare)
+            if not spare.is_free:
+                self._replace(at_once=spare.used)
+        elif isinstance(error, AccountRefused):
+            logger.debug("no %s: %s", self._what, error)  # it is told by the next request, which asks again
         else:
-            # A refused account is asked again by the next request, and by nothing else.
-            lost = not isinstance(error, AccountRefused)
-            level = logging.INFO if lost and self._delay == FIRST_DELAY else logging.DEBUG
+            level = logging.INFO if self._delay == FIRST_DELAY else logging.DEBUG
             logger.log(level, "no %s to the Lightning server: %s", self._what, error)
-        if lost:
             self._dial_later()
 
     def _dial_later(self) -> None:
