@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -15,8 +16,6 @@ from edgevoice import __version__
 from edgevoice.tls import ResumingContext
 
 if TYPE_CHECKING:
-    from types import SimpleNamespace
-
     from aiohttp.connector import Connection
 
 CONNECT = 3.0
@@ -33,8 +32,7 @@ def open_session() -> aiohttp.ClientSession:
     """Open the session; whoever calls this closes it.
 
     Environment proxies, cookies and `~/.netrc` have no say. A redirect raises `TooManyRedirects`, also
-    for a WebSocket, so that the API key never goes to another address. A request made with
-    `trace_request_ctx=Trace()` learns there whether it went over a connection used before.
+    for a WebSocket, so that the API key never goes to another address.
     """
     connector = aiohttp.TCPConnector(
         keepalive_timeout=WARM, ttl_dns_cache=60, ssl=ResumingContext(), socket_factory=_socket
@@ -47,7 +45,6 @@ def open_session() -> aiohttp.ClientSession:
         auto_decompress=False,
         trust_env=False,
         middlewares=(_refuse_redirect,),
-        trace_configs=[_reuse_trace()],
     )
 
 
@@ -62,20 +59,10 @@ async def connect(session: aiohttp.ClientSession, url: str) -> tuple[Connection,
     connector = session.connector
     if connector is None:
         raise aiohttp.ClientConnectionError("the session is closed")
-    trace = Trace()
-    traces = [
-        aiohttp.tracing.Trace(session, config, config.trace_config_ctx(trace_request_ctx=trace))
-        for config in session.trace_configs
-    ]
+    used = SimpleNamespace(reused=False)
+    trace = aiohttp.tracing.Trace(session, _reuse(), used)
     request = aiohttp.ClientRequest("GET", URL(url), loop=asyncio.get_running_loop())
-    return await connector.connect(request, traces, session.timeout), trace.reused
-
-
-class Trace:
-    """What became known about one request while it was made."""
-
-    def __init__(self) -> None:
-        self.reused = False
+    return await connector.connect(request, [trace], session.timeout), used.reused
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -89,16 +76,17 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return opened
 
 
-def _reuse_trace() -> aiohttp.TraceConfig:
+def _reuse() -> aiohttp.TraceConfig:
+    """Sets `reused` of a connection taken out of the pool; the whole session is not traced, which costs time."""
+
     async def mark(
-        _session: aiohttp.ClientSession, given: SimpleNamespace, _: aiohttp.TraceConnectionReuseconnParams
+        _session: aiohttp.ClientSession, used: SimpleNamespace, _: aiohttp.TraceConnectionReuseconnParams
     ) -> None:
-        trace = given.trace_request_ctx
-        if isinstance(trace, Trace):
-            trace.reused = True
+        used.reused = True
 
     config = aiohttp.TraceConfig()
     config.on_connection_reuseconn.append(mark)
+    config.freeze()
     return config
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import itertools
+import math
 import socket
 
 import pytest
@@ -55,11 +56,12 @@ async def test_a_connection_is_open_before_anything_is_asked(server, front, name
 
 @pytest.mark.parametrize("name", KINDS)
 async def test_after_idle_ends_the_next_message_is_unharmed_and_needs_no_new_connection(server, front, name):
-    front.idle_limit = 0.6
     async with opened(name, front.url) as transport:
-        for number in range(2):
+        for number in range(3):
+            front.idle_limit = 0.3 + 0.4 * number  # no two alike, so that it is never known
             over = front.given_up
             await front.until(lambda over=over: front.given_up > over)
+            front.idle_limit = math.inf
             await warm(front, transport)
             opened_before = len(front.passages)
             assert await said(transport, TEXT) == server.expected(TEXT)
@@ -148,23 +150,18 @@ async def test_a_line_given_up_as_the_request_comes_is_no_failure(server):
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize("turns", range(8))
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(server, front, name):
+async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(server, front, name, turns):
+    server.setup = 0.1
     async with opened(name, front.url) as transport:
-        for number in range(12):
+        for end in (lambda passage: passage.writer.close(), lambda passage: passage.writer.transport.abort()):
             await warm(front, transport)
-            text = f"d90z {number}."
-            speaking = asyncio.create_task(said(transport, text))
-            for _ in range(number // 2):
+            speaking = asyncio.create_task(said(transport, TEXT))
+            for _ in range(turns):
                 await asyncio.sleep(0)
-            if number % 2:
-                front.open[0].writer.transport.abort()
-            else:
-                front.drop()
-            (heard,) = await asyncio.gather(speaking, return_exceptions=True)
-            if isinstance(heard, TransportError):
-                heard = await said(transport, text)
-            assert heard == server.expected(text)
+            end(front.open[0])
+            assert await speaking == server.expected(TEXT)
 
 
 async def test_the_http_transports_share_one_connection(server, front):

@@ -11,7 +11,6 @@ import aiohttp
 import msgspec
 
 from edgevoice.errors import TransportError
-from edgevoice.session import Trace
 from edgevoice_plugins.lightning.protocol.refusal import refusal
 from edgevoice_plugins.lightning.protocol.reply import preview
 from edgevoice_plugins.lightning.samples import FIRST
@@ -74,14 +73,13 @@ async def _reply(
 ) -> aiohttp.ClientResponse:
     # Every wait on this reply has a deadline of its own, with words that say what was waited for.
     timeout = aiohttp.ClientTimeout(total=None, connect=session.timeout.connect)
-    trace = Trace()
     try:
-        reply = await session.post(url, data=data, headers=headers, timeout=timeout, trace_request_ctx=trace)
-        if not (waited and trace.reused and reply.status == GIVEN_UP):
+        reply = await session.post(url, data=data, headers=headers, timeout=timeout)
+        if not (waited and reply.status == GIVEN_UP):
             return reply
         reply.close()
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-        if not (waited and trace.reused):
+        if not waited:
             raise
     # The server gave the idle connection up as the request left: that is no answer yet.
     return await session.post(url, data=data, headers=headers, timeout=timeout)

@@ -23,7 +23,7 @@ class IdleLimit:
         """The server ended a connection that had been idle for `after` seconds."""
         if self._ended is not None:
             earlier_used, earlier = self._ended
-            if abs(after - earlier) <= 0.5 + 0.1 * after:
+            if abs(after - earlier) <= 0.1 + 0.1 * after:
                 shorter = min(after, earlier)
                 self._limits[used] = self._limits[earlier_used] = (shorter, now)
         self._ended = used, after
