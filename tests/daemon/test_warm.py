@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tests.support.child import ChildHouse
 from tests.support.front import Front
 from tests.support.house import House
 
@@ -34,3 +35,12 @@ async def test_idle_connections_closed_by_the_server_are_not_heard_of(broker, li
             used = next(p for p in front.passages if p.port == lightning.requests[-1].peer)
             assert used.number < opened_before
         assert house.heard() == lightning.expected(TEXT) * 3
+
+
+async def test_the_daemon_opens_its_connections_before_any_message(broker, lightning):
+    async with Front(lightning.url) as front, ChildHouse(broker, lightning={"base_url": front.url}) as house:
+        await front.until(lambda: len(front.open) == 2)
+        opened_before = len(front.passages)
+        for name in ("http", "http_stream", "websocket"):
+            assert (await house.said(TEXT, transport=name))["event_type"] == "finished"
+        assert {passage.number for passage in front.passages} == set(range(opened_before))

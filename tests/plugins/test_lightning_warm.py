@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 import socket
+import sys
 
 import pytest
 
@@ -225,3 +226,26 @@ async def test_a_peer_that_is_silent_is_probed(server):
         assert opened_socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert opened_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 25
         assert opened_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+LIGHT = """
+import asyncio, sys
+from types import SimpleNamespace
+from edgevoice_plugins.lightning.http import HttpTransport
+from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
+from edgevoice_plugins.lightning.websocket import WebSocketTransport
+
+async def main():
+    for kind in (HttpTransport, HttpStreamTransport, WebSocketTransport):
+        async with kind(SimpleNamespace(ready=asyncio.Event()), None) as transport:
+            await asyncio.sleep(0.01)
+            assert not transport.is_warm
+    assert "aiohttp" not in sys.modules
+
+asyncio.run(main())
+"""
+
+
+async def test_entering_a_transport_imports_nothing_heavy():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", LIGHT)
+    assert await process.wait() == 0
