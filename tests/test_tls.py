@@ -60,6 +60,15 @@ async def test_a_connection_that_failed_does_not_cost_the_session(trusted):
         assert await connected(port, context)
 
 
+async def test_a_connection_without_a_ticket_does_not_cost_the_session(trusted):
+    context, without = ResumingContext(), certified(trusted)
+    without.num_tickets = 0
+    async with echoing(certified(trusted)) as port, echoing(without) as other:
+        await connected(port, context)
+        assert not await connected(other, context)
+        assert await connected(port, context)
+
+
 async def test_a_server_that_forgot_the_session_gets_a_whole_handshake(trusted):
     context = ResumingContext()
     for _ in range(2):
