@@ -88,7 +88,7 @@ async def test_once_the_limit_is_known_a_connection_is_replaced_before_it_ends(s
 
 @pytest.mark.parametrize("name", KINDS)
 async def test_a_server_that_was_down_is_warm_again(server, front, name, monkeypatch, caplog):
-    monkeypatch.setattr("edgevoice_plugins.lightning.spares.FIRST_DELAY", 0.05)
+    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 0.05)
     caplog.set_level("INFO")
     async with opened(name, front.url) as transport:
         await warm(front, transport)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from edgevoice.errors import AccountRefused
+from edgevoice_plugins.lightning.backoff import Backoff
 from edgevoice_plugins.lightning.idle_limit import IdleLimit
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
-"""Seconds before a connection that could not be opened is tried again; doubled each time."""
 LASTING = 3.0
 """Seconds idle after which a fresh connection that is lost counts as having been good."""
 SLACK = 0.01
@@ -69,9 +67,8 @@ class Spares(Generic[S]):
         self._taken = 0
         self._wanted = 1
         self._dialing: set[asyncio.Task[S]] = set()
-        self._later: asyncio.TimerHandle | None = None
         self._review: asyncio.TimerHandle | None = None
-        self._delay = FIRST_DELAY
+        self._backoff = Backoff(self.open_ahead)
         self._limit = IdleLimit()
         self._tasks: set[asyncio.Task[object]] = set()
         self._closed = False
@@ -84,16 +81,16 @@ class Spares(Generic[S]):
     def open_ahead(self) -> None:
         """Begin to open what is missing."""
         lasting = len(self._lasting())
-        if self._closed or (lasting and self._later):
+        if self._closed or (lasting and self._backoff.is_pending):
             return
         for _ in range(lasting + len(self._dialing) + self._taken, self._wanted):
             self._dial()
 
     async def close(self) -> None:
         self._closed = True
-        for timer in (self._later, self._review):
-            if timer:
-                timer.cancel()
+        self._backoff.cancel()
+        if self._review:
+            self._review.cancel()
         for dialing in self._dialing:
             dialing.cancel()
         for spare in list(self._idle):
@@ -182,19 +179,17 @@ class Spares(Generic[S]):
 
     def _replace(self, *, at_once: bool) -> None:
         if at_once:
-            self._delay = FIRST_DELAY
+            self._backoff.reset()
             self.open_ahead()
-        else:
-            self._dial_later()
+        elif not self._closed:
+            self._backoff.later()
 
     def _hang_up(self, spare: S) -> None:
         self._idle.pop(spare, None)
         self._background(asyncio.create_task(spare.close(), name=f"closes a {self._what}"))
 
     def _dial(self) -> asyncio.Task[S]:
-        if self._later:
-            self._later.cancel()
-            self._later = None
+        self._backoff.cancel()
         dialing = asyncio.create_task(self._new(), name=f"opens a {self._what}")
         self._dialing.add(dialing)
         self._background(dialing)
@@ -219,20 +214,9 @@ class Spares(Generic[S]):
         elif isinstance(error, AccountRefused):
             logger.debug("no %s: %s", self._what, error)  # it is told by the next request, which asks again
         else:
-            level = logging.INFO if self._delay == FIRST_DELAY else logging.DEBUG
+            level = logging.INFO if self._backoff.is_first else logging.DEBUG
             logger.log(level, "no %s to the Lightning server: %s", self._what, error)
-            self._dial_later()
-
-    def _dial_later(self) -> None:
-        if self._closed or self._later:
-            return
-        delay = self._delay * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
-        self._delay = min(self._delay * 2, LONGEST_DELAY)
-        self._later = asyncio.get_running_loop().call_later(delay, self._due)
-
-    def _due(self) -> None:
-        self._later = None
-        self.open_ahead()
+            self._replace(at_once=False)
 
     def _background(self, task: asyncio.Task[object]) -> None:
         self._tasks.add(task)
