@@ -114,10 +114,10 @@ async def test_a_server_that_closes_after_each_answer_gets_one_new_connection_fo
 
     async with Closing() as server, Front(server.url) as front, opened(name, front.url) as transport:
         for number in range(4):
+            await front.until(lambda number=number: len(front.passages) == number + 1)
             await warm(front, transport)
-            before = len(front.passages)
             assert await said(transport, f"d90z {number}.") == server.expected(f"d90z {number}.")
-            assert passage_of(front, server.requests[-1]).number < before
+            assert passage_of(front, server.requests[-1]).number == number
         await asyncio.sleep(0.8)
         assert len(front.passages) == 5
 
@@ -182,6 +182,8 @@ async def test_as_many_as_may_be_in_use_are_kept_and_no_more(server, front, name
             heard = await asyncio.gather(*(said(transport, text) for text in texts))
             assert heard == [server.expected(text) for text in texts]
         assert len(front.passages) == 2
+        front.drop()
+        await front.until(lambda: len(front.passages) == 4 and len(front.open) == 2)
 
 
 @pytest.mark.parametrize("name", KINDS)
