@@ -159,7 +159,8 @@ def cache_of(settings: Settings, state_dir: Path, key: str | None) -> Cache:
 
 def in_words(state: Mapping[str, Any]) -> str:
     """The state of a cache in a sentence."""
-    kept = f"{state['clips']} clips, {state['mb']:g} of {state['max_mb']} MB"
+    count = state["clips"]
+    kept = f"{count} clip{'s' * (count != 1)}, {state['mb']:g} of {state['max_mb']} MB"
     asked = state["hits"] + state["misses"]
     if not asked:
         return f"{kept}; nothing was looked up yet"

@@ -55,6 +55,7 @@ class Phrases:
         said = [_announcement(phrase) for phrase in phrases]
         named = {cache.name(announcement, announcement.text): announcement for announcement in said}
         self._phrases = {name: announcement for name, announcement in named.items() if name is not None}
+        self._ways = [way for way in WAYS if way in synthesis.transports] or WAYS
         self._next = deque(self._phrases)
         self._told = -1
         self._failures = 0
@@ -100,7 +101,7 @@ class Phrases:
     async def _make(self, name: str) -> str | None:
         """Why it could not be made."""
         self._cache.misses -= 1  # nobody looked for it
-        way = WAYS[self._failures % len(WAYS)]
+        way = self._ways[self._failures % len(self._ways)]
         announcement = dataclasses.replace(self._phrases[name], arrived=_now(), transport=way)
         speech = self._synthesis.speech(announcement)
         speech.join()
