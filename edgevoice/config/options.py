@@ -177,7 +177,13 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
     digest: Literal["on_request", "at_end", "off", False] = "on_request"
     digest_keep: Seconds = 43_200.0
-    phrases: tuple[str | Phrase, ...] = ()
+    phrases: tuple[
+        Annotated[
+            str | Phrase,
+            Meta(description="has to be a text, or {text: ..., voice: ..., language: ..., speed: ...}"),
+        ],
+        ...,
+    ] = ()
     hedging: Annotated[Any, later()] = None
     lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, Speaker] = field(default_factory=dict)
