@@ -74,16 +74,15 @@ async def test_after_a_restart_only_what_is_new_or_changed_is_made(broker, light
     assert made[3] - made[2] == 0
 
 
-async def test_an_announcement_goes_first(broker, lightning):
+async def test_an_announcement_goes_first_and_the_phrase_is_made_afterwards(broker, lightning):
     lightning.pace = 1.0
-    phrases = [f"d700z Phrase number {number}." for number in range(4)]
+    phrases = ["d1500z The first phrase.", "d300z The second phrase."]
     async with house_of(broker, lightning, phrases) as house:
         await lightning.until(lambda: len(lightning.requests) == 1)
-        assert (await house.said("d100z Now.", urgency="normal"))["event_type"] == "finished"
-        # That one phrase was given up for it, or was just whole; no other came before.
-        order = [asked.text for asked in lightning.requests]
-        assert "d100z Now." in order[:3]
-        await ready(house, 5)
+        assert (await house.said("d100z Now."))["event_type"] == "finished"
+        await ready(house, 3)
+        assert [asked.text for asked in lightning.requests] == [phrases[0], "d100z Now.", *phrases]
+        assert lightning.requests[0].cancelled
         for phrase in phrases:
             assert (await house.said(phrase))["cached"]
         assert house.heard().endswith(b"".join(map(lightning.expected, phrases)))
