@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of one clip at most, a minute and a half at 24 kHz: long texts hardly ever come twice."""
@@ -78,33 +79,32 @@ class Index:
         """Take out what has to go for a clip of that size; None if it is not to be kept."""
         if size > largest(self._limit):
             return None
-        going = self._first_to_go(self.size + size - self._limit, self._loose)
+        going = self._first_to_go(self.size + size - self._limit, self._loose())
         return None if going is None else self._out(going)
 
     def outdated(self, now: float) -> list[str]:
         """Take out what was not used for too long, and what is too much since the limit was lowered."""
-        old = self._out([name for name in self._loose if now - self._entries[name].used > self._keep])
-        pinned = [name for name in self._entries if name in self.pinned]
-        return old + self._out(self._first_to_go(self.size - self._limit, [*self._loose, *pinned]) or [])
+        old = self._out([name for name in self._loose() if now - self._entries[name].used > self._keep])
+        pinned = (name for name in self._entries if name in self.pinned)
+        return old + self._out(self._first_to_go(self.size - self._limit, chain(self._loose(), pinned)) or [])
 
     def clear(self) -> list[str]:
         """Take out all."""
         return self._out(list(self._entries))
 
-    @property
-    def _loose(self) -> list[str]:
+    def _loose(self) -> Iterator[str]:
         """Those that may go, the least recently used first."""
-        return [name for name in self._entries if name not in self.pinned]
+        return (name for name in self._entries if name not in self.pinned)
 
-    def _first_to_go(self, needed: int, names: Sequence[str]) -> list[str] | None:
+    def _first_to_go(self, needed: int, names: Iterator[str]) -> list[str] | None:
         """The first of some names that free so many bytes; None if all do not."""
         going: list[str] = []
-        for name in names:
-            if needed <= 0:
-                break
+        while needed > 0:
+            if (name := next(names, None)) is None:
+                return None
             going.append(name)
             needed -= self._entries[name].size
-        return going if needed <= 0 else None
+        return going
 
     def _out(self, names: Sequence[str]) -> list[str]:
         for name in names:

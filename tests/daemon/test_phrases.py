@@ -123,6 +123,7 @@ class Rig:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            await self.synthesis.__aexit__()
 
 
 async def test_what_fails_is_tried_again_and_the_others_do_not_wait_for_it(lightning, tmp_path):
