@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgevoice.answers import answers
-from edgevoice.assembly import Entered, enter_outputs, enter_parts, enter_transports, make_context, routes
+from edgevoice.assembly import (
+    Entered,
+    enter_outputs,
+    enter_parts,
+    enter_transports,
+    make_context,
+    routes,
+    try_outputs,
+)
 from edgevoice.cache import cache_of
 from edgevoice.control import Control
 from edgevoice.faults import Faults
@@ -65,6 +73,7 @@ class _Inside:
     node: Node
     parts: Mapping[str, Callable[[], Awaitable[None]]]
     keeper: Keeper
+    try_outputs: Callable[[], Awaitable[None]]
     ready: asyncio.Event
 
 
@@ -80,10 +89,8 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     sources = await enter_parts(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
     cache = await stack.enter_async_context(cache_of(settings, context.state_dir, context.api_key))
-    core, spool = (
-        msgspec.structs.replace(settings.core, lightning=context.lightning),
-        Spool(context.state_dir),
-    )
+    core = msgspec.structs.replace(settings.core, lightning=context.lightning)
+    spool = Spool(context.state_dir)
     synthesis = await stack.enter_async_context(
         Synthesis(transports, core, routes(settings), cache=cache, spool=spool, fault=faults.set)
     )
@@ -100,19 +107,17 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
     parts |= {"cache": cache.run, "phrases": phrases.run}
-    return _Inside(node, parts, keeper, context.ready)
+    return _Inside(node, parts, keeper, partial(try_outputs, context, outputs), context.ready)
 
 
 async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
     node = inside.node
     speakers = node.speakers.values()
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(speaker.run()) for speaker in speakers]
+        running = [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
+        running.append(group.create_task(_speaking(inside)))
         running.append(group.create_task(_ticking(speakers)))
-        running += [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
         node.show()
-        inside.ready.set()
-        logger.info("ready, as %s", ", ".join(node.speakers))
         await stop.wait()
         logger.info("ending")
         node.intake.close()
@@ -122,6 +127,16 @@ async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
         )
         for task in running:
             task.cancel()
+
+
+async def _speaking(inside: _Inside) -> None:
+    """Say what comes, once each output was tried: meanwhile the sources connect already."""
+    await inside.try_outputs()
+    async with asyncio.TaskGroup() as group:
+        for speaker in inside.node.speakers.values():
+            group.create_task(speaker.run())
+        inside.ready.set()
+        logger.info("ready, as %s", ", ".join(inside.node.speakers))
 
 
 @asynccontextmanager
