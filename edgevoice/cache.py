@@ -32,9 +32,10 @@ LOOK = 3600.0
 
 
 class Cache:
-    """Use as `async with`, and `run` it beside: before, nothing is written, and each name is looked up on the disk.
+    """Clips by the names of what they say.
 
-    `hits` and `misses` count what was looked up since the start.
+    Use as `async with`, and `run` it beside: before, nothing is written, and each name is looked up on the
+    disk. `hits` and `misses` count what was looked up since the start, `cleared` is set when all was thrown away.
     """
 
     def __init__(
