@@ -60,7 +60,9 @@ def explain_route(
     routes: Sequence[Route],
     available: Collection[str],
     outlook: Outlook = NO_OUTLOOK,
+    *,
+    cached: bool = False,
 ) -> dict[str, Any]:
     """Which transports it would take."""
-    decision = decide(said_of(announcement), routes, available, outlook)
+    decision = decide(said_of(announcement, cached=cached), routes, available, outlook)
     return {"transports": list(decision.order), "why": decision.why}

@@ -38,22 +38,23 @@ class Said:
     cached: bool = False
 
 
-def said_of(announcement: Announcement) -> Said:
-    """What routing needs to know of an announcement."""
-    return Said(
-        urgency=announcement.urgency,
-        length=None if announcement.text is None else len(announcement.text),
-        private=announcement.private,
-        forced=announcement.transport,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The transports to try, in order (none: nothing has to be asked), and the reason in words."""
 
     order: tuple[str, ...]
     why: str
+
+
+def said_of(announcement: Announcement, *, cached: bool = False) -> Said:
+    """What routing needs to know of an announcement, and of the cache."""
+    return Said(
+        urgency=announcement.urgency,
+        length=None if announcement.text is None else len(announcement.text),
+        private=announcement.private,
+        forced=announcement.transport,
+        cached=cached,
+    )
 
 
 NO_OUTLOOK = Outlook()

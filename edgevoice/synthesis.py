@@ -12,13 +12,13 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from edgevoice import logs
-from edgevoice.announcement import Urgency
 from edgevoice.clip import BYTES_PER_FRAME, Clip
 from edgevoice.errors import AccountRefused, ClipError, EdgeVoiceError, TransportError
+from edgevoice.failing import LateError, after, all_failed, broke
 from edgevoice.gate import Gate, Preempted
 from edgevoice.outcome import Attempt
 from edgevoice.parts import LivePart, Part, first_request, parts_of
-from edgevoice.routing import LOCAL, decide, said_of
+from edgevoice.routing import decide, said_of
 from edgevoice.speech import Speech
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgevoice.announcement import Announcement
+    from edgevoice.cache import Cache
     from edgevoice.config.options import Core, Route
     from edgevoice.forecast import Forecast, Timing
     from edgevoice.outlook import Outlook
@@ -41,23 +42,20 @@ LIVE_DELAY = 5.0
 """Seconds that live text may add to the first audio: the server waits for a sentence's end."""
 
 
-class LateError(TransportError):
-    """The first audio did not come in time."""
-
-
 class Synthesis:
     """Turns announcements into clips, over the transports there are.
 
     `fault` is told what concerns the account. Use as `async with`: leaving gives up what is unmade.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is made of
         self,
         transports: Mapping[str, Transport],
         core: Core,
         routes: Sequence[Route],
         *,
         forecast: Forecast,
+        cache: Cache,
         spool: Callable[[], Path],
         fault: Callable[[str, str | None], None],
     ) -> None:
@@ -65,6 +63,7 @@ class Synthesis:
         self._core = core
         self._routes = routes
         self._forecast = forecast
+        self._cache = cache
         self._spool = spool
         self._fault = fault
         self._gate = Gate(core.lightning.concurrency)
@@ -105,16 +104,23 @@ class Synthesis:
             task.cancel()
 
     async def _fill(self, speech: Speech) -> None:
-        said = said_of(speech.announcement)
-        speech.decision = decide(said, self._routes, self._transports, self.outlook(speech.text))
-        left = list(speech.decision.order)
+        name = self._cache.name(speech.announcement, speech.text)
         try:
+            speech.cached = await self._cache.fill(speech.clip, name)
+            said = said_of(speech.announcement, cached=speech.cached)
+            speech.decision = decide(said, self._routes, self._transports, self.outlook(speech.text))
+            if speech.cached:
+                speech.first_audio_at = asyncio.get_running_loop().time()
+                return
+            left = list(speech.decision.order)
             parts = parts_of(
                 speech.announcement, speech.text, self._core.lightning, lambda: self._takes_pieces(left)
             )
             async for part in parts:
                 await self._part(speech, part, left)
             speech.clip.finish()
+            if speech.as_asked:
+                self._cache.keep(name, speech.clip)
         except EdgeVoiceError as error:
             speech.clip.finish(error)
         except asyncio.CancelledError:
@@ -141,14 +147,14 @@ class Synthesis:
                 why = self._failed(speech, left[0], error)
                 if speech.clip.frames > start:
                     raise TransportError(why) from None
-                left[:] = _after(error, speech.announcement, left)
+                left[:] = after(error, speech.announcement, left)
                 if isinstance(part, LivePart) and not self._takes_pieces(left):
                     part.leave_unspoken()
                     break
             else:
                 return
         if not left:
-            raise TransportError(_all_failed(speech))
+            raise TransportError(all_failed(speech))
 
     def _failed(self, speech: Speech, name: str, error: TransportError) -> str:
         """Note what failed, and return why; a server may have answered with the very key it was sent."""
@@ -187,6 +193,7 @@ class Synthesis:
         """Append what the transport yields, but for the first `skip` frames, which the clip has."""
         loop = asyncio.get_running_loop()
         speech.asked_at = speech.asked_at or loop.time()
+        speech.as_asked &= self._transports[name].metered and not skip
         start, had = speech.clip.frames, skip * BYTES_PER_FRAME
         audio = self._transports[name].synthesize(part.request(speech.clip.rate))
         try:
@@ -201,12 +208,12 @@ class Synthesis:
             raise
         except TimeoutError as error:
             if not limit.expired():
-                raise _broke(name, error) from error
+                raise broke(name, error) from error
             if speech.clip.frames > start:
                 raise TransportError(f"timed out: no audio for {STALLED:g} s") from None
             raise LateError("timed out: no audio in time") from None
         except Exception as error:
-            raise _broke(name, error) from error
+            raise broke(name, error) from error
         finally:
             await _close(audio)
 
@@ -222,25 +229,6 @@ class Synthesis:
             return PATIENCE
         within = self._core.first_audio_within(speech.announcement.urgency)
         return within + (LIVE_DELAY if isinstance(part, LivePart) else 0)
-
-
-def _after(error: TransportError, announcement: Announcement, left: Sequence[str]) -> list[str]:
-    """What is left to try after the first of `left` failed."""
-    late = isinstance(error, LateError) and announcement.urgency is Urgency.CRITICAL
-    if late or isinstance(error, AccountRefused):
-        return [name for name in left[1:] if name == LOCAL]
-    return list(left[1:])
-
-
-def _all_failed(speech: Speech) -> str:
-    tried = "; ".join(f"{attempt.transport}: {attempt.error}" for attempt in speech.attempts)
-    return f"no transport spoke ({tried})" if tried else "no transport is available"
-
-
-def _broke(name: str, error: Exception) -> TransportError:
-    """What a transport raised that it should not have; there may be another that speaks."""
-    logger.error("transport %s broke", name, exc_info=error)
-    return TransportError(f"broke: {type(error).__name__}: {error}")
 
 
 async def _close(audio: AsyncIterator[bytes]) -> None:

@@ -120,15 +120,14 @@ class Timed(Learned):
     """A forecast that watches one request."""
 
     def request(self, error: BaseException | None = None, *, sounds: bool, length: int | None = 40) -> None:
-        with contextlib.suppress(BaseException):
-            with self.forecast.timing("http", length, warm=True) as timing:
-                self.clock.now += 0.2
-                if sounds:
-                    timing.sounds()
-                    self.clock.now += 5
-                    timing.sounds()
-                if error is not None:
-                    raise error
+        with contextlib.suppress(BaseException), self.forecast.timing("http", length, warm=True) as timing:
+            self.clock.now += 0.2
+            if sounds:
+                timing.sounds()
+                self.clock.now += 5
+                timing.sounds()
+            if error is not None:
+                raise error
 
     @property
     def requests(self) -> int:

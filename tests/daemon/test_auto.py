@@ -17,7 +17,7 @@ SLOW = 0.25
 
 def house_of(broker, lightning):
     lightning.setup = 0.03
-    return House(broker, lightning={"base_url": lightning.url}, routes=AUTO)
+    return House(broker, lightning={"base_url": lightning.url}, routes=AUTO, cache={"enabled": False})
 
 
 async def settled(house):
