@@ -161,12 +161,17 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     digest: Literal["on_request", "at_end", "off", False] = "on_request"
     digest_keep: Seconds = 43_200.0
     phrases: Annotated[Any, later()] = None
-    hedging: Annotated[Any, later()] = None
+    hedging: bool | Literal["auto"] = "auto"
     lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, Speaker] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: Annotated[Any, later()] = None
+
+    @property
+    def hedges(self) -> bool:
+        """Whether a second request may run beside one that is late."""
+        return self.hedging is not False and self.lightning.concurrency > 1
 
     def first_audio_within(self, urgency: Urgency) -> float:
         """Seconds after which the first audio of such an announcement is late."""

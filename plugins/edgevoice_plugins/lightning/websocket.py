@@ -41,7 +41,10 @@ class WebSocketTransport(Transport):
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.answer import answer  # noqa: PLC0415 - brings aiohttp
 
-        return answer(self._lines, request, speech_body(self._context.lightning, request))
+        body = speech_body(self._context.lightning, request)
+        if request.pieces is None:
+            body["word_timestamps"] = True  # only some voices give them; the others take no notice
+        return answer(self._lines, request, body)
 
 
 @hookimpl
