@@ -64,8 +64,7 @@ class Asking:
     """Speaks a passage over one transport.
 
     `within` is the seconds to its first audio; one that is `alone` has nobody to take over and may pause for
-    longer. `write` takes its audio, and waits where it is not yet its turn to sound; `on_asked` is told when
-    the request leaves. `asked_at` is monotonic seconds, None until then, `warm` whether it had a connection,
+    longer. `on_asked` is told when the request leaves. `asked_at` is monotonic seconds, None until then, `warm` whether it had a connection,
     `marks` the times of its words, if there are any, `frames` what it gave.
     """
 
@@ -76,7 +75,6 @@ class Asking:
         *,
         within: float,
         alone: bool,
-        write: Callable[[Asking, bytes], Awaitable[None]],
         on_asked: Callable[[], None],
     ) -> None:
         self.name = name
@@ -90,11 +88,12 @@ class Asking:
         self._part = passage.part
         self._within = within
         self._alone = alone
-        self._write = write
         self._on_asked = on_asked
 
-    async def run(self) -> None:
+    async def run(self, write: Callable[[Asking, bytes], Awaitable[None]]) -> None:
         """Ask until all is there, going on where it stopped.
+
+        `write` takes the audio, and waits where it is not yet its turn to sound.
 
         Raises:
             TransportError: it gave no speech, or not all of it; `frames` tells which.
@@ -104,7 +103,7 @@ class Asking:
             place = gate.place(self._speech.announcement.urgency) if self.is_metered else _no_gate()
             try:
                 async with place:
-                    await self._receive()
+                    await self._receive(write)
             except Preempted:
                 continue
             if not self.frames:
@@ -113,7 +112,7 @@ class Asking:
                 self._means.fault("lightning", None)
             return
 
-    async def _receive(self) -> None:
+    async def _receive(self, write: Callable[[Asking, bytes], Awaitable[None]]) -> None:
         """Hand on what the transport yields, but for what was handed on before."""
         request = self._part.request(self._speech.clip.rate)
         audio, had = self._ask(request), self.frames * BYTES_PER_FRAME
@@ -123,7 +122,7 @@ class Asking:
                     limit.reschedule(None)
                     fresh, had = pcm[had:], max(0, had - len(pcm))
                     if fresh:
-                        await self._write(self, fresh)
+                        await write(self, fresh)
                         self.frames += len(fresh) // BYTES_PER_FRAME
                     limit.reschedule(_now() + self._patience())
         except EdgeVoiceError:

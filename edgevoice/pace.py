@@ -14,9 +14,9 @@ DIGIT = 4
 WIDE = 3
 """Letters that a character of a script without an alphabet is read as, roughly."""
 _WIDE_FROM = "\u2e80"
-SPREAD = 0.55, 1.6
+SPREAD = 0.55, 1.35
 """What one sentence's pace may be of the voice's mean: the slowest and the fastest."""
-UNKNOWN = 4.0, 22.0
+UNKNOWN = 3.0, 22.0
 """Letters a second at speed 1 while nothing is known: slower and faster than any voice reads."""
 ENOUGH = 20.0
 """Letters read before a voice counts as known."""

@@ -72,8 +72,8 @@ async def parts_of(
 ) -> AsyncIterator[Part]:
     """Yield the parts in order; each begins where the one before it ended once it was spoken."""
     if announcement.live is None:
-        for part in _of_whole(announcement, text or "", lightning.max_request_chars):
-            yield part
+        for whole in _of_whole(announcement, text or "", lightning.max_request_chars):
+            yield whole
         return
     live, position = announcement.live, 0
     while await live.beyond(position):

@@ -139,11 +139,10 @@ class Race:
             name,
             within=PATIENCE if alone or self._cues.sound is not None else self._usual_patience(),
             alone=alone,
-            write=self._write,
             on_asked=self._news.set,
         )
         self._tried.add(name)
-        task = asyncio.create_task(asking.run(), name=f"{name}, {self._speech.announcement.id}")
+        task = asyncio.create_task(asking.run(self._write), name=f"{name}, {self._speech.announcement.id}")
         task.add_done_callback(lambda _: self._news.set())
         self._running[asking] = task
         return asking
