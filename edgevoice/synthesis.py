@@ -46,7 +46,7 @@ class Synthesis:
         late_after: Callable[[str, int, bool], float | None] | None = None,
     ) -> None:
         gate = Gate(core.lightning.concurrency)
-        self._means = Means(transports, core, gate, fault, late_after or never_late)
+        self.means = Means(transports, core, gate, fault, late_after or never_late)
         self._routes = routes
         self._spool = spool
         self._tasks: dict[Speech, asyncio.Task[None]] = {}
@@ -63,11 +63,11 @@ class Synthesis:
     @property
     def transports(self) -> frozenset[str]:
         """The names of the transports there are."""
-        return frozenset(self._means.transports)
+        return frozenset(self.means.transports)
 
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return Speech(announcement, Clip(self._means.core.lightning.sample_rate, self._spool), self)
+        return Speech(announcement, Clip(self.means.core.lightning.sample_rate, self._spool), self)
 
     def fill(self, speech: Speech) -> None:
         """Fill the clip of a speech in the background."""
@@ -83,7 +83,7 @@ class Synthesis:
     async def _fill(self, speech: Speech) -> None:
         speech.decision = decide(said_of(speech.announcement), self._routes, self.transports)
         try:
-            await Filling(self._means, speech, speech.decision.order).run()
+            await Filling(self.means, speech, speech.decision.order).run()
             speech.clip.finish()
         except EdgeVoiceError as error:
             speech.clip.finish(error)

@@ -109,7 +109,6 @@ class EventReply(Reply):
         await self.response.write(FINAL_EVENT)
         await asyncio.sleep(0.01)  # the end of the reply itself is a packet of its own
 
-
     async def problem(self, message: str) -> None:
         await self.response.write(write_failed_event(message))
 
