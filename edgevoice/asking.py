@@ -64,8 +64,8 @@ class Asking:
     """Speaks a passage over one transport.
 
     `within` is the seconds to its first audio; one that is `alone` has nobody to take over and may pause for
-    longer. `on_asked` is told when the request leaves. `asked_at` is monotonic seconds, None until then, `warm` whether it had a connection,
-    `marks` the times of its words, if there are any, `frames` what it gave.
+    longer. `on_asked` is told when the request leaves. `asked_at` is monotonic seconds, None until then, `warm`
+    whether it had a connection, `marks` the times of its words, where they are known, `frames` what it gave.
     """
 
     def __init__(

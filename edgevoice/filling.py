@@ -74,10 +74,9 @@ class Filling:
         clip, end = self._speech.clip, self._speech.clip.frames
         await carrying.rest(clip)
         self._ramp, self._speech.mended = Ramp(clip.rate), True
+        kind = AccountRefused if isinstance(error, AccountRefused) else TransportError
         broken = f"{error}, after {(end - start) / clip.rate:.1f} s of speech"
-        self._failed(
-            asking.name, (AccountRefused if isinstance(error, AccountRefused) else TransportError)(broken)
-        )
+        self._failed(asking.name, kind(broken))
         self._left[:] = self._successors(asking.name, error)
         if not self._left:
             raise TransportError(logs.redact(broken))

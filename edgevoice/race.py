@@ -85,7 +85,10 @@ class Race:
                 for asking in done:
                     self._take(asking, self._running.pop(asking))
                 if self.winner in done:
-                    return
+                    break
+                if self.winner is None and is_given(self._cues.over, _now()):
+                    self._give_up()
+                    break
                 if self.winner is None:
                     self._look_around(_now())
         finally:
@@ -114,8 +117,6 @@ class Race:
             self._understudy = self._begin(LOCAL)
         if is_given(self._cues.sound, now):
             self._may_sound.set()
-        if is_given(self._cues.over, now):
-            self._give_up()
 
     def _untried(self) -> list[str]:
         """Those who could still begin: for live text as it arrives, only who takes it so."""
@@ -190,8 +191,7 @@ class Race:
                 self._lost(
                     asking, winner, late=winner is self._understudy and is_given(self._cues.sound, now)
                 )
-        self._left.remove(winner.name)
-        self._left.insert(0, winner.name)
+        self._left[:] = [winner.name, *self._without(winner.name)]
 
     def _lost(self, asking: Asking, winner: Asking, *, late: bool) -> None:
         if late:
@@ -204,24 +204,27 @@ class Race:
     def _take(self, asking: Asking, task: asyncio.Task[None]) -> None:
         """Take note of one that has ended."""
         error = None if task.cancelled() else task.exception()
-        if asking is self.winner and isinstance(error, TransportError):
-            self.error = error
-        elif self.winner is None and isinstance(error, TransportError):
-            self._leaves(asking.name, error)
-        elif error is not None and not isinstance(error, TransportError):
+        if error is None or self.winner not in (None, asking):
+            return
+        if not isinstance(error, TransportError):
             raise error
+        if self.winner is None:
+            self._leaves(asking.name, error)
+        else:
+            self.error = error
 
     def _leaves(self, name: str, error: TransportError) -> None:
         """It was tried in vain; where the account is refused, only the local voice can help."""
         self._failed(name, error)
-        self._left.remove(name)
-        if isinstance(error, AccountRefused):
-            self._left[:] = [other for other in self._left if other == LOCAL]
+        refused = isinstance(error, AccountRefused)
+        self._left[:] = [other for other in self._without(name) if other == LOCAL or not refused]
+
+    def _without(self, name: str) -> list[str]:
+        return [other for other in self._left if other != name]
 
     def _give_up(self) -> None:
         """Nobody sounded in time; what the local voice was not asked yet, it may still say."""
-        for asking, task in self._running.items():
-            task.cancel()
+        for asking in self._running:
             self._leaves(asking.name, _late(asking))
         self._left[:] = [name for name in self._left if name == LOCAL]
 
@@ -229,7 +232,11 @@ class Race:
         for task in self._running.values():
             task.cancel()
         if self._running:
-            await asyncio.wait(self._running.values(), timeout=LEAVING)
+            left, _ = await asyncio.wait(self._running.values(), timeout=LEAVING)
+            for task in left:
+                _ = (
+                    task.cancelled() or task.exception()
+                )  # what a request fails with that was given up is no news
 
 
 def _late(asking: Asking) -> LateError:

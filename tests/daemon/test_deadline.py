@@ -19,6 +19,7 @@ ALARM = "Fire in the kitchen."
 def _nothing_else_ends_it(monkeypatch):
     monkeypatch.setattr("edgevoice.asking.STALLED", 1000.0)
     monkeypatch.setattr("edgevoice.race.PATIENCE", 1000.0)
+    monkeypatch.setattr("edgevoice_plugins.lightning.http_stream.SILENCE", 1000.0)
 
 
 def house_of(broker, url, **more):

@@ -70,6 +70,17 @@ async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the
         assert [asked.transport for asked in lightning.requests] == ["websocket", "http_stream"]
 
 
+async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning):
+    lightning.pace = 1.0
+    lightning.plan(Fault(at=-1, silent=True), on="websocket")
+    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+        speech = synthesis.speech(announcement(Urgency.CRITICAL, text="d3000z Fire in the kitchen."))
+        speech.begin()
+        await lightning.until(lambda: len(lightning.requests) == 2 and lightning.requests[0].cancelled)
+        assert speech.transport == "http_stream"
+        assert not speech.clip.ended
+
+
 async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lightning):
     lightning.plan(Fault(at=-1, stall=0.5), on="websocket")
     lightning.plan(Fault(at=-1, silent=True), on="http_stream")
