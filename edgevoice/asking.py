@@ -12,7 +12,7 @@ from edgevoice.announcement import Urgency
 from edgevoice.clip import BYTES_PER_FRAME
 from edgevoice.errors import EdgeVoiceError, TransportError
 from edgevoice.gate import Preempted
-from edgevoice.hedging import Allowance
+from edgevoice.hedging import Budget
 from edgevoice.pace import Paces
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Means:
     fault: Callable[[str, str | None], None]
     late_after: Callable[[str, int, bool], float | None]
     paces: Paces = field(default_factory=Paces)
-    allowance: Allowance = field(default_factory=Allowance)
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ MOST = 5.0
 """Further requests that may be saved up: one bad hour does not use up what a good week has saved."""
 
 
-class Allowance:
+class Budget:
     """How many further requests may be made: a share of the others."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def hedge_of(means: Means, names: Sequence[str]) -> str | None:
     for name in names:
         if not means.transports[name].metered:
             return name
-        if means.gate.has_room and means.allowance.allows:
-            means.allowance.spend()
+        if means.gate.has_room and means.budget.allows:
+            means.budget.spend()
             return name
     return None

@@ -129,7 +129,7 @@ class Race:
         """Begin the next one; where there is none, the understudy need not wait any longer."""
         if names := self._untried():
             if self._begin(names[0]).is_metered:
-                self._means.allowance.earn()
+                self._means.budget.earn()
         else:
             self._may_sound.set()
 

@@ -1,7 +1,7 @@
 """When somebody else begins for a critical part, and how often a request may be made twice."""
 
 from edgevoice.cues import GRACE, NO_CUES, cues_for, is_given
-from edgevoice.hedging import MOST, Allowance
+from edgevoice.hedging import MOST, Budget
 
 
 def test_the_local_voice_is_ready_before_the_deadline_and_sounds_at_it():
@@ -32,20 +32,20 @@ def test_a_cue_is_given_from_its_moment_on():
 
 
 def test_a_tenth_more_requests_may_be_made():
-    allowance, further = Allowance(), 0
+    budget, further = Budget(), 0
     for _ in range(1000):
-        allowance.earn()
-        if allowance.allows:
-            allowance.spend()
+        budget.earn()
+        if budget.allows:
+            budget.spend()
             further += 1
     assert further == 100
 
 
 def test_what_was_not_needed_is_saved_up_only_for_a_while():
-    allowance, further = Allowance(), 0
+    budget, further = Budget(), 0
     for _ in range(1000):
-        allowance.earn()
-    while allowance.allows:
-        allowance.spend()
+        budget.earn()
+    while budget.allows:
+        budget.spend()
         further += 1
     assert further == MOST

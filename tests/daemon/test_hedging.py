@@ -44,7 +44,7 @@ async def synthesis_of(server, *use, concurrency=2, hedging="auto", late=LATE, s
             late_after=lambda _transport, _chars, _warm: late,
         )
         for _ in range(saved * 10):
-            synthesis.means.allowance.earn()
+            synthesis.means.budget.earn()
         yield await stack.enter_async_context(synthesis)
 
 
