@@ -34,11 +34,16 @@ class LateError(TransportError):
     """The first audio did not come in time."""
 
 
+def never_late(transport: str, chars: int, warm: bool) -> None:
+    """Nothing is known of when a first sample is late."""
+    del transport, chars, warm
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What speech is made with.
 
-    `late_after` tells after how many seconds the first sample of a transport is later than nearly always,
+    `fault` is told what concerns the account. `late_after` tells after how many seconds the first sample of a transport is later than nearly always,
     for so many characters and a warm connection or not; None as long as that is not known.
     """
 
@@ -46,7 +51,7 @@ class Means:
     core: Core
     gate: Gate
     fault: Callable[[str, str | None], None]
-    late_after: Callable[[str, int, bool], float | None]
+    late_after: Callable[[str, int, bool], float | None] = never_late
     paces: Paces = field(default_factory=Paces)
     budget: Budget = field(default_factory=Budget)
 
@@ -138,6 +143,7 @@ class Asking:
         transport, speech = self._means.transports[self.name], self._speech
         self.warm, self.marks, self.asked_at = transport.is_warm, request.marks, _now()
         speech.asked_at = speech.asked_at or self.asked_at
+        speech.as_asked &= not self.frames
         self._on_asked()
         return transport.synthesize(request)
 

@@ -73,7 +73,7 @@ class Filling:
         """
         clip, end = self._speech.clip, self._speech.clip.frames
         await carrying.rest(clip)
-        self._ramp, self._speech.mended = Ramp(clip.rate), True
+        self._ramp, self._speech.as_asked = Ramp(clip.rate), False
         kind = AccountRefused if isinstance(error, AccountRefused) else TransportError
         broken = f"{error}, after {(end - start) / clip.rate:.1f} s of speech"
         self._failed(asking.name, kind(broken))

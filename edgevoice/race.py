@@ -185,6 +185,7 @@ class Race:
         now = _now()
         self._speech.first_audio_at = self._speech.first_audio_at or now
         self._speech.transport = winner.name
+        self._speech.as_asked &= winner.is_metered
         for asking, task in self._running.items():
             if asking is not winner:
                 task.cancel()

@@ -10,21 +10,20 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
-from edgevoice.asking import Means
 from edgevoice.clip import Clip
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.filling import Filling
-from edgevoice.gate import Gate
-from edgevoice.routing import Said, decide
+from edgevoice.routing import decide, said_of
 from edgevoice.speech import Speech
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgevoice.announcement import Announcement
-    from edgevoice.config.options import Core, Route
-    from edgevoice.plugin import Transport
+    from edgevoice.asking import Means
+    from edgevoice.cache import Cache
+    from edgevoice.config.options import Route
 
 logger = logging.getLogger(__name__)
 
@@ -32,22 +31,20 @@ logger = logging.getLogger(__name__)
 class Synthesis:
     """Turns announcements into clips, over the transports there are.
 
-    `fault` is told what concerns the account, `late_after` when a first sample is late (`Means`). Use as `async with`: leaving gives up what is unmade.
+    Use as `async with`: leaving gives up what is unmade.
     """
 
     def __init__(
         self,
-        transports: Mapping[str, Transport],
-        core: Core,
+        means: Means,
         routes: Sequence[Route],
         *,
+        cache: Cache,
         spool: Callable[[], Path],
-        fault: Callable[[str, str | None], None],
-        late_after: Callable[[str, int, bool], float | None] | None = None,
     ) -> None:
-        gate = Gate(core.lightning.concurrency)
-        self.means = Means(transports, core, gate, fault, late_after or never_late)
+        self._means = means
         self._routes = routes
+        self._cache = cache
         self._spool = spool
         self._tasks: dict[Speech, asyncio.Task[None]] = {}
 
@@ -63,11 +60,11 @@ class Synthesis:
     @property
     def transports(self) -> frozenset[str]:
         """The names of the transports there are."""
-        return frozenset(self.means.transports)
+        return frozenset(self._means.transports)
 
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return Speech(announcement, Clip(self.means.core.lightning.sample_rate, self._spool), self)
+        return Speech(announcement, Clip(self._means.core.lightning.sample_rate, self._spool), self)
 
     def fill(self, speech: Speech) -> None:
         """Fill the clip of a speech in the background."""
@@ -81,10 +78,18 @@ class Synthesis:
             task.cancel()
 
     async def _fill(self, speech: Speech) -> None:
-        speech.decision = decide(said_of(speech.announcement), self._routes, self.transports)
+        name = self._cache.name(speech.announcement, speech.text)
         try:
-            await Filling(self.means, speech, speech.decision.order).run()
+            speech.cached = await self._cache.fill(speech.clip, name)
+            said = said_of(speech.announcement, cached=speech.cached)
+            speech.decision = decide(said, self._routes, self.transports)
+            if speech.cached:
+                speech.first_audio_at = asyncio.get_running_loop().time()
+                return
+            await Filling(self._means, speech, speech.decision.order).run()
             speech.clip.finish()
+            if speech.as_asked:
+                self._cache.keep(name, speech.clip)
         except EdgeVoiceError as error:
             speech.clip.finish(error)
         except asyncio.CancelledError:
@@ -93,18 +98,3 @@ class Synthesis:
         except Exception as error:
             logger.exception("synthesis broke", extra={"ANNOUNCEMENT_ID": speech.announcement.id})
             speech.clip.finish(error)
-
-
-def never_late(transport: str, chars: int, warm: bool) -> None:
-    """Nothing is known of when a first sample is late."""
-    del transport, chars, warm
-
-
-def said_of(announcement: Announcement) -> Said:
-    """What routing needs to know of an announcement."""
-    return Said(
-        urgency=announcement.urgency,
-        length=None if announcement.text is None else len(announcement.text),
-        private=announcement.private,
-        forced=announcement.transport,
-    )

@@ -237,11 +237,6 @@ def test_a_request_is_made_twice_only_where_two_are_allowed_at_once(text, hedges
     assert settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}").core.hedges is hedges
 
 
-def test_what_this_version_does_not_act_on_yet_is_a_warning(settings_of):
-    loaded = settings_of("cache: {max_mb: 5}\nphrases: []\nspeakers: {k: {output: tin_can, string: s}}")
-    assert [warning.split(":")[0] for warning in loaded.warnings] == ["cache", "phrases"]
-
-
 # ---- key files ---------------------------------------------------------------------------------------
 
 

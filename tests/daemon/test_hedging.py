@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.config.options import Core, Lightning, Route
+from edgevoice.asking import Means
+from edgevoice.cache import Cache
+from edgevoice.config.options import CacheOptions, Core, Lightning, Route
+from edgevoice.gate import Gate
 from edgevoice.plugin import NoOptions
 from edgevoice.synthesis import Synthesis
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
+from tests.support.caches import RECIPE
 from tests.support.lightning import Fault
 from tests.support.transports import opened
 
@@ -23,7 +27,7 @@ NEVER = 1000.0
 
 
 @asynccontextmanager
-async def synthesis_of(server, *use, concurrency=2, hedging="auto", late=LATE, saved=1):
+async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late=LATE, saved=1):
     """A synthesis over these transports, where so many further requests are allowed."""
     lightning = Lightning(base_url=server.url, concurrency=concurrency)
     core = Core(lightning=lightning, hedging=hedging, critical_deadline=NEVER)
@@ -31,20 +35,21 @@ async def synthesis_of(server, *use, concurrency=2, hedging="auto", late=LATE, s
         transports = {}
         for name in use:
             if name == "local":
-                context = transports[use[0]]._context
+                context = transports[use[0]].context
                 transports[name] = await stack.enter_async_context(LocalVoice(context, NoOptions()))
             else:
                 transports[name] = await stack.enter_async_context(opened(name, server.url))
-        synthesis = Synthesis(
+        means = Means(
             transports,
             core,
-            [Route(use=use)],
-            spool=lambda: Path("/var/tmp"),
+            Gate(concurrency),
             fault=lambda _part, _what: None,
             late_after=lambda _transport, _chars, _warm: late,
         )
         for _ in range(saved * 10):
-            synthesis.means.budget.earn()
+            means.budget.earn()
+        cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
+        synthesis = Synthesis(means, [Route(use=use)], cache=cache, spool=lambda: Path("/var/tmp"))
         yield await stack.enter_async_context(synthesis)
 
 
@@ -58,9 +63,9 @@ async def spoken(synthesis, urgency=Urgency.CRITICAL, text=TEXT):
     return speech, await speech.clip.excerpt(0, speech.clip.frames)
 
 
-async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the_server(lightning):
+async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the_server(lightning, tmp_path):
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
-    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech, heard = await spoken(synthesis)
         assert heard == lightning.expected(TEXT)
         assert speech.transport == "http_stream"
@@ -70,10 +75,10 @@ async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the
         assert [asked.transport for asked in lightning.requests] == ["websocket", "http_stream"]
 
 
-async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning):
+async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning, tmp_path):
     lightning.pace = 1.0
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
-    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech = synthesis.speech(announcement(Urgency.CRITICAL, text="d3000z Fire in the kitchen."))
         speech.begin()
         await lightning.until(lambda: len(lightning.requests) == 2 and lightning.requests[0].cancelled)
@@ -81,20 +86,20 @@ async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning):
         assert not speech.clip.ended
 
 
-async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lightning):
+async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lightning, tmp_path):
     lightning.plan(Fault(at=-1, stall=0.5), on="websocket")
     lightning.plan(Fault(at=-1, silent=True), on="http_stream")
-    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech, heard = await spoken(synthesis)
         assert (speech.transport, heard) == ("websocket", lightning.expected(TEXT))
         assert [attempt.transport for attempt in speech.attempts] == ["http_stream"]
         await lightning.until(lambda: lightning.requests[1].cancelled)
 
 
-async def test_all_that_follows_is_spoken_by_the_one_who_sounded(lightning):
+async def test_all_that_follows_is_spoken_by_the_one_who_sounded(lightning, tmp_path):
     text = " ".join(f"d200z Part {number}" + " and on" * 30 + "." for number in range(3))
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
-    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         _, heard = await spoken(synthesis, text=text)
         assert heard == lightning.expected(text)
         assert [asked.transport for asked in lightning.requests] == ["websocket"] + ["http_stream"] * 3
@@ -109,24 +114,24 @@ async def test_all_that_follows_is_spoken_by_the_one_who_sounded(lightning):
         ("nothing saved", {"saved": 0}),
     ],
 )
-async def test_nothing_is_asked_for_twice(why, keys, lightning):
+async def test_nothing_is_asked_for_twice(why, keys, lightning, tmp_path):
     lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
-    async with synthesis_of(lightning, "websocket", "http_stream", **keys) as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", **keys) as synthesis:
         speech, heard = await spoken(synthesis)
         assert (heard, speech.attempts) == (lightning.expected(TEXT), []), why
         assert len(lightning.requests) == 1
 
 
-async def test_what_is_not_critical_is_never_asked_for_twice(lightning):
+async def test_what_is_not_critical_is_never_asked_for_twice(lightning, tmp_path):
     lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
-    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech, _ = await spoken(synthesis, Urgency.HIGH)
         assert (speech.attempts, len(lightning.requests)) == ([], 1)
 
 
-async def test_a_hedge_takes_nobodys_place(lightning):
+async def test_a_hedge_takes_nobodys_place(lightning, tmp_path):
     lightning.pace = 1.0
-    async with synthesis_of(lightning, "websocket", "http_stream") as synthesis:
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         other = synthesis.speech(announcement(Urgency.LOW, id="other", text="d3000z The weather."))
         other.begin()
         await lightning.until(lambda: lightning.in_flight == 1)
@@ -136,9 +141,11 @@ async def test_a_hedge_takes_nobodys_place(lightning):
         assert not lightning.requests[0].cancelled
 
 
-async def test_where_no_place_is_free_the_local_voice_is_the_hedge(lightning):
+async def test_where_no_place_is_free_the_local_voice_is_the_hedge(lightning, tmp_path):
     lightning.pace = 1.0
-    async with synthesis_of(lightning, "websocket", "http_stream", "local", late=0.4, saved=0) as synthesis:
+    async with synthesis_of(
+        lightning, tmp_path, "websocket", "http_stream", "local", late=0.4, saved=0
+    ) as synthesis:
         lightning.plan(Fault(at=-1, silent=True), on="websocket")
         speech, heard = await spoken(synthesis)
         assert speech.transport == "local"
@@ -147,8 +154,8 @@ async def test_where_no_place_is_free_the_local_voice_is_the_hedge(lightning):
         assert len(lightning.requests) == 1
 
 
-async def test_at_most_a_tenth_of_all_requests_is_made_twice(lightning):
-    async with synthesis_of(lightning, "websocket", "http_stream", late=0.0, saved=0) as synthesis:
+async def test_at_most_a_tenth_of_all_requests_is_made_twice(lightning, tmp_path):
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", late=0.0, saved=0) as synthesis:
         lightning.plan(Fault(at=-1, stall=0.02), times=float("inf"))
         for _ in range(40):
             await spoken(synthesis, text="d20z Hi.")
