@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgevoice.answers import answers
+from edgevoice.asking import Means
 from edgevoice.assembly import (
     Entered,
     enter_outputs,
@@ -27,6 +28,7 @@ from edgevoice.control import Control
 from edgevoice.faults import Faults
 from edgevoice.forecast import Forecast
 from edgevoice.forecast_file import ForecastFile
+from edgevoice.gate import Gate
 from edgevoice.journal import Journal
 from edgevoice.keeper import Keeper
 from edgevoice.node import make_node
@@ -95,11 +97,15 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     forecast = Forecast()
     kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
     spool = Spool(context.state_dir)
-    synthesis = await stack.enter_async_context(
-        Synthesis(
-            transports, core, routes(settings), forecast=forecast, cache=cache, spool=spool, fault=faults.set
-        )
+    means = Means(
+        transports,
+        core,
+        Gate(core.lightning.concurrency),
+        faults.set,
+        late_after=forecast.late_after,
+        forecast=forecast,
     )
+    synthesis = await stack.enter_async_context(Synthesis(means, routes(settings), cache=cache, spool=spool))
     phrases = Phrases(core.phrases, cache, synthesis, faults.set)
     observers = Observers({"journal": keeper, **watching})
     node = make_node(settings, outputs, synthesis, observers, faults, keeper)

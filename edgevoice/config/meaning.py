@@ -38,6 +38,9 @@ def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | N
     _times(checker, core)
     _chimes(checker, core, file)
     _lightning(checker, core.lightning, file)
+    if core.hedging is True and core.lightning.concurrency < 2:
+        message = "needs two requests at once: raise lightning.concurrency if the account allows them"
+        checker.mistake(("hedging",), message)
     _phrases(checker, core)
     if core.routes is not UNSET:
         _routes(checker, core.routes, plugins)
