@@ -89,6 +89,7 @@ async def test_a_fault_before_the_first_sample_falls_back(transport, fault, brok
         assert outcome["attempts"][0]["error"]
         assert house.heard() == lightning.expected(SHORT)
         # and nothing of it is left behind
+        lightning._plan.clear()
         again = await house.said("d100z And another.")
         assert again["transport"] == transport
         assert house.heard() == lightning.expected(SHORT) + lightning.expected("d100z And another.")
