@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from edgevoice import held, words
 from edgevoice.announcement import Urgency
 from edgevoice.floor import Floor
+from edgevoice.gate import Need
 from edgevoice.ledger import Ledger
 from edgevoice.outcome import Step
 from edgevoice.turn import Turn
 from edgevoice.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from edgevoice.announcement import Announcement
     from edgevoice.presence import Presence
@@ -128,14 +129,21 @@ class Agenda:
         self.look(now)
         return self.floor.take(now)
 
+    def coming(self, now: float) -> Iterator[tuple[Turn, Need]]:
+        """What is to be made while another is heard, and how much it is needed."""
+        need = Need.NOW if self.floor.pausing else Need.SOON
+        for turn in self.waiting.backlog.coming(now) if self.floor.current is not None else ():
+            yield turn, need
+            need = Need.SOON
+
     def conclude(self, now: float, *, cancelled: bool = False, failure: str | None = None) -> None:
         """What was being said is no longer played: `cancelled` for a verdict, or with a `failure`."""
         self.floor.conclude(now, cancelled=cancelled, failure=failure)
         self._close_digests(now)
 
-    def next_change(self, now: float) -> float | None:
-        """When, without anything happening, time itself changes something next."""
-        moments = (self.waiting.next_change(now), self.floor.next_change())
+    def next_change(self) -> float | None:
+        """Before when, without anything happening, time itself changes nothing."""
+        moments = (self.waiting.next_change(), self.floor.next_change())
         return min((moment for moment in moments if moment is not None), default=None)
 
     @property
@@ -166,7 +174,7 @@ class Agenda:
         known = (
             self.floor.is_said(name)
             or self.ledger.has_finished(name, now)
-            or any(other.announcement.id == name for other in self.waiting)
+            or self.waiting.has(name)
         )
         if known:
             self.ledger.tell(turn, Step.DUPLICATE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgevoice import words
 from edgevoice.announcement import Urgency
 from edgevoice.errors import OutputError
+from edgevoice.gate import Need
 from edgevoice.interruption import resume_from
 from edgevoice.playing import Playing
 
@@ -48,9 +49,9 @@ class Saying:
         self.on_heard: Callable[[], None] = lambda: None
         self.waits: Callable[[], bool] = lambda: False
 
-    def prepare(self, turn: Turn) -> None:
+    def prepare(self, turn: Turn, need: Need) -> None:
         """Let its speech be made, so that it is there when the turn has the floor."""
-        turn.speech.begin(self._preface(turn))
+        turn.speech.begin(self._preface(turn), need)
 
     async def say(self, turn: Turn) -> None:
         """Say a turn to its end, its error kept with it; to be cancelled in mid-speech.
@@ -58,7 +59,7 @@ class Saying:
         Raises:
             OutputError: the output is lost, and did not come back while the turn may wait.
         """
-        self.prepare(turn)
+        self.prepare(turn, Need.NOW)
         turn.error = None
         if turn.cut:
             turn.resume(await resume_from(turn))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from edgevoice import logs
@@ -63,8 +64,8 @@ class Synthesis:
         self._routes = routes
         self._spool = spool
         self._fault = fault
-        self._gate = Gate(core.lightning.concurrency)
-        self._tasks: dict[Speech, asyncio.Task[None]] = {}
+        self._gate = Gate(core.lightning.concurrency, partial(fault, "lightning.concurrency"))
+        self._tasks: dict[Clip, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,20 +83,29 @@ class Synthesis:
 
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return Speech(announcement, Clip(self._core.lightning.sample_rate, self._spool), self)
+        return Speech(announcement, self.clip(), self)
 
     def fill(self, speech: Speech) -> None:
         """Fill the clip of a speech in the background."""
-        task = asyncio.create_task(self._fill(speech), name=f"synthesis {speech.announcement.id}")
-        self._tasks[speech] = task
-        task.add_done_callback(lambda _: self._tasks.pop(speech, None))
+        clip = speech.clip
+        task = asyncio.create_task(self._fill(speech, clip), name=f"synthesis {speech.announcement.id}")
+        self._tasks[clip] = task
+        task.add_done_callback(lambda _: self._tasks.pop(clip, None))
+
+    def hurry(self) -> None:
+        """A speech is needed more than it was: see who has to wait for it."""
+        self._gate.look()
 
     def give_up(self, speech: Speech) -> None:
         """Cancel what is unmade of a speech."""
-        if task := self._tasks.get(speech):
+        if task := self._tasks.get(speech.clip):
             task.cancel()
 
-    async def _fill(self, speech: Speech) -> None:
+    def clip(self) -> Clip:
+        """An empty one."""
+        return Clip(self._core.lightning.sample_rate, self._spool)
+
+    async def _fill(self, speech: Speech, clip: Clip) -> None:
         said = said_of(speech.announcement)
         speech.decision = decide(said, self._routes, self._transports)
         left = list(speech.decision.order)
@@ -105,15 +115,15 @@ class Synthesis:
             )
             async for part in parts:
                 await self._part(speech, part, left)
-            speech.clip.finish()
+            clip.finish()
         except EdgeVoiceError as error:
-            speech.clip.finish(error)
+            clip.finish(error)
         except asyncio.CancelledError:
-            speech.clip.finish(ClipError("given up"))
+            clip.finish(ClipError("given up"))
             raise
         except Exception as error:
             logger.exception("synthesis broke", extra={"ANNOUNCEMENT_ID": speech.announcement.id})
-            speech.clip.finish(error)
+            clip.finish(error)
 
     def _takes_pieces(self, left: Sequence[str]) -> bool:
         return bool(left) and self._transports[left[0]].takes_pieces
@@ -156,7 +166,7 @@ class Synthesis:
         start = speech.clip.frames
         within = self._first_audio_within(speech, part, alone=alone)
         while True:
-            place = self._gate.place(speech.announcement.urgency) if metered else contextlib.nullcontext()
+            place = self._gate.place(speech) if metered else contextlib.nullcontext()
             try:
                 async with place:
                     await self._receive(speech, part, name, skip=speech.clip.frames - start, within=within)

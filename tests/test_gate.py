@@ -7,16 +7,28 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.gate import Gate, Preempted
+from edgevoice.errors import TooManyRequests
+from edgevoice.gate import Gate, Need, Preempted, Rank
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
+
+
+class Asker:
+    """Asks for a place; its rank may change."""
+
+    def __init__(self, urgency=NORMAL, need=Need.NOW):
+        self.urgency, self.need = urgency, need
+
+    @property
+    def rank(self):
+        return Rank(self.need, self.urgency.rank)
 
 
 class Request:
     """Holds a place until told; asks again when its place was taken back, as synthesis does."""
 
-    def __init__(self, gate, urgency, log=None, name="", *, again=False):
-        self.urgency, self.name = urgency, name
+    def __init__(self, gate, urgency, log=None, name="", *, again=False, need=Need.NOW):
+        self.asker, self.name = Asker(urgency, need), name
         self.done, self.inside = asyncio.Event(), asyncio.Event()
         self.preempted = 0
         self._gate, self._log, self._again = gate, log if log is not None else [], again
@@ -25,7 +37,7 @@ class Request:
     async def _run(self):
         while True:
             try:
-                async with self._gate.place(self.urgency):
+                async with self._gate.place(self.asker):
                     self._log.append(self.name)
                     self.inside.set()
                     await self.done.wait()
@@ -128,9 +140,9 @@ async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
     gate = Gate(1)
     for error in (TimeoutError("its own"), ValueError("its own")):
         with pytest.raises(type(error), match="its own"):
-            async with gate.place(LOW):
+            async with gate.place(Asker(LOW)):
                 raise error
-    async with gate.place(LOW):
+    async with gate.place(Asker(LOW)):
         pass
 
 
@@ -138,12 +150,12 @@ async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_
     gate = Gate(1)
 
     async def body():
-        async with asyncio.timeout(0.01), gate.place(LOW):
+        async with asyncio.timeout(0.01), gate.place(Asker(LOW)):
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
         await body()
-    async with gate.place(LOW):
+    async with gate.place(Asker(LOW)):
         pass
 
 
@@ -169,7 +181,7 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
         done = False
         while not done:
             with contextlib.suppress(Preempted):
-                async with gate.place(urgency):
+                async with gate.place(Asker(urgency)):
                     await work(number)
                     done = True
 
