@@ -171,11 +171,7 @@ class Agenda:
     def _is_duplicate(self, turn: Turn, now: float) -> bool:
         """Whether its id waits, is held, is being said or finished lately; then that is told, and no more."""
         name = turn.announcement.id
-        known = (
-            self.floor.is_said(name)
-            or self.ledger.has_finished(name, now)
-            or self.waiting.has(name)
-        )
+        known = self.floor.is_said(name) or self.ledger.has_finished(name, now) or self.waiting.has(name)
         if known:
             self.ledger.tell(turn, Step.DUPLICATE)
             turn.speech.leave()

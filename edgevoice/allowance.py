@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 RELEARN = 3600.0
 """Seconds without a refusal after which one request more is tried at once."""
 LONGEST_REST = 30.0
-"""Seconds for which nothing is asked at most, however long the server wants to be left alone."""
+"""Seconds for which a transport is left alone at most, however long its server says."""
 
 
 class Allowance:
@@ -23,7 +23,7 @@ class Allowance:
         self._fault = fault
         self._changed = 0.0
         self._learned = False
-        self._rests_until = 0.0
+        self._rests: dict[str, float] = {}
 
     def places(self, now: float) -> int:
         """Requests that may be in flight at once."""
@@ -36,21 +36,21 @@ class Allowance:
                 self._fault(None)
         return self._places
 
-    def check(self, now: float) -> None:
-        """See that the server may be asked at all.
+    def check(self, transport: str, now: float) -> None:
+        """See that a transport may be asked.
 
         Raises:
-            TooManyRequests: it wants to be left alone for a while.
+            TooManyRequests: its server wants to be left alone for a while.
         """
-        if now < self._rests_until:
-            left = self._rests_until - now
+        if (left := self._rests.get(transport, 0.0) - now) > 0:
             raise TooManyRequests(f"not asked: the server wants to be left alone for {left:.0f} s more", left)
 
-    def refused(self, beside: int, retry_after: float | None, now: float) -> None:
+    def rest(self, transport: str, seconds: float, now: float) -> None:
+        """The server wants no request over this transport for so many seconds."""
+        self._rests[transport] = now + min(seconds, LONGEST_REST)
+
+    def exceeded(self, beside: int, now: float) -> None:
         """A request was too many, with so many others of ours in flight beside it."""
-        if not beside:
-            self._rests_until = now + min(retry_after or 0.0, LONGEST_REST)
-            return
         self._places = min(self._places, beside)
         self._changed, self._learned = now, True
         requests = "1 request" if self._places == 1 else f"{self._places} requests"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from edgevoice.turn import Turn
 
-AHEAD = 4.0
+AHEAD = 2.0
 """Seconds of sound that are made ahead; less where the next one alone is longer."""
 MOST_INTERRUPTED = 4
 """Interrupted ones that are kept (contract)."""

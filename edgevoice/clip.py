@@ -43,7 +43,8 @@ class Clip:
         self._tail = bytearray()
         self._spooled = 0
         self._file: _SpoolFile | None = None
-        self._more = asyncio.Event()
+        self._more: asyncio.Event | None = None
+        """What readers wait for, once there is one: a thousand may wait that nobody reads yet."""
 
     @property
     def ended(self) -> bool:
@@ -94,6 +95,7 @@ class Clip:
                 raise ClipError(str(self.error)) from self.error
             if self.complete:
                 return b""
+            self._more = self._more or asyncio.Event()
             await self._more.wait()
         start = frame * BYTES_PER_FRAME
         if start >= self._spooled:
@@ -132,8 +134,9 @@ class Clip:
         self._tail.clear()
 
     def _wake(self) -> None:
-        self._more.set()
-        self._more = asyncio.Event()
+        if self._more is not None:
+            self._more.set()
+            self._more = None
 
 
 class _SpoolFile:

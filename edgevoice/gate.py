@@ -48,7 +48,7 @@ class Preempted(Exception):
 class _Holder:
     """One who waits for a place, or has it; `scope` is what its work can be ended by, once it works.
 
-    `beside` is the most others that held a place while it did.
+    `beside` are the others that held a place while it did, when they were the most, but for those refused.
     """
 
     def __init__(self, asker: Asker, number: int) -> None:
@@ -57,7 +57,7 @@ class _Holder:
         self.scope: asyncio.Timeout | None = None
         self.turn = asyncio.Event()
         self.given_up = False
-        self.beside = 0
+        self.beside: set[_Holder] = set()
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -91,15 +91,16 @@ class Gate:
         return len(self._waiting)
 
     @contextlib.asynccontextmanager
-    async def place(self, asker: Asker) -> AsyncIterator[None]:
-        """Wait for a place, the more needed first, and hold it.
+    async def place(self, asker: Asker, transport: str = "") -> AsyncIterator[None]:
+        """Wait for a place, the more needed first, and hold it, to ask over a transport.
 
         Raises:
             Preempted: out of the body, when something that is needed more needs the place, or when the
                 server says that the requests in flight are too many.
-            TooManyRequests: it says so though no other of ours was in flight, or did so just now.
+            TooManyRequests: it says so though no other of ours was in flight, or said for how long
+                this transport is to be left alone.
         """
-        self._allowance.check(_now())
+        self._allowance.check(transport, _now())
         holder = _Holder(asker, next(self._numbers))
         self._waiting.append(holder)
         self.look()
@@ -114,13 +115,16 @@ class Gate:
                 raise Preempted from None
             raise
         except TooManyRequests as error:
-            beside = len(self._holding) - 1 or holder.beside
-            self._allowance.refused(beside, error.retry_after, _now())
-            if beside:
-                raise Preempted from error
-            raise
+            if not holder.beside:
+                self._allowance.rest(transport, error.retry_after or 0.0, _now())
+                raise
+            for other in self._holding:
+                other.beside.discard(holder)
+            self._allowance.exceeded(len(holder.beside), _now())
+            raise Preempted from error
         finally:
             (self._holding if holder in self._holding else self._waiting).remove(holder)
+            holder.beside.clear()  # else each would keep those before it, without an end
             self.look()
 
     def look(self) -> None:
@@ -131,7 +135,8 @@ class Gate:
             self._holding.append(holder)
             holder.turn.set()
         for holder in self._holding:
-            holder.beside = max(holder.beside, len(self._holding) - 1)
+            if len(self._holding) > len(holder.beside) + 1:
+                holder.beside = {*self._holding} - {holder}
         self._take_back()
 
     def _take_back(self) -> None:

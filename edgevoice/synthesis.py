@@ -1,8 +1,4 @@
-"""Fills clips: takes the transports in the order of the route until one speaks, and falls back.
-
-Retries happen here and nowhere else. A long text is several requests, a live one as many as its sender
-takes pauses; they are joined in one clip.
-"""
+"""Fills clips: takes the transports in the order of the route until one speaks, and falls back; only here."""
 
 from __future__ import annotations
 
@@ -166,7 +162,7 @@ class Synthesis:
         start = speech.clip.frames
         within = self._first_audio_within(speech, part, alone=alone)
         while True:
-            place = self._gate.place(speech) if metered else contextlib.nullcontext()
+            place = self._gate.place(speech, name) if metered else contextlib.nullcontext()
             try:
                 async with place:
                     await self._receive(speech, part, name, skip=speech.clip.frames - start, within=within)

@@ -7,21 +7,10 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.errors import TooManyRequests
-from edgevoice.gate import Gate, Need, Preempted, Rank
+from edgevoice.gate import Gate, Need, Preempted
+from tests.support.asker import Asker
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
-
-
-class Asker:
-    """Asks for a place; its rank may change."""
-
-    def __init__(self, urgency=NORMAL, need=Need.NOW):
-        self.urgency, self.need = urgency, need
-
-    @property
-    def rank(self):
-        return Rank(self.need, self.urgency.rank)
 
 
 class Request:
@@ -206,3 +195,56 @@ async def all_places_are_free(gate, places):
     for holder in holders:
         holder.done.set()
         await holder.task
+
+
+async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_before_what_is_spare():
+    gate, log = Gate(1), []
+    first = Request(gate, CRITICAL, log, "held")
+    await first.inside.wait()
+    waiting = [
+        Request(gate, urgency, log, f"{need.name} {urgency}", need=need)
+        for need in Need
+        for urgency in (LOW, CRITICAL)
+    ]
+    await settle()
+    for request in [first, *waiting]:
+        request.done.set()
+    await asyncio.gather(*(request.task for request in waiting))
+    order = [f"{need} {urgency}" for need in ("NOW", "SOON", "SPARE") for urgency in (CRITICAL, LOW)]
+    assert log == ["held", *order]
+
+
+async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_turn_comes():
+    gate, log = Gate(1), []
+    ahead = Request(gate, HIGH, log, "ahead", again=True, need=Need.SOON)
+    await ahead.inside.wait()
+    now = Request(gate, NORMAL, log, "now", again=True)
+    await now.inside.wait()
+    assert ahead.preempted == 1
+    ahead.asker.need = Need.NOW
+    gate.look()
+    await ahead.inside.wait()
+    assert now.preempted == 1
+    for request in (ahead, now):
+        request.done.set()
+        await request.task
+    assert log == ["ahead", "now", "ahead", "now"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
+    gate, log = Gate(1), []
+    holder = Request(gate, NORMAL, log, "holder")
+    if begun:
+        await holder.inside.wait()
+    else:
+        await asyncio.sleep(0)
+    waiter = gate.place(Asker(CRITICAL)).__aenter__()
+    waiter.send(None)
+    with pytest.raises(asyncio.CancelledError):
+        waiter.throw(asyncio.CancelledError())
+    await settle()
+    assert not holder.preempted
+    holder.done.set()
+    await holder.task
+    assert log == ["holder"]
