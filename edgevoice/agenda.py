@@ -129,12 +129,17 @@ class Agenda:
         self.look(now)
         return self.floor.take(now)
 
-    def coming(self, now: float) -> Iterator[tuple[Turn, Need]]:
-        """What is to be made while another is heard, and how much it is needed."""
-        need = Need.NOW if self.floor.pausing else Need.SOON
-        for turn in self.waiting.backlog.coming(now) if self.floor.current is not None else ():
-            yield turn, need
-            need = Need.SOON
+    def coming(self, now: float) -> Iterator[tuple[Turn, Need, float]]:
+        """What is to be made: what is being said, and what is next; how much it is needed, and by when."""
+        current = self.floor.current
+        if current is None:
+            return
+        yield current, Need.NOW, now
+        is_cut = self.floor.pausing or self.floor.verdict is not None
+        need, by = (Need.NOW, now) if is_cut else (Need.SOON, now + current.left_s)
+        for turn in self.waiting.backlog.coming(now):
+            yield turn, need, by
+            need, by = Need.SOON, by + turn.left_s
 
     def conclude(self, now: float, *, cancelled: bool = False, failure: str | None = None) -> None:
         """What was being said is no longer played: `cancelled` for a verdict, or with a `failure`."""

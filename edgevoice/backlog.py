@@ -81,7 +81,7 @@ class Backlog:
         made = 0.0
         for turn in self.ready(now):
             yield turn
-            made += turn.speech.clip.seconds
+            made += turn.left_s
             if made >= AHEAD or not turn.speech.clip.complete:
                 return
 

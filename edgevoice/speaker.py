@@ -207,8 +207,8 @@ class Speaker:
         elif "pause" not in self._beside and self._agenda.floor.current is not None:
             self._beside.run("pause", self._cut_at_pause(self._agenda.floor.current))
 
-        for turn, need in self._agenda.coming(_now()):
-            self._saying.prepare(turn, need)
+        for turn, need, by in self._agenda.coming(_now()):
+            self._saying.prepare(turn, need, by)
 
     def _sounds(self) -> None:
         self._agenda.floor.sound(_now())

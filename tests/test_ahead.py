@@ -13,7 +13,10 @@ SECOND = bytes(2 * 24_000)
 
 
 def coming(kitchen):
-    return [(turn.announcement.id, need) for turn, need in kitchen.agenda.coming(kitchen.now)]
+    """What is made besides what is being said, and how much it is needed."""
+    made = [(turn.announcement.id, need) for turn, need, _ in kitchen.agenda.coming(kitchen.now)]
+    assert made[:1] == ([(kitchen.saying, NOW)] if kitchen.saying else [])
+    return made[1:]
 
 
 async def made(kitchen, *names):
@@ -67,6 +70,17 @@ async def test_what_is_to_cut_in_is_needed_now():
     assert coming(kitchen) == [("high", NOW)]
     await made(kitchen, "high")
     assert coming(kitchen) == [("high", NOW), ("next", SOON)]
+    kitchen.say("critical", "critical")
+    assert coming(kitchen) == [("critical", NOW)]
+
+
+async def test_it_is_known_by_when_each_is_needed():
+    kitchen = Kitchen()
+    for name in ("a", "b", "c"):
+        kitchen.say(name)
+    await made(kitchen, "a", "b")
+    kitchen.take(heard=0.25)
+    assert [by - kitchen.now for _, _, by in kitchen.agenda.coming(kitchen.now)] == [0.0, 0.75, 1.75]
 
 
 @pytest.fixture

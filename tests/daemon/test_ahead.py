@@ -104,12 +104,14 @@ async def test_what_could_not_be_made_ahead_is_asked_for_again_when_its_turn_com
 
 async def test_how_late_it_is_said_is_told_as_of_its_turn(broker, lightning):
     told = f"A minute ago: {NEXT}"
-    async with paced(broker, lightning, say_age=1) as house:
+    async with paced(broker, lightning, say_age=2.5) as house:
         await house.say(LONG, id="a")
         await house.say(NEXT, id="b")
+        await lightning.until(lambda: any(request.ended for request in asked(lightning, NEXT)))
+        await house.said("d1000z Fire.", urgency="critical")
         await house.outcome("b")
-        assert [request.text for request in lightning.requests] == [LONG, NEXT, told]
-        assert house.heard() == lightning.expected(LONG) + lightning.expected(told)
+        assert [request.text for request in lightning.requests] == [LONG, NEXT, "d1000z Fire.", told]
+        assert house.heard().endswith(lightning.expected(told))
 
 
 async def test_live_text_that_waits_is_made_while_another_is_heard(broker, lightning):
