@@ -18,6 +18,8 @@ _ACCOUNT = {
     410: f"the model or route is retired, {' and '.join(MODELS)} are served",
 }
 _TOO_MANY = 429
+_SAYS_TOO_MANY = re.compile("too many requests|concurrency|rate limit", re.IGNORECASE)
+"""The vendor documents that a WebSocket answers one request too many with an error, and no code for it."""
 _CODES = {
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,
@@ -46,7 +48,7 @@ def refusal(status: int, body: bytes, retry_after: str | None = None) -> Transpo
 def problem_error(problem: Problem) -> TransportError:
     """The error for a problem inside a stream, whose code may be a status or the name of one."""
     code = (problem.code or "").upper()
-    status = _CODES.get(code)
+    status = _CODES.get(code) if code else _TOO_MANY if _SAYS_TOO_MANY.search(problem.message) else None
     shown = f" {problem.code[:40]}" if problem.code else ""
     if status in _ACCOUNT:
         return AccountRefused(f"refused:{shown} {_ACCOUNT[status]} ({problem.message})")
