@@ -28,6 +28,7 @@ async def begin(house, lightning, *texts, names="abcdef"):
     for name, text in zip(names[1:], texts[1:], strict=False):
         await house.say(text, id=name)
     await lightning.until(lambda: any(request.made for request in asked(lightning, texts[1])))
+    assert len(house.heard()) < len(lightning.expected(texts[0]))
 
 
 async def test_the_next_one_is_all_there_before_the_last_sample_of_this_one_is_heard(broker, lightning):
@@ -84,6 +85,7 @@ async def test_what_waits_behind_a_more_urgent_one_keeps_what_it_has(broker, lig
         await house.say("d3000z The long one.", id="a")
         await house.say(NEXT, id="b")
         await lightning.until(lambda: any(request.ended for request in asked(lightning, NEXT)))
+        assert len(house.heard()) < len(lightning.expected("d3000z The long one."))
         await house.said("d300z Fire.", urgency="critical", id="fire")
         assert (await house.outcome("b"))["event_type"] == "finished"
         assert len(asked(lightning, NEXT)) == 1
