@@ -108,7 +108,7 @@ class Asking:
         """
         gate = self._means.gate
         while True:
-            place = gate.place(self._speech.announcement.urgency) if self.is_metered else _no_gate()
+            place = gate.place(self._speech, self.name) if self.is_metered else _no_gate()
             try:
                 async with place:
                     warm = self._means.transports[self.name].is_warm

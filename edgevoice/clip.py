@@ -40,7 +40,8 @@ class Clip:
         self._tail = bytearray()
         self._spooled = 0
         self._file: AudioFile | None = None
-        self._more = asyncio.Event()
+        self._more: asyncio.Event | None = None
+        """What readers wait for, once there is one: a thousand may wait that nobody reads yet."""
 
     @property
     def ended(self) -> bool:
@@ -87,7 +88,7 @@ class Clip:
             ClipError: it failed.
         """
         while not self.ended:
-            await self._more.wait()
+            await self._changed()
         if self.error is not None:
             raise ClipError(str(self.error)) from self.error
 
@@ -115,7 +116,7 @@ class Clip:
                 raise ClipError(str(self.error)) from self.error
             if self.complete:
                 return b""
-            await self._more.wait()
+            await self._changed()
         start = frame * BYTES_PER_FRAME
         if start >= self._spooled:
             start -= self._spooled
@@ -152,6 +153,11 @@ class Clip:
         self._spooled += len(data)
         self._tail.clear()
 
+    async def _changed(self) -> None:
+        self._more = self._more or asyncio.Event()
+        await self._more.wait()
+
     def _wake(self) -> None:
-        self._more.set()
-        self._more = asyncio.Event()
+        if self._more is not None:
+            self._more.set()
+            self._more = None

@@ -19,11 +19,18 @@ class NoSynthesis:
         self.speeches: list[Speech] = []
         self.filled: list[Speech] = []
         self.given_up: list[Speech] = []
+        self.hurried = 0
 
     def speech(self, announcement: Announcement) -> Speech:
-        speech = Speech(announcement, Clip(24000, lambda: Path("/var/tmp")), self)  # type: ignore[arg-type]
+        speech = Speech(announcement, self.clip(), self)  # type: ignore[arg-type]
         self.speeches.append(speech)
         return speech
+
+    def clip(self) -> Clip:
+        return Clip(24000, lambda: Path("/var/tmp"))
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def fill(self, speech: Speech) -> None:
         self.filled.append(speech)
