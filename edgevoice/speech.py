@@ -37,6 +37,11 @@ class Speech:
         self._users = 0
         self._begun = False
 
+    @property
+    def headstart(self) -> float:
+        """Seconds that its clip should be ahead of what is heard, by the pace of its transport."""
+        return self._synthesis.headstarts.of(self.transport)
+
     def begin(self, preface: Callable[[str], str] | None = None) -> None:
         """Start filling the clip, if nobody has yet; `preface` says what a text is to be told with."""
         if not self._begun:

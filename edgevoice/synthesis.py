@@ -16,8 +16,9 @@ from edgevoice.announcement import Urgency
 from edgevoice.clip import BYTES_PER_FRAME, Clip
 from edgevoice.errors import AccountRefused, ClipError, EdgeVoiceError, TransportError
 from edgevoice.gate import Gate, Preempted
+from edgevoice.headstart import Headstarts
 from edgevoice.outcome import Attempt
-from edgevoice.parts import LivePart, Part, parts_of
+from edgevoice.parts import LivePart, Part, TextPart, parts_of
 from edgevoice.routing import LOCAL, Said, decide
 from edgevoice.speech import Speech
 
@@ -58,6 +59,7 @@ class Synthesis:
         spool: Callable[[], Path],
         fault: Callable[[str, str | None], None],
     ) -> None:
+        self.headstarts = Headstarts()
         self._transports = transports
         self._core = core
         self._routes = routes
@@ -174,6 +176,9 @@ class Synthesis:
         speech.asked_at = speech.asked_at or loop.time()
         start, had = speech.clip.frames, skip * BYTES_PER_FRAME
         audio = self._transports[name].synthesize(part.request(speech.clip.rate))
+        # Live text comes at the pace of its sender.
+        learns = isinstance(part, TextPart)
+        audio = self.headstarts.observed(name, audio, speech.clip.rate, learns=learns)
         try:
             async with asyncio.timeout(within) as limit:
                 async for pcm in audio:
