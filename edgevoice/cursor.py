@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.clip import BYTES_PER_FRAME
-from edgevoice.headstart import LONGEST, regain
+from edgevoice.headstart import LONGEST, is_close, regain
 from edgevoice.parts import IDLE
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Cursor:
         self._frame = turn.position
         self._sounds_from = self._sounds_since = 0.0
         """The second of the clip from which on there was no hole, and the moment it was handed over."""
-        self._regain = 0.0
+        self._holes = 0
 
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield what there is, until the clip ends or others may go first.
@@ -43,6 +43,7 @@ class Cursor:
             ClipError: the clip failed, and all that it had before was read.
         """
         if self._live is None:
+            await self._clip.beyond(self._frame)  # only then it is known which transport speaks
             await self._gather(self._headstart)
         while pcm := await (self._read() if self._live is None else self._read_live(self._live)):
             self._frame += len(pcm) // BYTES_PER_FRAME
@@ -52,8 +53,8 @@ class Cursor:
         if self._frame >= self._clip.frames:
             await self._clip.beyond(self._frame)
             if self._is_dry:
-                self._regain = regain(self._regain, self._second - self._sounds_from)
-                await self._gather(self._regain)
+                self._holes = 1 + self._holes * is_close(self._holes, self._second - self._sounds_from)
+                await self._gather(regain(self._holes))
         return await self._clip.read(self._frame)
 
     async def _read_live(self, live: LiveText) -> bytes:
@@ -72,7 +73,6 @@ class Cursor:
 
     async def _gather(self, wanted: float) -> None:
         """Wait until the clip is so many seconds ahead, but not for ever."""
-        await self._clip.beyond(self._frame)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
                 await self._clip.ahead(self._frame, wanted)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 BYTES_PER_FRAME = 2
-STREAMS = 8
+STREAMS = 16
 """Answers remembered of each transport; what came before them is forgotten."""
-PIECES = 256
-"""Pieces of an answer that it is known by: 20 s of those the vendor sends."""
+PIECES = 128
+"""Pieces of an answer that it is known by."""
 BEARABLE = 0.001
 """Seconds of silence on average that nobody is made to wait for."""
 LEFT = 0.05
@@ -26,10 +26,12 @@ OFTEN = 0.25
 """While more than this share of all announcements would run dry all the same, it may cost more than that."""
 LONGEST = 0.5
 """Seconds at most, both of a headstart and of waiting for one."""
-REGAIN = 0.02
-"""Seconds after a hole, so that the next piece may be late without another."""
-SOON = 1.0
-"""Seconds of sound after a hole, within which the next one doubles what is waited for."""
+REGAIN = 0.025
+"""Seconds to be ahead after a hole, so that the next piece may be late without another."""
+LASTS = 15
+"""A hole follows the last one closely, if it comes before so many times as much was heard as was regained."""
+CLOSE = 3
+"""Holes in close order, from which on each regains twice as much: the server is too slow, not late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,14 @@ def moment_to_sound(ahead: float, newest: float, arrived: float, wanted: float) 
     return arrived + max(0.0, wanted - (ahead - newest))
 
 
-def regain(before: float, sounded: float) -> float:
-    """The seconds to be ahead after a hole, when those `before` lasted for so many of sound."""
-    return min(LONGEST, max(REGAIN, 2 * before)) if sounded < SOON else REGAIN
+def regain(holes: int) -> float:
+    """The seconds to be ahead after the last of so many holes in close order."""
+    return min(LONGEST, REGAIN * 2 ** max(0, holes - CLOSE))
+
+
+def is_close(holes: int, sounded: float) -> bool:
+    """Whether the next hole, after so many seconds of sound, is one more in close order."""
+    return sounded < LASTS * regain(holes)
 
 
 def _leaving(share: float, lateness: Sequence[float]) -> float:
