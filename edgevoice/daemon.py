@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgevoice.answers import answers
-from edgevoice.assembly import Entered, enter_outputs, enter_parts, enter_transports, make_context, routes
+from edgevoice.assembly import (
+    Entered,
+    enter_outputs,
+    enter_parts,
+    enter_transports,
+    make_context,
+    routes,
+    try_outputs,
+)
 from edgevoice.control import Control
 from edgevoice.faults import Faults
 from edgevoice.journal import Journal
@@ -63,6 +71,7 @@ class _Inside:
     node: Node
     parts: Mapping[str, Callable[[], Awaitable[None]]]
     keeper: Keeper
+    try_outputs: Callable[[], Awaitable[None]]
     ready: asyncio.Event
 
 
@@ -90,19 +99,17 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    return _Inside(node, parts, keeper, context.ready)
+    return _Inside(node, parts, keeper, partial(try_outputs, context, outputs), context.ready)
 
 
 async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
     node = inside.node
     speakers = node.speakers.values()
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(speaker.run()) for speaker in speakers]
+        running = [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
+        running.append(group.create_task(_speaking(inside)))
         running.append(group.create_task(_ticking(speakers)))
-        running += [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
         node.show()
-        inside.ready.set()
-        logger.info("ready, as %s", ", ".join(node.speakers))
         await stop.wait()
         logger.info("ending")
         node.intake.close()
@@ -112,6 +119,16 @@ async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
         )
         for task in running:
             task.cancel()
+
+
+async def _speaking(inside: _Inside) -> None:
+    """Say what comes, once each output was tried: meanwhile the sources connect already."""
+    await inside.try_outputs()
+    async with asyncio.TaskGroup() as group:
+        for speaker in inside.node.speakers.values():
+            group.create_task(speaker.run())
+        inside.ready.set()
+        logger.info("ready, as %s", ", ".join(inside.node.speakers))
 
 
 @asynccontextmanager
