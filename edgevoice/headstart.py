@@ -134,7 +134,7 @@ def moment_to_sound(ahead: float, newest: float, arrived: float, wanted: float) 
 
 def regain(holes: int) -> float:
     """The seconds to be ahead after the last of so many holes in close order."""
-    return min(LONGEST, REGAIN * 2 ** max(0, holes - CLOSE))
+    return min(LONGEST, REGAIN * 2.0 ** max(0, holes - CLOSE))
 
 
 def is_close(holes: int, sounded: float) -> bool:
