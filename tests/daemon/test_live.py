@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edgevoice import parts, playing, streams
+from edgevoice import cursor, parts, streams
 from tests.support.house import House
 from tests.support.lightning import Fault
 
