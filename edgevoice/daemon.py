@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgevoice.answers import answers
+from edgevoice.asking import Means
 from edgevoice.assembly import (
     Entered,
     enter_outputs,
@@ -22,12 +23,15 @@ from edgevoice.assembly import (
     routes,
     try_outputs,
 )
+from edgevoice.cache import cache_of
 from edgevoice.control import Control
 from edgevoice.faults import Faults
+from edgevoice.gate import Gate
 from edgevoice.journal import Journal
 from edgevoice.keeper import Keeper
 from edgevoice.node import make_node
 from edgevoice.observers import Observers
+from edgevoice.phrases import Phrases
 from edgevoice.plugin import Observer
 from edgevoice.state import Spool
 from edgevoice.synthesis import Synthesis
@@ -86,19 +90,24 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     watching = await enter_parts(settings, context, entered, plugins.observers)
     sources = await enter_parts(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
+    cache = await stack.enter_async_context(cache_of(settings, context.state_dir, context.api_key))
     core = msgspec.structs.replace(settings.core, lightning=context.lightning)
-    synthesis = await stack.enter_async_context(
-        Synthesis(transports, core, routes(settings), spool=Spool(context.state_dir), fault=faults.set)
-    )
+    spool = Spool(context.state_dir)
+    means = Means(transports, core, Gate(core.lightning.concurrency), faults.set)
+    synthesis = await stack.enter_async_context(Synthesis(means, routes(settings), cache=cache, spool=spool))
+    phrases = Phrases(core.phrases, cache, synthesis, faults.set)
     observers = Observers({"journal": keeper, **watching})
     node = make_node(settings, outputs, synthesis, observers, faults, keeper)
     faults.changed = node.show
-    await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
+    await stack.enter_async_context(
+        Control(context.state_dir, answers(settings, node, keeper, cache, phrases))
+    )
     keeper.restore(node.speakers, node.intake.again)
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
+    parts |= {"cache": cache.run, "phrases": phrases.run}
     return _Inside(node, parts, keeper, partial(try_outputs, context, outputs), context.ready)
 
 

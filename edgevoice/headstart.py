@@ -92,12 +92,17 @@ class Headstarts:
     async def observed(
         self, transport: str, audio: AsyncIterator[bytes], rate: int, *, learns: bool
     ) -> AsyncIterator[bytes]:
-        """Yield what a transport yields, s16le mono at `rate` Hz, and learn from when it came."""
-        arrivals, now = Arrivals(), asyncio.get_running_loop().time
+        """Yield what a transport yields, s16le mono at `rate` Hz, and learn from when it came.
+
+        That it was not taken at once is not the transport's fault, and left out.
+        """
+        arrivals, now, kept = Arrivals(), asyncio.get_running_loop().time, 0.0
         try:
             async for pcm in audio:
-                arrivals.note(now(), len(pcm) / BYTES_PER_FRAME / rate)
+                came = now()
+                arrivals.note(came - kept, len(pcm) / BYTES_PER_FRAME / rate)
                 yield pcm
+                kept += now() - came
         finally:
             if learns and (stream := arrivals.stream) is not None:
                 self.learn(transport, stream)

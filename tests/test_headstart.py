@@ -141,6 +141,21 @@ def test_nothing_is_known_of_one_piece():
     assert asyncio.run(main()) == 0
 
 
+def test_what_is_not_taken_at_once_is_not_late():
+    async def main():
+        headstarts = Headstarts()
+
+        async def two():
+            yield bytes(100)
+            yield bytes(100)
+
+        async for _ in headstarts.observed(TRANSPORT, two(), 24000, learns=True):
+            await asyncio.sleep(5)
+        return headstarts.of(TRANSPORT)
+
+    assert virtual_time.run(main()) == 0
+
+
 def test_a_headstart_is_what_leaves_a_twentieth_of_the_silence_while_that_costs_little():
     fast = Stream((0.1, 0.0, 0.0, 0.0, 0.0), 10.0, 1.0)
     assert headstart([fast]) == pytest.approx(0.095)
