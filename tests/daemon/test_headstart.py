@@ -70,6 +70,6 @@ async def test_what_is_critical_does_not_wait_for_a_server_that_stuttered(transp
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         lightning.plan(Fault(at=1, stall=2.0), on=transport)
         await made_before_it_sounded(house, lightning, "first", transport=transport)
-        lightning.plan(Fault(at=1, stall=2.0), on=transport)
+        lightning.plan(Fault(at=1, stall=1.0), on=transport)
         keys = {"transport": transport, "urgency": "critical"}
         assert await made_before_it_sounded(house, lightning, "alarm", **keys) == CHUNK
