@@ -13,6 +13,7 @@ from edgevoice.clip import BYTES_PER_FRAME
 from edgevoice.errors import EdgeVoiceError, TransportError
 from edgevoice.forecast import Forecast
 from edgevoice.gate import Preempted
+from edgevoice.headstart import Headstarts
 from edgevoice.hedging import Budget
 from edgevoice.pace import Paces
 
@@ -56,6 +57,7 @@ class Means:
     late_after: Callable[[str, int, bool], float | None] = never_late
     forecast: Forecast = field(default_factory=Forecast)
     paces: Paces = field(default_factory=Paces)
+    headstarts: Headstarts = field(default_factory=Headstarts)
     budget: Budget = field(default_factory=Budget)
 
 
@@ -151,7 +153,11 @@ class Asking:
         speech.asked_at = speech.asked_at or self.asked_at
         speech.as_asked &= not self.frames
         self._on_asked()
-        return transport.synthesize(request)
+        audio, learns = (
+            transport.synthesize(request),
+            request.pieces is None,
+        )  # live text has its sender's pace
+        return self._means.headstarts.observed(self.name, audio, request.sample_rate, learns=learns)
 
     def _patience(self) -> float:
         """Seconds to the next audio: what is critical must not fall silent, once the clip has run dry."""

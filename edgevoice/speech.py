@@ -41,6 +41,11 @@ class Speech:
         self._users = 0
 
     @property
+    def headstart(self) -> float:
+        """Seconds that its clip should be ahead of what is heard, by the pace of its transport."""
+        return self._synthesis.headstarts.of(self.transport)
+
+    @property
     def rank(self) -> Rank:
         """Its rank at the account's gate."""
         return Rank(self.need or Need.SPARE, self.announcement.urgency.rank)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgevoice.asking import Means
     from edgevoice.cache import Cache
     from edgevoice.config.options import Route
+    from edgevoice.headstart import Headstarts
     from edgevoice.outlook import Outlook
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,11 @@ class Synthesis:
         means = self._means
         warm = {name: transport.is_warm for name, transport in means.transports.items()}
         return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
+
+    @property
+    def headstarts(self) -> Headstarts:
+        """How far clips are to be ahead before they sound."""
+        return self._means.headstarts
 
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgevoice.announcement import TTL, Announcement, Urgency
 from edgevoice.clip import Clip
+from edgevoice.headstart import Headstarts
 from edgevoice.speech import Speech
 from edgevoice.turn import Turn
 
@@ -16,6 +17,7 @@ class NoSynthesis:
     transports = frozenset({"http", "http_stream", "websocket", "local"})
 
     def __init__(self) -> None:
+        self.headstarts = Headstarts()
         self.speeches: list[Speech] = []
         self.filled: list[Speech] = []
         self.given_up: list[Speech] = []
