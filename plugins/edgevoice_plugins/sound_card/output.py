@@ -85,6 +85,10 @@ class SoundCard(Output):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOPPED_WITHIN_S):
+                while self._process is not None and self._process.is_fading:
+                    await self._something_new()
         self._replace("the output is closed")
 
     async def probe(self) -> None:

@@ -67,10 +67,8 @@ class Playback:
         """
         self.note(card)
         card.check()
-        if card.told.capacity is None:
-            return
         was_owing = self.is_owed
-        most = self.heard + max(round(self._rate * AHEAD_S), card.told.capacity + self._period)
+        most = self.heard + max(round(self._rate * AHEAD_S), (card.told.capacity or 0) + self._period)
         while self._sent < min(self._end, most):
             start = (self._sent - self.heard) * wire.BYTES_PER_FRAME
             pcm = self._unheard[start : start + self._period * wire.BYTES_PER_FRAME]
@@ -100,13 +98,14 @@ class Playback:
             self._space.set()
 
     def is_over(self, card: CardProcess) -> bool:
-        """Whether the last frame was heard; raises the error that the audio ended with, if one did."""
+        """Whether it was heard but for the last `EARLY_S`; raises the error that the audio ended with, if any."""
         if not card.told.done:
             return False
+        frames = self._resampler.taken if self._error is None else self._resampler.source_frames(self._sent)
+        self._progress.handed(frames)
+        self._progress.heard(frames)
         if self._error is not None:
             raise self._error
-        self._progress.handed(self._resampler.taken)
-        self._progress.heard(self._resampler.taken)
         return True
 
     @property

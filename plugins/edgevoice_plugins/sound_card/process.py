@@ -34,6 +34,9 @@ class Told:
     handed: int = 0
     heard: int = 0
     done: bool = False
+    """All but the last `EARLY_S` was heard."""
+    out: bool = False
+    """The last frame was."""
     stopped: bool = False
 
 
@@ -87,14 +90,19 @@ class CardProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def begin(self, rate: int) -> None:
+    @property
+    def is_fading(self) -> bool:
+        """Whether the last of what was played is still to be heard."""
+        return self.lost is None and self.told.done and not self.told.out
+
+    def begin(self, rate: int, lead: int = 0) -> None:
         """Begin an announcement at `rate` Hz: `told` begins anew.
 
         Raises:
             ProcessLost: the process has ended.
         """
         self.told = Told()
-        self.send(wire.pack(wire.START, rate))
+        self.send(wire.pack(wire.START, rate, lead))
 
     def send(self, message: bytes) -> None:
         """Send a message; there is always room for the little that is sent ahead of the ear.
@@ -151,6 +159,8 @@ class CardProcess:
             (self.told.capacity,) = wire.numbers(message)
         elif kind == wire.DONE:
             self.told.done = True
+        elif kind == wire.OUT:
+            self.told.out = True
         elif kind == wire.LOST:
             self.kill(message[1:].decode())
         else:
