@@ -20,10 +20,19 @@ AHEAD_S = 0.15
 
 
 class Playback:
-    """Frames at the card's rate, from the first one not yet heard on; a new process goes on from there."""
+    """Frames at the card's rate, from the first one not yet heard on; a new process goes on from there.
+
+    `lead_in` is the silence in s that the first one needs before it.
+    """
 
     def __init__(
-        self, audio: AsyncIterator[bytes], resampler: Resampler, progress: Progress, news: Callable[[], None]
+        self,
+        audio: AsyncIterator[bytes],
+        resampler: Resampler,
+        progress: Progress,
+        news: Callable[[], None],
+        *,
+        lead_in: float = 0.0,
     ) -> None:
         self.heard = 0
         self.moved_at = monotonic()
@@ -32,6 +41,7 @@ class Playback:
         self._resampler = resampler
         self._progress = progress
         self._news = news
+        self._lead_in = lead_in
         self._rate = resampler.target_rate
         self._unheard = bytearray()
         self._handed = self._sent = 0
@@ -57,7 +67,8 @@ class Playback:
         self._begun = self._sent = self.heard
         self._end_sent = self._opened = False
         self.moved_at = monotonic()
-        card.begin(self._rate)
+        lead_in = 0.0 if self.has_sounded else self._lead_in
+        card.begin(self._rate, round(lead_in * self._rate))
 
     def advance(self, card: CardProcess) -> None:
         """Take note of what the card did, and send as much as it may have.
@@ -86,7 +97,7 @@ class Playback:
         heard = self._begun + told.heard
         if not self._opened and told.capacity is not None:
             self._opened = True
-            self.moved_at = monotonic()
+            self.moved_at = monotonic() + (0.0 if self.has_sounded else self._lead_in)
         if (handed := self._begun + told.handed) > self._handed:
             self._handed = handed
             self._progress.handed(self._resampler.source_frames(self._handed))
@@ -107,6 +118,11 @@ class Playback:
         if self._error is not None:
             raise self._error
         return True
+
+    @property
+    def has_sounded(self) -> bool:
+        """Whether any of it was handed to a card."""
+        return self._handed > 0
 
     @property
     def is_owed(self) -> bool:

@@ -30,6 +30,8 @@ class ProcessLost(Exception):
 class Told:
     """What the process has said since it was told to start; frames at the card's rate."""
 
+    device: str = ""
+    """The name of the device that was opened."""
     capacity: int | None = None
     handed: int = 0
     heard: int = 0
@@ -38,6 +40,10 @@ class Told:
     out: bool = False
     """The last frame was."""
     stopped: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.capacity is not None
 
 
 def child_environment() -> dict[str, str]:
@@ -95,14 +101,14 @@ class CardProcess:
         """Whether the last of what was played is still to be heard."""
         return self.lost is None and self.told.done and not self.told.out
 
-    def begin(self, rate: int, lead: int = 0) -> None:
-        """Begin an announcement at `rate` Hz: `told` begins anew.
+    def begin(self, rate: int, lead_in: int) -> None:
+        """Begin an announcement at `rate` Hz, with so many frames of silence at least: `told` begins anew.
 
         Raises:
             ProcessLost: the process has ended.
         """
         self.told = Told()
-        self.send(wire.pack(wire.START, rate, lead))
+        self.send(wire.pack(wire.START, rate, lead_in))
 
     def send(self, message: bytes) -> None:
         """Send a message; there is always room for the little that is sent ahead of the ear.
@@ -156,7 +162,7 @@ class CardProcess:
             self.told.handed, self.told.heard = wire.numbers(message)
             self.told.stopped = kind == wire.STOPPED
         elif kind == wire.OPENED:
-            (self.told.capacity,) = wire.numbers(message)
+            self.told.capacity, self.told.device = wire.opened(message)
         elif kind == wire.DONE:
             self.told.done = True
         elif kind == wire.OUT:

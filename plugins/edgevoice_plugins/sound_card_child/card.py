@@ -91,6 +91,7 @@ class Card:
         self._audio = pyaudio.PyAudio()
         self._wanted = wanted
         self._stream: Stream | None = None
+        self.name = ""
         self.rate = 0
         self.capacity = 0
         """Frames that the card holds."""
@@ -120,7 +121,7 @@ class Card:
             )
         except OSError as error:
             raise CardLost(_refusal(device, rate, error)) from error
-        self.rate = rate
+        self.name, self.rate = device.name, rate
         self.capacity = self.room()
 
     def close(self) -> None:

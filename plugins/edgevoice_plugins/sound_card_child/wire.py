@@ -29,7 +29,7 @@ TRY = b"T"
 
 # From the process; numbers of frames count from the last START.
 OPENED = b"O"
-"""The card is open; it holds so many frames (one number)."""
+"""The card is open; it holds so many frames (one number), and is called so (UTF-8)."""
 HEARD = b"H"
 """So many frames handed to the card, so many of them heard (two numbers)."""
 DONE = b"D"
@@ -52,3 +52,8 @@ def pack(kind: bytes, *numbers: int) -> bytes:
 def numbers(message: bytes) -> tuple[int, ...]:
     """The numbers of a message."""
     return struct.unpack(f"<{(len(message) - 1) // 8}Q", message[1:])
+
+
+def opened(message: bytes) -> tuple[int, str]:
+    """What `OPENED` says."""
+    return numbers(message[:9])[0], message[9:].decode()
