@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from edgevoice.plugin import Context, Progress
+    from edgevoice_plugins.sound_card.lead_in import LeadIn
 
 MISSING = (
     'needs pyaudio: pip install "edgevoice[audio]" '
@@ -62,6 +63,11 @@ class SoundCard(Output):
     def pid(self) -> int | None:
         """The id of the process that has the card now."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def lead_in(self) -> LeadIn:
+        """The silence that goes before the first sound, and why."""
+        return self._waking.lead_in
 
     def stuck(self) -> str | None:
         if self._deadline is None or monotonic() < self._deadline + STUCK_S:

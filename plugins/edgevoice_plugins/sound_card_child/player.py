@@ -16,7 +16,7 @@ from edgevoice_plugins.sound_card_child.deck import Deck
 if TYPE_CHECKING:
     import socket
 
-BRINK_S = 0.008
+BRINK_S = 0.012
 """With so little left between announcements a period of silence is given, until the last sound was heard:
 closing a stream cuts 28 to 47 ms."""
 IDLE_S = 5.0
@@ -170,8 +170,7 @@ class Player:
 
     def _cut(self) -> None:
         """Forget this announcement's sound, once the one before it was heard to its end."""
-        tape = self._deck.tape
-        if tape.sound - tape.sound_left(self._deck.now) >= self._begun:
+        if self._deck.tape.is_past(self._begun, self._deck.now):
             position = self._position
             self._deck.forget()
             self._stopped(position)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-SETTLED_S = 0.01
-"""A sound server is done with a frame up to 5 ms before it sounds; so much silence later nothing is cut off."""
+SETTLED_S = 0.03
+"""A sound server takes a frame up to a period before it sounds, and may take it back: so much later it cannot."""
+PAST_S = 0.01
+"""The same for a sound that another one follows: it is not worth more to hear that one longer."""
 
 
 class Before(Enum):
@@ -64,6 +66,11 @@ class Tape:
     def sound_left(self, now: float) -> int:
         """Frames of sound that are still to be heard."""
         return min(self.sound - self.heard, max(0, self.left(now) - self.silence))
+
+    def is_past(self, frame: int, now: float) -> bool:
+        """Whether all sound before a frame was heard, so that to drop what follows cuts nothing off it."""
+        past = min(self.sound, frame + round(self.rate * PAST_S)) if frame else 0
+        return self.heard >= frame and self.sound - self.sound_left(now) >= past
 
     def is_out(self, now: float) -> bool:
         """Whether all sound was heard, so that whatever the card is told cuts nothing off."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 BYTES_PER_FRAME = 2
-EARLY_S = 0.02
+EARLY_S = 0.03
 """`DONE` is said while so much is still to be heard, so that the next announcement follows without a gap."""
 PERIOD_S = 0.02
 """Seconds of audio in one packet, and the period asked of the card; shorter ones underflow under load."""
