@@ -117,7 +117,7 @@ class Transport(Plugin, ABC):
     """Something that turns text into streamed audio."""
 
     metered: ClassVar[bool] = True
-    """Whether a request takes one of the account's `concurrency` places."""
+    """Whether a request takes one of the account's `concurrency` places, and its voice is the account's."""
     takes_pieces: ClassVar[bool] = False
     """Whether `request.pieces` is understood; else live text comes a sentence at a time."""
 

@@ -18,7 +18,7 @@ from edgevoice.errors import AccountRefused, ClipError, EdgeVoiceError, Transpor
 from edgevoice.gate import Gate, Preempted
 from edgevoice.outcome import Attempt
 from edgevoice.parts import LivePart, Part, parts_of
-from edgevoice.routing import LOCAL, Said, decide
+from edgevoice.routing import LOCAL, decide, said_of
 from edgevoice.speech import Speech
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgevoice.announcement import Announcement
+    from edgevoice.cache import Cache
     from edgevoice.config.options import Core, Route
     from edgevoice.plugin import Transport
 
@@ -55,12 +56,14 @@ class Synthesis:
         core: Core,
         routes: Sequence[Route],
         *,
+        cache: Cache,
         spool: Callable[[], Path],
         fault: Callable[[str, str | None], None],
     ) -> None:
         self._transports = transports
         self._core = core
         self._routes = routes
+        self._cache = cache
         self._spool = spool
         self._fault = fault
         self._gate = Gate(core.lightning.concurrency)
@@ -96,16 +99,23 @@ class Synthesis:
             task.cancel()
 
     async def _fill(self, speech: Speech) -> None:
-        said = said_of(speech.announcement)
-        speech.decision = decide(said, self._routes, self._transports)
-        left = list(speech.decision.order)
+        name = self._cache.name(speech.announcement, speech.text)
         try:
+            speech.cached = await self._cache.fill(speech.clip, name)
+            said = said_of(speech.announcement, cached=speech.cached)
+            speech.decision = decide(said, self._routes, self._transports)
+            if speech.cached:
+                speech.first_audio_at = asyncio.get_running_loop().time()
+                return
+            left = list(speech.decision.order)
             parts = parts_of(
                 speech.announcement, speech.text, self._core.lightning, lambda: self._takes_pieces(left)
             )
             async for part in parts:
                 await self._part(speech, part, left)
             speech.clip.finish()
+            if speech.as_asked:
+                self._cache.keep(name, speech.clip)
         except EdgeVoiceError as error:
             speech.clip.finish(error)
         except asyncio.CancelledError:
@@ -172,6 +182,7 @@ class Synthesis:
         """Append what the transport yields, but for the first `skip` frames, which the clip has."""
         loop = asyncio.get_running_loop()
         speech.asked_at = speech.asked_at or loop.time()
+        speech.as_asked &= self._transports[name].metered and not skip
         start, had = speech.clip.frames, skip * BYTES_PER_FRAME
         audio = self._transports[name].synthesize(part.request(speech.clip.rate))
         try:
@@ -206,16 +217,6 @@ class Synthesis:
             return PATIENCE
         within = self._core.first_audio_within(speech.announcement.urgency)
         return within + (LIVE_DELAY if isinstance(part, LivePart) else 0)
-
-
-def said_of(announcement: Announcement) -> Said:
-    """What routing needs to know of an announcement."""
-    return Said(
-        urgency=announcement.urgency,
-        length=None if announcement.text is None else len(announcement.text),
-        private=announcement.private,
-        forced=announcement.transport,
-    )
 
 
 def _after(error: TransportError, announcement: Announcement, left: Sequence[str]) -> list[str]:

@@ -18,11 +18,13 @@ from edgevoice.cli import edgevoice as command_line
 from edgevoice.config import Settings, settings_from
 from edgevoice.config.options import (
     ByUrgency,
+    CacheOptions,
     Core,
     Insist,
     Lightning,
     Limits,
     PerMinute,
+    Phrase,
     QuietHours,
     Speaker,
     When,
@@ -97,10 +99,11 @@ def test_every_option_of_the_core_is_there_and_no_other():
     assert set(values["limits"]) == keys(Limits)
     assert set(values["first_audio_timeout"]) == keys(ByUrgency)
     assert set(values["insist"]) == keys(Insist)
+    assert set(values["cache"]) == keys(CacheOptions)
     assert set(values["chime"]) == set(Urgency)
     for rate in (values["limits"][name] for name in keys(Limits) - {"queue"}):
         assert set(rate) == keys(PerMinute)
-    for word in keys(When) | keys(Tls) | keys(QuietHours):
+    for word in keys(When) | keys(Tls) | keys(QuietHours) | keys(Phrase):
         assert re.search(rf"\b{word}\b", FULL), word
 
 

@@ -138,6 +138,23 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     quiet_hours: tuple[QuietHours, ...] | None = None
 
 
+class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `cache` section: how much is kept, and for how many days without use."""
+
+    enabled: bool = True
+    max_mb: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    max_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
+class Phrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A text that is kept ready, and how it is spoken where that is not as all is."""
+
+    text: str
+    voice: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    language: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    speed: Annotated[float, Meta(ge=0.5, le=2)] | None = None
+
+
 def default_node() -> str:
     """The host's name, as far as a node may be called so."""
     name = re.sub(r"[^a-z0-9_-]", "-", platform.node().split(".")[0].lower()).strip("-")[:64]
@@ -160,13 +177,19 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
     digest: Literal["on_request", "at_end", "off", False] = "on_request"
     digest_keep: Seconds = 43_200.0
-    phrases: Annotated[Any, later()] = None
+    phrases: tuple[
+        Annotated[
+            str | Phrase,
+            Meta(description="has to be a text, or {text: ..., voice: ..., language: ..., speed: ...}"),
+        ],
+        ...,
+    ] = ()
     hedging: Annotated[Any, later()] = None
     lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, Speaker] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    cache: Annotated[Any, later()] = None
+    cache: CacheOptions = field(default_factory=CacheOptions)
 
     def first_audio_within(self, urgency: Urgency) -> float:
         """Seconds after which the first audio of such an announcement is late."""

@@ -222,8 +222,8 @@ def test_what_a_plugin_is_given_is_what_the_file_says(settings_of):
 
 
 def test_what_this_version_does_not_act_on_yet_is_a_warning(settings_of):
-    loaded = settings_of("cache: {max_mb: 5}\nhedging: true\nspeakers: {k: {output: tin_can, string: s}}")
-    assert [warning.split(":")[0] for warning in loaded.warnings] == ["cache", "hedging"]
+    loaded = settings_of("hedging: true\nspeakers: {k: {output: tin_can, string: s}}")
+    assert [warning.split(":")[0] for warning in loaded.warnings] == ["hedging"]
 
 
 # ---- key files ---------------------------------------------------------------------------------------

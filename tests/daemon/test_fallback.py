@@ -76,8 +76,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_before_the_first_sample_falls_back(transport, fault, broker, lightning):
     other = "http_stream" if transport != "http_stream" else "websocket"
-    # A line that was lost before any answer is tried once more on a fresh one.
-    lost = transport == "websocket" and ("cut" in fault or "reset" in fault or "closed" in fault)
+    # A connection opened ahead that is lost before any answer is tried once more on a fresh one.
+    lost = "cut" in fault or "reset" in fault or (transport == "websocket" and "closed" in fault)
     lightning.plan(FAULTS[fault], on=transport, times=2 if lost else 1)
     routes = [{"use": [transport, other, "local"]}]
     async with House(

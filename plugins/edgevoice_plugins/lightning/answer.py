@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from edgevoice.plugin import SpeechRequest
-    from edgevoice_plugins.lightning.lines import Lines
+    from edgevoice_plugins.lightning.spares import Spares
 
 
-async def answer(lines: Lines, request: SpeechRequest, body: dict[str, Any]) -> AsyncIterator[bytes]:
+async def answer(lines: Spares[Line], request: SpeechRequest, body: dict[str, Any]) -> AsyncIterator[bytes]:
     """Yield the speech as it arrives: s16le mono, whole samples. Closed early, the line goes with it.
 
     Raises:
@@ -51,7 +51,7 @@ def _asked(request: SpeechRequest, body: dict[str, Any], speech: Speech) -> Aske
     return OneShot(body) if request.pieces is None else Continuation(request.pieces, body, speech)
 
 
-async def _ask(lines: Lines, stack: AsyncExitStack, asked: Asked) -> tuple[Line, bool]:
+async def _ask(lines: Spares[Line], stack: AsyncExitStack, asked: Asked) -> tuple[Line, bool]:
     line, kept = await lines.take()
     stack.enter_context(lines.held(line))
     sending = asyncio.create_task(asked.send(line), name="lightning sends")
@@ -66,7 +66,7 @@ async def _reply(line: Line, asked: Asked) -> Reply | None:
         asked.fell_silent()
         return None
     if isinstance(reply, Problem):
-        raise problem_error(reply)
+        raise LineLost(reply.message) if reply.is_idleness else problem_error(reply)
     asked.hears(reply)
     return reply
 
