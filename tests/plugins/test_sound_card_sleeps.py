@@ -117,18 +117,19 @@ def configuration(folder: Path) -> str:
 
 
 def test_calibrate_finds_what_a_sleeping_speaker_swallows_and_keeps_it_for_the_daemon(
-    sleepy: SleepySpeaker, tmp_path: Path
+    sleepy: SleepySpeaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edgevoice_plugins.sound_card.calibrate.SLEEPS_S", (2, 7))
     asyncio.run(sleepy.sleeps())
     told = CliRunner().invoke(calibrate, ["--config", configuration(tmp_path), "--longest", "8"])
     assert told.exit_code == 0, told.output
-    rows = dict(line.split("  ", 1) for line in told.output.splitlines()[1:5])
-    assert list(rows) == ["at first", "2 s", "4 s", "8 s"]
-    assert rows["2 s"].strip() == rows["4 s"].strip() == "nothing"
+    rows = dict(line.split("  ", 1) for line in told.output.splitlines()[1:4])
+    assert list(rows) == ["at first", "2 s", "7 s"]
+    assert rows["2 s"].strip() == "nothing"
     learned = lead_in.load(tmp_path)["default"]
-    assert learned.after == 4
+    assert learned.after == 2
     assert 200 <= learned.lead_in <= 500
-    assert f"lead_in: {learned.lead_in}, lead_in_after: 4" in told.output
+    assert f"lead_in: {learned.lead_in}, lead_in_after: 2" in told.output
 
 
 def test_calibrate_finds_that_nothing_is_swallowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
