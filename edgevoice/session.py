@@ -61,7 +61,7 @@ async def connect(session: aiohttp.ClientSession, url: str) -> tuple[Connection,
     if connector is None:
         raise aiohttp.ClientConnectionError("the session is closed")
     used = SimpleNamespace(reused=False)
-    trace = aiohttp.tracing.Trace(session, _reuse(), used)
+    trace = aiohttp.tracing.Trace(session, _REUSE, used)
     request = aiohttp.ClientRequest("GET", URL(url), loop=asyncio.get_running_loop())
     return await connector.connect(request, [trace], session.timeout), used.reused
 
@@ -78,18 +78,16 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return opened
 
 
-def _reuse() -> aiohttp.TraceConfig:
-    """Sets `reused` of a connection taken out of the pool; the whole session is not traced, which costs time."""
+async def _note_reuse(
+    _session: aiohttp.ClientSession, used: SimpleNamespace, _: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    used.reused = True
 
-    async def mark(
-        _session: aiohttp.ClientSession, used: SimpleNamespace, _: aiohttp.TraceConnectionReuseconnParams
-    ) -> None:
-        used.reused = True
 
-    config = aiohttp.TraceConfig()
-    config.on_connection_reuseconn.append(mark)
-    config.freeze()
-    return config
+_REUSE = aiohttp.TraceConfig()
+"""Tells that a connection came out of the pool. Not for the whole session: requests that are traced take longer."""
+_REUSE.on_connection_reuseconn.append(_note_reuse)
+_REUSE.freeze()
 
 
 async def _refuse_redirect(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -31,11 +31,6 @@ RETIRED_MODELS = {
     "lightning_v3": "lightning_v3.1",
 }
 """Models that answer 410 now, and what to use instead."""
-
-
-def later() -> Meta:
-    """Mark an option that is understood and checked, but not yet acted on by this version."""
-    return Meta(extra={"later": True})
 
 
 class Lightning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,8 +72,12 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     up_to: Annotated[int, Meta(ge=1)] | None = None
 
 
+AUTO = "auto"
+"""In place of a list of transports: the order of the time to the first sound lately measured for them."""
+
+
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One route: the transports to try, in order, when it applies."""
+    """One route: the transports to try, in order, when it applies; or `auto`."""
 
     when: When | None = None
     use: tuple[str, ...] | str
@@ -184,12 +183,17 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         ],
         ...,
     ] = ()
-    hedging: Annotated[Any, later()] = None
+    hedging: bool | Literal["auto"] = "auto"
     lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, Speaker] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: CacheOptions = field(default_factory=CacheOptions)
+
+    @property
+    def hedges(self) -> bool:
+        """Whether a second request may run beside one that is late."""
+        return self.hedging is not False and self.lightning.concurrency > 1
 
     def first_audio_within(self, urgency: Urgency) -> float:
         """Seconds after which the first audio of such an announcement is late."""

@@ -95,7 +95,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_the_nearest_right_word(
           - when: {urgncy: high}
             use: [http, htpt, http]
           - when: {up_to: 0}
-            use: auto
+            use: [auto, local]
         """)
     expected = [
         "line 18: page.port: Expected whole number, got text (it is 'eighty')",
@@ -121,7 +121,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_the_nearest_right_word(
         "line 21: routes[0].use[1]: no transport is called 'htpt'; did you mean 'http'?",
         "line 21: routes[0].use: names a transport twice",
         "line 22: routes[1].when.up_to: ",
-        "line 23: routes[1].use: auto is not there yet; name the transports",
+        "line 23: routes[1].use: auto stands alone, as use: auto",
         "routes: the last route has to have no `when`",
     ]
     for start in expected:
@@ -173,8 +173,9 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
         ("routes: []", "the last route has to have no `when`"),
         ("routes: 5", "line 1: routes: "),
         ("routes: [5]", "routes[0]: has to be a mapping, not a number"),
-        ("routes: [{use: http}]", "has to be a list of transports, such as [http]"),
-        ("routes: [{use: auto}]", "auto is not there yet"),
+        ("routes: [{use: http}]", "has to be auto, or a list of transports, such as [http]"),
+        ("routes: [{use: [auto]}]", "auto stands alone, as use: auto"),
+        ("routes: [{use: automatic}]", "has to be auto, or a list of transports, such as [automatic]"),
         ("routes: [{use: []}]", "has to name at least one transport"),
         ("routes: [{when: {live: true}}]", "routes[0].use: missing"),
         ("routes: [{use: [http]}, {use: [local]}]", "routes[0]: without a `when` it takes all"),
@@ -190,6 +191,8 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
         ("first_audio_timeout: {high: 0}", "first_audio_timeout.high: "),
         ("first_audio_timeout: soon", "first_audio_timeout: "),
         ("critical_deadline: .nan", "critical_deadline: "),
+        ("hedging: true", "hedging: needs two requests at once: raise lightning.concurrency"),
+        ("hedging: sometimes", "hedging: 'sometimes' is none of them; there are: auto"),
         ("1: 2", "line 1: 1: unknown key"),
         ("true: 2", "True: unknown key"),
         ("api_key: sk_secret", "api_key: unknown key"),
@@ -221,9 +224,18 @@ def test_what_a_plugin_is_given_is_what_the_file_says(settings_of):
     )
 
 
-def test_what_this_version_does_not_act_on_yet_is_a_warning(settings_of):
-    loaded = settings_of("hedging: true\nspeakers: {k: {output: tin_can, string: s}}")
-    assert [warning.split(":")[0] for warning in loaded.warnings] == ["hedging"]
+@pytest.mark.parametrize(
+    ("text", "hedges"),
+    [
+        ("", False),
+        ("hedging: auto", False),
+        ("lightning: {concurrency: 2}", True),
+        ("hedging: true\nlightning: {concurrency: 2}", True),
+        ("hedging: false\nlightning: {concurrency: 2}", False),
+    ],
+)
+def test_a_request_is_made_twice_only_where_two_are_allowed_at_once(text, hedges, settings_of):
+    assert settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}").core.hedges is hedges
 
 
 # ---- key files ---------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ import logging
 
 import pytest
 
+from edgevoice.asking import Means
 from edgevoice.config.options import Core, Lightning, Phrase
 from edgevoice.control import ask
+from edgevoice.gate import Gate
 from edgevoice.phrases import Phrases
 from edgevoice.routing import DEFAULT_ROUTES
 from edgevoice.synthesis import Synthesis
@@ -105,9 +107,8 @@ class Rig:
     def __init__(self, cache, transport, phrases, **pauses):
         core = Core(lightning=Lightning())
         self.faults: list[str | None] = []
-        self.synthesis = Synthesis(
-            {"http": transport}, core, DEFAULT_ROUTES, cache=cache, spool=lambda: None, fault=self.fault
-        )
+        means = Means({"http": transport}, core, Gate(1), self.fault)
+        self.synthesis = Synthesis(means, DEFAULT_ROUTES, cache=cache, spool=lambda: None)
         self.phrases = Phrases(phrases, cache, self.synthesis, self.fault, **{"pause": 0.05, **pauses})
 
     def fault(self, part, sentence):

@@ -6,11 +6,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from edgevoice.plugin import WordMark
 from edgevoice_plugins.lightning.asked import Asked, OneShot
 from edgevoice_plugins.lightning.continuation import Continuation
 from edgevoice_plugins.lightning.line import Line, LineLost
 from edgevoice_plugins.lightning.protocol.refusal import problem_error
-from edgevoice_plugins.lightning.protocol.reply import Chunk, Problem, Reply
+from edgevoice_plugins.lightning.protocol.reply import Chunk, Problem, Reply, Word
 from edgevoice_plugins.lightning.samples import Speech
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ async def answer(lines: Spares[Line], request: SpeechRequest, body: dict[str, An
                     raise
                 line, kept = await _ask(lines, stack, asked)
                 continue
-            if isinstance(reply, Chunk) and (pcm := speech.feed(reply.pcm)):
+            if isinstance(reply, Word):
+                request.marks.append(WordMark(reply.word, reply.start, reply.end))
+            elif isinstance(reply, Chunk) and (pcm := speech.feed(reply.pcm)):
                 yield pcm
         if asked.reusable:
             line.finish()

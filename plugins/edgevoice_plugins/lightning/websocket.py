@@ -32,7 +32,10 @@ class WebSocketTransport(OpensAhead["Line"]):
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.answer import answer  # noqa: PLC0415 - brings aiohttp
 
-        return answer(self.spares, request, speech_body(self.context.lightning, request))
+        body = speech_body(self.context.lightning, request)
+        if request.pieces is None:
+            body["word_timestamps"] = True  # only some voices give them; the others take no notice
+        return answer(self.spares, request, body)
 
 
 @hookimpl
