@@ -85,7 +85,7 @@ class SoundCard(Output):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waking.end()
+        await self._waking.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOPPED_WITHIN_S):
                 while self._process is not None and self._process.is_fading:

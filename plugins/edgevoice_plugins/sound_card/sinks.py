@@ -41,5 +41,6 @@ async def _default_sink() -> str | None:
     finally:
         with suppress(ProcessLookupError):
             asked.kill()
+        await asked.wait()
     found = PREFIX.search(told.decode(errors="replace"))
     return found[1].strip() if found else None

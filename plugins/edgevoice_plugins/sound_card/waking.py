@@ -38,9 +38,10 @@ class Waking:
         if self._options.lead_in == "auto" and self._learned is None:
             self._asking = asyncio.create_task(self._ask())
 
-    def end(self) -> None:
+    async def end(self) -> None:
         if self._asking is not None:
             self._asking.cancel()
+            await asyncio.wait({self._asking})
 
     def is_called(self, device: str) -> None:
         """The device that was opened has this full name."""
