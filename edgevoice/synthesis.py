@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from edgevoice.clip import Clip
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.filling import Filling
+from edgevoice.parts import first_request
 from edgevoice.routing import decide, said_of
 from edgevoice.speech import Speech
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edgevoice.cache import Cache
     from edgevoice.config.options import Route
     from edgevoice.headstart import Headstarts
+    from edgevoice.outlook import Outlook
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,12 @@ class Synthesis:
         """How far clips are to be ahead before they sound."""
         return self._means.headstarts
 
+    def outlook(self, text: str | None) -> Outlook:
+        """What is to be expected of the transports for a text now."""
+        means = self._means
+        warm = {name: transport.is_warm for name, transport in means.transports.items()}
+        return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
+
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
         return Speech(announcement, Clip(self._means.core.lightning.sample_rate, self._spool), self)
@@ -88,7 +96,7 @@ class Synthesis:
         try:
             speech.cached = await self._cache.fill(speech.clip, name)
             said = said_of(speech.announcement, cached=speech.cached)
-            speech.decision = decide(said, self._routes, self.transports)
+            speech.decision = decide(said, self._routes, self.transports, self.outlook(speech.text))
             if speech.cached:
                 speech.first_audio_at = asyncio.get_running_loop().time()
                 return
