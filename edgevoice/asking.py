@@ -153,10 +153,8 @@ class Asking:
         speech.asked_at = speech.asked_at or self.asked_at
         speech.as_asked &= not self.frames
         self._on_asked()
-        audio, learns = (
-            transport.synthesize(request),
-            request.pieces is None,
-        )  # live text has its sender's pace
+        audio = transport.synthesize(request)
+        learns = request.pieces is None  # live text comes at the pace of its sender
         return self._means.headstarts.observed(self.name, audio, request.sample_rate, learns=learns)
 
     def _patience(self) -> float:
