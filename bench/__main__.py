@@ -13,6 +13,7 @@ import click
 
 from bench.course import Course
 from bench.figures.findings import Run, written
+from bench.figures.picture import picture
 from bench.figures.table import page
 from bench.rig.contestants import installed
 from bench.rig.machine import machine, missing, versions
@@ -65,6 +66,7 @@ def main(only: tuple[str, ...], no_peers: bool, results: Path, **measure: Any) -
     results.mkdir(parents=True, exist_ok=True)
     file = results / f"{began:%Y-%m-%d-%H%M%S}-{course.mode}.json"
     file.write_bytes(written(run))
+    file.with_suffix(".svg").write_text(picture(run), encoding="utf-8")
     click.echo(page(run))
     course.tell(f"kept in {file}")
 

@@ -26,13 +26,17 @@ SCRATCH = "/var/tmp"
 
 @dataclass
 class Course:
-    """`n` is how often each is measured, where it was asked for; `samples` are all single values by finding."""
+    """What was asked for, and what came of it.
+
+    `n` is how often each is measured, `steady` the minutes on a steady server, where the mode is not to decide.
+    `samples` are all single values by finding.
+    """
 
     mode: Mode
     peers: Sequence[Kind]
     n: int | None = None
     real_idle: bool = False
-    steady_minutes: float | None = None
+    steady: float | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     samples: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
 

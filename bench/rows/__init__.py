@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.rows import cut_in, far, idle, latency, memory, ready
+from bench.rows import cached, cut_in, far, flood, holes, idle, latency, long_text, memory, ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.figures.findings import Finding
 
 ROWS: dict[str, Callable[[Course], list[Finding]]] = {
-    row.NAME: row.measure for row in (latency, far, cut_in, memory, idle, ready)
+    row.NAME: row.measure
+    for row in (latency, far, cached, long_text, holes, cut_in, flood, memory, idle, ready)
 }
 """In the order of the table."""
