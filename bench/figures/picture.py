@@ -64,8 +64,8 @@ def picture(run: Run) -> str:
     rows = [(finding, found) for finding in run.findings if (found := marks(finding))]
     height = TOP + ROW * len(rows) + 66
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        'aria-labelledby="title desc" font-family="system-ui, -apple-system, \'Segoe UI\', sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"',
+        '  aria-labelledby="title desc" font-family="system-ui, -apple-system, sans-serif">',
         '<title id="title">What others need, in times of what EdgeVoice needs</title>',
         f'<desc id="desc">{escape(_told(rows))}</desc>',
         f"<style>{STYLE}</style>",

@@ -36,7 +36,7 @@ class Heard:
         return self.added * 1000
 
 
-def hear(rig: Rig, voice: Voice, ms: int = 200, *, ear: Ear | None = None) -> Heard | None:
+def hear(rig: Rig, voice: Voice, ms: int = 150, *, ear: Ear | None = None) -> Heard | None:
     """Have a message said that nobody has heard before; None if it does not sound or sounds without a request."""
     ear = ear or rig.ear
     ear.wait_for_silence()

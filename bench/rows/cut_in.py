@@ -40,7 +40,7 @@ class Cuts:
 
 
 def measure(course: Course) -> list[Finding]:
-    times = course.times(6, 20)
+    times = course.times(4, 12)
     idle_queue, full_queue, ordinary = Cuts(), Cuts(), Cuts()
     with course.rig() as rig, rig.edgevoice():
         voice = Voice("edgevoice", "edgevoice")

@@ -29,7 +29,7 @@ NAME = "flood"
 MESSAGES, MESSAGE_MS, SETUP_MS = 1000, 200, 20.0
 WATCHED_S = 15.0
 LEAST_SHARE, MOST_MB = 98.0, 2.0
-AT_ONCE = 4
+AT_ONCE = 5
 """So many peers are flooded at the same time."""
 OUTCOMES = {"finished", "expired", "replaced", "suppressed", "cancelled", "failed"}
 TOLD_WITHIN_S = 30.0
@@ -49,7 +49,7 @@ def measure(course: Course) -> list[Finding]:
         _flood(rig, [(voice, own, rig.ear)], shares, grown)
         rig.publisher.publish(f"{BASE}/{own.name}/stop", "all")
         outcomes = _outcomes(told)
-    kinds = (REF_WS, *(course.peers if course.is_full else ()))
+    kinds = (REF_WS, *course.peers) if course.is_full else ()
     for first in range(0, len(kinds), AT_ONCE):
         some = kinds[first : first + AT_ONCE]
         course.tell(f"flood: {', '.join(kind.name for kind in some)}")

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 NAME = "latency"
 BLOCK_MS = 5.0
 """What the ear can tell apart."""
-WARM_UP = 2
+WARM_UP = 1
 APART_S = 3.0
 """Between two messages of one contestant: some wait for the end of one before they begin another."""
-PEERS_EVERY = 3
-"""In a full run the peers take part in every third round."""
+PEERS_EVERY = {"quick": 3, "full": 8}
+"""The peers, and what is no baseline, take part in every so many rounds."""
 
 Columns = dict[str, list[float | None]]
 
 
 def measure(course: Course) -> list[Finding]:
     columns: Columns = {}
-    runs, rounds = (3 if course.is_full else 1), course.times(8, 40)
+    runs, rounds = (3 if course.is_full else 1), course.times(6, 40)
     for run in range(runs):
         course.tell(f"latency: run {run + 1} of {runs}, {rounds} rounds")
         with course.rig() as rig, ExitStack() as stack:
@@ -43,14 +43,14 @@ def measure(course: Course) -> list[Finding]:
 
 def _run(course: Course, rig: Rig, stack: ExitStack, rounds: int, columns: Columns) -> None:
     stack.enter_context(rig.edgevoice())
-    always = edgevoice_voices()
-    always += [kind.voice for kind in (REF_WS, REF_SSE) if course.start(stack, rig, kind)]
-    peers = [kind.voice for kind in course.peers if course.start(stack, rig, kind)]
+    always = [*edgevoice_voices(), REF_WS.voice]
+    stack.enter_context(rig.started(REF_WS))
+    peers = [kind.voice for kind in (REF_SSE, *course.peers) if course.start(stack, rig, kind)]
     last: dict[str, float] = {}
     for voice in (*always, *peers) * WARM_UP:
         hear(rig, voice)
     for number in range(rounds):
-        with_peers = not course.is_full or number % PEERS_EVERY == 0
+        with_peers = number % PEERS_EVERY[course.mode] == 0
         taking_part = [*always, *peers] if with_peers else always
         random.shuffle(taking_part)
         heard = {voice.name: _heard(rig, voice, last, peers) for voice in taking_part}

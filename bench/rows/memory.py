@@ -37,17 +37,21 @@ def measure(course: Course) -> list[Finding]:
             hear(rig, voice)
             most = _growth(rig, [(voice, own)], minutes)
             grown[f"{minutes} minutes"] = [most[own.name]]
-    kinds = (REF_WS, *(course.peers if course.is_full else ()))
+    if course.is_full:
+        grown |= _others(course)
+    course.keep(NAME, grown)
+    return [_finding(grown, lengths)]
+
+
+def _others(course: Course) -> dict[str, list[float | None]]:
     with course.rig() as rig, ExitStack() as stack:
         course.tell("memory: reference and peers, 10 minutes of speech")
         alive = []
-        for kind in kinds:
+        for kind in (REF_WS, *course.peers):
             started = course.start(stack, rig, kind, sink=f"sink_{kind.name}")
             if started is not None:
                 alive.append((kind.voice, started))
-        grown.update({name: [most] for name, most in _growth(rig, alive, 10).items()})
-    course.keep(NAME, grown)
-    return [_finding(grown, lengths)]
+        return {name: [most] for name, most in _growth(rig, alive, 10).items()}
 
 
 def _growth(rig: Rig, contestants: Sequence[tuple[Voice, Started]], minutes: int) -> dict[str, float]:
