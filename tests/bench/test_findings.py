@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
+from bench.again import merged
 from bench.figures.findings import Finding, Run, read, written
 from bench.figures.picture import LEFT, RIGHT, marks, picture, place
 from bench.figures.statistics import Figure
@@ -108,3 +109,19 @@ def test_ratios_are_of_edgevoices_own_figure_and_stay_on_the_axis():
 
 def test_a_figure_of_zero_is_no_division_by_zero():
     assert marks(msgspec.structs.replace(MEASURED, drawn={"edgevoice": 0.0, "other": 1.0}))
+
+
+def test_what_a_later_run_measured_stands_in_place_of_the_earlier():
+    later = msgspec.structs.replace(
+        run(msgspec.structs.replace(MEASURED, row="cached", what="a cached phrase, measured", note="")),
+        date="2026-11-23 09:00 UTC",
+        samples={"cached": {"edgevoice": [2.0]}},
+    )
+    both = merged([run(MEASURED, ABSENT), later])
+    assert [finding.what for finding in both.findings] == [
+        "added latency <warm>",
+        "a cached phrase, measured",
+    ]
+    assert both.findings[1].note == "2026-11-23 09:00 UTC"
+    assert set(both.samples) == {"latency", "cached"}
+    assert both.date == "2026-11-22 13:00 UTC"
