@@ -12,7 +12,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     `edgevoice` has a figure for each of its transports or variants, in `unit`, which says also what it is held
     against. `met` is whether the goal was reached; None where the run cannot tell, and `note` then says why.
-    `drawn` is an amount for each contestant, the less the better, of which the picture shows the ratios.
+    `drawn` is an amount for each contestant, the less the better, of which the picture shows the ratios;
+    what differs by less than `resolution` is not told apart.
     """
 
     row: str
@@ -25,6 +26,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     met: bool | None = None
     note: str = ""
     drawn: dict[str, float] = {}
+    resolution: float = 0.0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,15 +11,19 @@ if TYPE_CHECKING:
 
     from bench.figures.findings import Finding, Run
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 1000, 330, 960, 74, 46
+WIDTH, LEFT, RIGHT, TOP, ROW = 1000, 340, 960, 74, 62
 LEAST, MOST = 1 / 4, 128
 """The ends of the axis; what lies beyond stands at its end."""
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
-LABEL_PX, LETTER_PX = 12, 6.6
+LANES = (-9, 19, -22, 32)
+"""Where a name may stand, under or over its mark."""
+LETTER_PX = 6.2
 STYLE = """
     text { font-size: 12px; fill: #5c6b80 }
     .title { font-size: 17px; font-weight: 600; fill: #33475f }
     .what { font-size: 13.5px; fill: #33475f; text-anchor: end }
+    .name { text-anchor: middle; font-size: 11px }
+    .band { fill: #2f7d5b; fill-opacity: .13 }
     .tick { text-anchor: middle; font-size: 11px }
     .grid { stroke: #8592a6; stroke-opacity: .22 }
     .own { stroke: #2f7d5b; stroke-width: 2 }
@@ -73,7 +77,7 @@ def picture(run: Run) -> str:
         *_axis(TOP + ROW * len(rows)),
     ]
     for number, (finding, found) in enumerate(rows):
-        parts += _row(finding.what, found, TOP + ROW * number + ROW // 2)
+        parts += _row(finding, found, TOP + ROW * number + ROW // 2)
     parts += _foot(run, TOP + ROW * len(rows) + 40)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -100,31 +104,40 @@ def _axis(bottom: int) -> list[str]:
     return lines
 
 
-def _row(what: str, found: Sequence[Mark], y: int) -> list[str]:
-    lines = [f'<text class="what" x="{LEFT - 16}" y="{y + 4}">{escape(what)}</text>']
-    ends = {True: -math.inf, False: -math.inf}
-    above = True
+def _row(finding: Finding, found: Sequence[Mark], y: int) -> list[str]:
+    lines = [
+        f'<text class="what" x="{LEFT - 16}" y="{y + 4}">{escape(finding.what)}</text>',
+        *_band(finding, y),
+    ]
+    ends = dict.fromkeys(LANES, -math.inf)
     for mark in found:
         x = place(mark.ratio)
         kind = "reference" if mark.is_reference else "peer"
         lines.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y}" r="4.5"/>')
-        half = len(mark.name) * LETTER_PX / 2 - 2
-        above = x - half > ends[True] or x - half <= ends[False]
-        if x - half > ends[above]:  # a name that would lie on another is left to the description
-            at = y - 8 if above else y + LABEL_PX + 6
-            lines.append(
-                f'<text x="{x:.1f}" y="{at}" text-anchor="middle" font-size="11">{escape(mark.name)}</text>'
-            )
-            ends[above] = x + half + 3
+        half = len(mark.name) * LETTER_PX / 2
+        lane = next((lane for lane in LANES if x - half > ends[lane]), None)
+        if lane is not None:  # a name that has no room is in the description all the same
+            lines.append(f'<text class="name" x="{x:.1f}" y="{y + lane}">{escape(mark.name)}</text>')
+            ends[lane] = x + half
     return lines
+
+
+def _band(finding: Finding, y: int) -> list[str]:
+    """What cannot be told from EdgeVoice's figure."""
+    own = finding.drawn.get("edgevoice", 0.0)
+    if not finding.resolution or own <= 0:
+        return []
+    left, right = (place((own + sign * finding.resolution) / own) for sign in (-1, 1))
+    return [f'<rect class="band" x="{left:.1f}" y="{y - 7}" width="{right - left:.1f}" height="14" rx="7"/>']
 
 
 def _foot(run: Run, y: int) -> list[str]:
     machine = f"{run.machine.get('processor', '')}, {run.machine.get('cores', '')} cores, loopback"
-    first = "Medians of one run, interleaved; to the right EdgeVoice needs less. Beyond the axis: at its end."
-    second = (
-        f"{run.date}, {run.mode} run on {machine}; method: bench/README.md. Rings are references, not peers."
+    first = (
+        "Medians; to the right EdgeVoice needs less. What is beyond the axis stands at its end; the green band cannot "
+        "be told from EdgeVoice. Rings are references, no peers."
     )
+    second = f"{run.date}, {run.mode} run on {machine}; method: bench/README.md"
     return [
         f'<text x="24" y="{y}">{escape(first)}</text>',
         f'<text x="24" y="{y + 17}">{escape(second)}</text>',

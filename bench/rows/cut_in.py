@@ -12,6 +12,7 @@ from bench.figures.findings import Finding
 from bench.figures.sounds import cut_in
 from bench.figures.statistics import Figure, figures
 from bench.rig.contestants import BASE, Voice
+from bench.rig.ear import BLOCK_MS
 from bench.rig.hearing import hear
 from bench.rig.pulse import RATE
 from bench.server.knobs import tagged
@@ -26,6 +27,7 @@ OLD_MS, NEW_MS, WAITING_MS = 8000, 600, 200
 MOST_MEDIAN_MS, MOST_P95_MS, MOST_RATIO = 10.0, 20.0, 1.2
 WAITING = 1000
 HEARD_WITHIN_S = 12.0
+OWN = {"alone", f"behind {WAITING}", "ordinary"}
 TRANSPORT = "websocket"
 """The one that an urgent message takes first."""
 
@@ -132,7 +134,8 @@ def _findings(
             edgevoice=own_stop,
             peers=stopping,
             met=all(f.median <= MOST_MEDIAN_MS and f.p95 <= MOST_P95_MS for f in own_stop.values()),
-            drawn=drawn(own_stop, stopping),
+            drawn=drawn(stops),
+            resolution=BLOCK_MS,
         ),
         Finding(
             row=NAME,
@@ -143,7 +146,8 @@ def _findings(
             peers={name: over(figure, usual) for name, figure in sounding.items()},
             met=all(figure.median <= MOST_RATIO for figure in own_sound.values()),
             note=f"ordinary over {TRANSPORT}, same run",
-            drawn=drawn(own_sound, {name: over(figure, usual) for name, figure in sounding.items()}),
+            drawn=drawn(added),
+            resolution=BLOCK_MS,
         ),
     ]
 
@@ -153,7 +157,8 @@ def over(figure: Figure, usual: Figure) -> Figure:
     return Figure(round(figure.median / usual.median, 3), round(figure.p95 / usual.p95, 3), figure.n)
 
 
-def drawn(own: dict[str, Figure], peers: dict[str, Figure]) -> dict[str, float]:
+def drawn(columns: dict[str, list[float | None]]) -> dict[str, float]:
     """The medians, for the picture; EdgeVoice's where nothing else waits."""
-    alone = {"edgevoice": own["alone"].median} if "alone" in own else {}
-    return {**alone, **{name: figure.median for name, figure in peers.items()}}
+    medians = {name: figure.median for name, figure in figures(columns).items()}
+    own = {"edgevoice": medians["alone"]} if "alone" in medians else {}
+    return own | {name: value for name, value in medians.items() if name not in OWN}

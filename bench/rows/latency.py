@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.figures.findings import Finding
 from bench.figures.statistics import differences, figures, median
 from bench.rig.contestants import REF_SSE, REF_WS, TRANSPORTS, edgevoice_voices
+from bench.rig.ear import BLOCK_MS
 from bench.rig.hearing import hear
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from bench.rig.rig import Rig
 
 NAME = "latency"
-BLOCK_MS = 5.0
-"""What the ear can tell apart."""
 WARM_UP = 1
 APART_S = 3.0
 """Between two messages of one contestant: some wait for the end of one before they begin another."""
@@ -84,6 +83,7 @@ def _finding(columns: Columns) -> Finding:
         peers=over,
         met=all(within(figure) for figure in own.values()) if len(own) == len(TRANSPORTS) else None,
         drawn=_drawn(columns),
+        resolution=BLOCK_MS,
     )
 
 

@@ -72,7 +72,8 @@ def _published(rig: Rig, voice: Voice) -> float:
 
 def _first(ear: Ear, published: float) -> float | None:
     """Milliseconds to the first sound, less those after which a stream's first byte exists."""
-    position = ear.first_sound(ear.position(published), SOUNDS_WITHIN)
+    left = published + SOUNDS_WITHIN - time.monotonic()
+    position = ear.first_sound(ear.position(published), max(left, 0.1))
     if position is None:
         return None
     time.sleep(0.1)
