@@ -16,6 +16,8 @@ from bench.server.knobs import Knobs, order
 from bench.server.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bench.server.record import Log
 
 BASES = ("/waves/v1", "/waves/api/v1", "/api/v1")
@@ -136,7 +138,9 @@ class LightningServer:
         except ConnectionError:
             pass
 
-    async def _chunks(self, request: web.Request, body: dict[str, Any], record: Record) -> Any:
+    async def _chunks(
+        self, request: web.Request, body: dict[str, Any], record: Record
+    ) -> AsyncIterator[bytes]:
         asked, number = order(body, self.knobs), 0
         async for pcm in speech.chunks(asked, self.knobs, record.asked):
             if number == self.knobs.cut_at and request.transport is not None:
