@@ -29,7 +29,8 @@ def test_a_text_without_tags_takes_as_long_as_it_is():
 def test_the_tone_goes_on_over_any_cut():
     speech = asked("ms2500x hz440x .", sample_rate=8000)
     whole = tone(speech, 0, 20000)
-    assert b"".join(tone(speech, start, 1000) for start in range(0, 20000, 1000)) == whole
+    pieces = [tone(speech, start, min(777, 20000 - start)) for start in range(0, 20000, 777)]
+    assert b"".join(pieces) == whole
     samples = np.frombuffer(whole, "<i2")
     assert samples[0] == 0
     assert np.abs(samples).max() == pytest.approx(0.25 * 32767, abs=40)
