@@ -62,5 +62,5 @@ def figures(columns: Mapping[str, Sequence[float | None]]) -> dict[str, Figure]:
 def differences(
     columns: Mapping[str, Sequence[float | None]], baseline: Sequence[float | None]
 ) -> dict[str, Figure]:
-    """The figure of the paired differences of each column from the baseline."""
-    return figures({name: paired(column, baseline) for name, column in columns.items()})
+    """The figure of the paired differences of each column from the baseline; a column may end before that."""
+    return figures({name: paired(column, baseline[: len(column)]) for name, column in columns.items()})

@@ -42,7 +42,7 @@ class Cuts:
 
 
 def measure(course: Course) -> list[Finding]:
-    times = course.times(4, 12)
+    times = course.times(4, 10)
     idle_queue, full_queue, ordinary = Cuts(), Cuts(), Cuts()
     with course.rig() as rig, rig.edgevoice():
         voice = Voice("edgevoice", "edgevoice")

@@ -23,7 +23,7 @@ REAL_SERVER_IDLE_S, REAL_WAIT_S, REAL_TIMES = 60.0, 600.0, 3
 
 
 def measure(course: Course) -> list[Finding]:
-    idle, wait, rounds = SERVER_IDLE_S, WAIT_S, course.times(2, 10)
+    idle, wait, rounds = SERVER_IDLE_S, WAIT_S, course.times(2, 8)
     if course.real_idle:
         idle, wait, rounds = REAL_SERVER_IDLE_S, REAL_WAIT_S, REAL_TIMES
     columns: dict[str, list[float | None]] = {}

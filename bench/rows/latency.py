@@ -23,8 +23,8 @@ NAME = "latency"
 WARM_UP = 1
 APART_S = 3.0
 """Between two messages of one contestant: some wait for the end of one before they begin another."""
-PEERS_EVERY = {"quick": 3, "full": 8}
-"""The peers, and what is no baseline, take part in every so many rounds."""
+PEERS_EVERY = {"quick": 3, "full": 4}
+"""The peers, and what is no baseline, take part in every so many rounds of the first run."""
 
 Columns = dict[str, list[float | None]]
 
@@ -35,16 +35,17 @@ def measure(course: Course) -> list[Finding]:
     for run in range(runs):
         course.tell(f"latency: run {run + 1} of {runs}, {rounds} rounds")
         with course.rig() as rig, ExitStack() as stack:
-            _run(course, rig, stack, rounds, columns)
+            stack.enter_context(rig.edgevoice())
+            stack.enter_context(rig.started(REF_WS))
+            others = (REF_SSE, *course.peers) if run == 0 else ()
+            peers = [kind.voice for kind in others if course.start(stack, rig, kind)]
+            _run(course, rig, peers, rounds, columns)
     course.keep(NAME, columns)
     return [_finding(columns)]
 
 
-def _run(course: Course, rig: Rig, stack: ExitStack, rounds: int, columns: Columns) -> None:
-    stack.enter_context(rig.edgevoice())
+def _run(course: Course, rig: Rig, peers: list[Voice], rounds: int, columns: Columns) -> None:
     always = [*edgevoice_voices(), REF_WS.voice]
-    stack.enter_context(rig.started(REF_WS))
-    peers = [kind.voice for kind in (REF_SSE, *course.peers) if course.start(stack, rig, kind)]
     last: dict[str, float] = {}
     for voice in (*always, *peers) * WARM_UP:
         hear(rig, voice)

@@ -20,7 +20,7 @@ PIPECAT_SLEEPS_S = 1.0
 
 def measure(course: Course) -> list[Finding]:
     columns: dict[str, list[float | None]] = {}
-    rounds = course.times(3, 4)
+    rounds = course.times(3, 3)
     with course.rig() as rig:
         for number in range(rounds):
             course.tell(f"ready: start {number + 1} of {rounds}")

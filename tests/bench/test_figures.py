@@ -32,6 +32,7 @@ def test_differences_are_taken_within_a_round():
         "own": Figure(1.5, 1.95, 2),
         "late": Figure(3.0, 3.0, 1),
     }
+    assert differences({"first run only": [11.0]}, [10.0, 20.0]) == {"first run only": Figure(1.0, 1.0, 1)}
 
 
 def test_columns_of_unequal_length_are_no_pairs():
