@@ -68,8 +68,9 @@ class Ear:
 
     def __exit__(self, *_: object) -> None:
         if self._recorder is not None and self._listener is not None:
+            self._recorder.terminate()
+            self._listener.join(processes.ENDS_WITHIN)  # it reads to the end, then the pipe may be closed
             processes.ended(self._recorder)
-            self._listener.join()
 
     @property
     def now(self) -> int:
