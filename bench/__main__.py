@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from bench.course import Course
 from bench.figures.findings import Run, written
@@ -50,25 +51,32 @@ def main(only: tuple[str, ...], no_peers: bool, results: Path, **measure: Any) -
     course = Course(peers=peers, left_out=left_out, **measure)
     for name, why in left_out.items():
         course.tell(f"{name} is left out: {why}")
-    on = machine()
-    findings = [finding for name in only or ROWS for finding in _measured(course, name)]
-    run = Run(
-        date=f"{began:%Y-%m-%d %H:%M} UTC",
-        mode=course.mode,
-        command=shlex.join(["bench/run", *sys.argv[1:]]),
-        method=METHOD,
-        machine=on,
-        versions=versions() | {kind.name: version for kind in peers if (version := kind.version())},
-        left_out=course.left_out,
-        findings=findings,
-        samples=course.samples,
-    )
     results.mkdir(parents=True, exist_ok=True)
     file = results / f"{began:%Y-%m-%d-%H%M%S}-{course.mode}.json"
-    file.write_bytes(written(run))
+    run = _begun(course, f"{began:%Y-%m-%d %H:%M} UTC")
+    for name in only or ROWS:
+        findings = [*run.findings, *_measured(course, name)]
+        run = msgspec.structs.replace(
+            run, findings=findings, left_out=course.left_out, samples=course.samples
+        )
+        file.write_bytes(written(run))  # what was measured is kept, whatever becomes of the rest
     file.with_suffix(".svg").write_text(picture(run), encoding="utf-8")
     click.echo(page(run))
     course.tell(f"kept in {file}")
+
+
+def _begun(course: Course, date: str) -> Run:
+    """The run before anything was measured."""
+    return Run(
+        date=date,
+        mode=course.mode,
+        command=shlex.join(["bench/run", *sys.argv[1:]]),
+        method=METHOD,
+        machine=machine(),
+        versions=versions() | {kind.name: version for kind in course.peers if (version := kind.version())},
+        left_out=course.left_out,
+        findings=[],
+    )
 
 
 def _measured(course: Course, name: str) -> list[Finding]:
