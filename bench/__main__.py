@@ -5,23 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
 
 from bench.course import Course
-from bench.figures.findings import Run, written
+from bench.figures.findings import Finding, Run, written
 from bench.figures.picture import picture
 from bench.figures.table import page
 from bench.rig.contestants import installed
 from bench.rig.machine import machine, missing, versions
 from bench.rows import ROWS
-
-if TYPE_CHECKING:
-    from bench.figures.findings import Finding
 
 HERE = Path(__file__).parent
 Folder = click.Path(file_okay=False, path_type=Path)
@@ -81,7 +79,12 @@ def _begun(course: Course, date: str) -> Run:
 
 def _measured(course: Course, name: str) -> list[Finding]:
     began = time.monotonic()
-    findings = ROWS[name](course)
+    try:
+        findings = ROWS[name](course)
+    except Exception as error:  # noqa: BLE001  the other rows are measured all the same
+        course.tell(f"{name}: {traceback.format_exc()}")
+        reason = f"not measured: {type(error).__name__}: {error}"
+        return [Finding(row=name, what=name, goal="", unit="", note=reason)]
     course.tell(f"{name}: done in {time.monotonic() - began:.0f} s")
     return findings
 

@@ -44,6 +44,8 @@ class Interrupted:
 
 def share(messages: Sequence[Interrupted], *, fixed: bool) -> Figure:
     """All silence over all that the computed player has; as p95, the same of the 95th percentiles."""
+    if not messages:
+        return Figure(0.0, 0.0, 0)
     own = [message.heard.seconds for message in messages]
     other = [message.computed(fixed=fixed).seconds for message in messages]
     total = max(sum(own), 0.0) / max(sum(other), LEAST_S)

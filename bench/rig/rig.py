@@ -124,6 +124,7 @@ class Rig:
             "node": f"{NODE}-{speaker}",
             "state_dir": str(folder / "state"),
             "chime": "none",
+            "cache": {"enabled": False},
             "limits": {"per_topic": False, "total": False, "critical": False, "queue": 2000},
             "mqtt": {"host": "127.0.0.1", "port": self.broker.port, "base_topic": BASE},
             "speakers": {speaker: {"output": "sound_card"}},

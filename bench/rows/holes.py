@@ -68,7 +68,7 @@ def measure(course: Course) -> list[Finding]:
 
 
 def _own(course: Course, seeds: int) -> dict[str, list[Interrupted]]:
-    found: dict[str, list[Interrupted]] = {}
+    found: dict[str, list[Interrupted]] = {profile: [] for profile in PROFILES}
     with course.rig() as rig, ExitStack() as stack:
         lanes = []
         for number in range(min(LANES, seeds)):
@@ -83,8 +83,7 @@ def _own(course: Course, seeds: int) -> dict[str, list[Interrupted]]:
                 _round(rig, [(lane, 1000 + number * len(lanes) + i) for i, lane in enumerate(lanes)], knobs)
             for first in range(1, seeds + 1, len(lanes)):
                 some = list(zip(lanes, range(first, seeds + 1), strict=False))
-                for _, heard in _round(rig, some, knobs):
-                    found.setdefault(profile, []).append(heard)
+                found[profile] += [heard for _, heard in _round(rig, some, knobs)]
     return found
 
 
@@ -160,8 +159,8 @@ def _finding(profile: str, own: list[Interrupted], others: dict[str, list[Interr
         edgevoice={TRANSPORT: mine},
         references=reference,
         peers=shares,
-        met=met,
-        note=note,
+        met=met if mine.n else None,
+        note=note if mine.n else "nothing was heard",
         drawn={"edgevoice": mine.median, **{name: figure.median for name, figure in shares.items()}},
     )
 
