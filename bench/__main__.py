@@ -83,7 +83,7 @@ def _measured(course: Course, name: str) -> list[Finding]:
         findings = ROWS[name](course)
     except Exception as error:  # noqa: BLE001  the other rows are measured all the same
         course.tell(f"{name}: {traceback.format_exc()}")
-        reason = f"not measured: {type(error).__name__}: {error}"
+        reason = " ".join(f"not measured: {type(error).__name__}: {error}".split())
         return [Finding(row=name, what=name, goal="", unit="", note=reason)]
     course.tell(f"{name}: done in {time.monotonic() - began:.0f} s")
     return findings
