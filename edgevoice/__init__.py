@@ -38,6 +38,7 @@ from edgevoice.plugin import (
     Source,
     SpeechRequest,
     Transport,
+    WordMark,
 )
 
 try:
@@ -79,6 +80,7 @@ __all__ = [
     "TransportError",
     "Unusable",
     "Urgency",
+    "WordMark",
     "__version__",
     "hookimpl",
 ]

@@ -5,27 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.assembly import routes, targets
+from edgevoice.cache import cache_of
 from edgevoice.chimes import NO_CHIME, Chimes
 from edgevoice.commands import Say
+from edgevoice.config.meaning import expanded
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.explaining import Scene, explain_on, explain_route
 from edgevoice.making import announcement_from
 from edgevoice.manners import chimes_dir, local_clock, manners_of
 from edgevoice.payload import read_payload
 from edgevoice.presence import Presence
+from edgevoice.secrets import api_key
+from edgevoice.state import find_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgevoice.announcement import Announcement
+    from edgevoice.cache import Cache
     from edgevoice.config import Settings
     from edgevoice.keeper import Keeper
     from edgevoice.node import Node
+    from edgevoice.phrases import Phrases
     from edgevoice.speaker import Speaker
 
 
-def answers(settings: Settings, node: Node, keeper: Keeper) -> dict[str, Callable[[dict[str, Any]], Any]]:
+def answers(
+    settings: Settings, node: Node, keeper: Keeper, cache: Cache, phrases: Phrases
+) -> dict[str, Callable[[dict[str, Any]], Any]]:
     """A function for each thing that can be asked."""
+
+    def kept(question: dict[str, Any]) -> dict[str, Any]:
+        state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
+        if question.get("clear"):
+            cache.clear()
+        return state
 
     def explain(question: dict[str, Any]) -> dict[str, Any]:
         announcement = announced(settings, question)
@@ -37,13 +51,17 @@ def answers(settings: Settings, node: Node, keeper: Keeper) -> dict[str, Callabl
             "accepted" if node.intake.would_take(announcement) else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement),
+            **_common(settings, announcement, cache),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
         }
 
-    return {"explain": explain, "history": lambda question: keeper.history[-int(question.get("last", 500)) :]}
+    return {
+        "explain": explain,
+        "history": lambda question: keeper.history[-int(question.get("last", 500)) :],
+        "cache": kept,
+    }
 
 
 def explain_alone(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +78,8 @@ def explain_alone(settings: Settings, question: dict[str, Any]) -> dict[str, Any
         presence = Presence(manners_of(settings.core, options), options.volume, clock)
         on.append(explain_on(name, announcement, presence, Scene()))
     alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
-    return {**_common(settings, announcement), **alone}
+    folder = expanded(str(find_state_dir(settings.core.state_dir)))
+    return {**_common(settings, announcement, cache_of(settings, folder, api_key(settings))), **alone}
 
 
 def announced(settings: Settings, question: dict[str, Any]) -> Announcement:
@@ -75,13 +94,14 @@ def announced(settings: Settings, question: dict[str, Any]) -> Announcement:
     return announcement_from(say, reading.values, reading.warnings, arrived=0.0)
 
 
-def _common(settings: Settings, announcement: Announcement) -> dict[str, Any]:
+def _common(settings: Settings, announcement: Announcement, cache: Cache) -> dict[str, Any]:
+    cached = cache.holds(cache.name(announcement, announcement.text))
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), _usable(settings)),
+        **explain_route(announcement, routes(settings), _usable(settings), cached=cached),
     }
 
 

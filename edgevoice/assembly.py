@@ -92,16 +92,20 @@ async def enter_transports(settings: Settings, context: Context, entered: Entere
 
 
 async def enter_outputs(settings: Settings, context: Context, entered: Entered) -> dict[str, Output]:
-    """The output of each speaker, tried once; one that does not work now may later."""
+    """The output of each speaker."""
     outputs: dict[str, Output] = {}
     for name, speaker in settings.core.speakers.items():
         kind = settings.plugins.outputs[speaker.output]
         make = partial(kind, context, settings.outputs[name], name)
         part = await _guarded(context, entered, f"speaker {name}", make)
         outputs[name] = part or NoOutput(context, None, name, why=f"its output {speaker.output!r} is broken")
+    return outputs
+
+
+async def try_outputs(context: Context, outputs: Mapping[str, Output]) -> None:
+    """Try each output once; one that does not work now is a fault, and may work later."""
     made = {name: output for name, output in outputs.items() if not isinstance(output, NoOutput)}
     await asyncio.gather(*(_try(context, name, output) for name, output in made.items()))
-    return outputs
 
 
 async def enter_parts(

@@ -21,15 +21,15 @@ class Bucket:
         self._tokens = float(rate.burst)
         self._filled = now
 
-    def has(self, now: float) -> bool:
-        """Whether there is a token now."""
+    def has(self, now: float, tokens: int = 1) -> bool:
+        """Whether there are so many tokens now."""
         self._fill(now)
-        return self._tokens >= 1
+        return self._tokens >= tokens
 
-    def take(self, now: float) -> None:
-        """Use a token, which has to be there."""
+    def take(self, now: float, tokens: int = 1) -> None:
+        """Use tokens, which have to be there."""
         self._fill(now)
-        self._tokens -= 1
+        self._tokens -= tokens
 
     def full_in(self, now: float) -> float:
         """Seconds until it is as if nothing had ever been taken."""

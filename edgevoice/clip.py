@@ -7,11 +7,10 @@ synthesis frees the account's place early, whatever the speed of the readers.
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import ClipError
+from edgevoice.recording import READ, AudioFile, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +22,6 @@ TAIL = 256 * 1024
 """Bytes kept in memory."""
 LONGEST = 512 * 1024 * 1024
 """Bytes of one clip at most: three hours at 24 kHz."""
-READ = 64 * 1024
-"""Bytes read behind from the file at once; a smaller read costs the same."""
 
 
 class Clip:
@@ -42,7 +39,7 @@ class Clip:
         self._longest = longest
         self._tail = bytearray()
         self._spooled = 0
-        self._file: _SpoolFile | None = None
+        self._file: AudioFile | None = None
         self._more = asyncio.Event()
 
     @property
@@ -69,6 +66,30 @@ class Clip:
         self._tail += pcm
         self.frames += len(pcm) // BYTES_PER_FRAME
         self._wake()
+
+    def take(self, recording: Recording) -> None:
+        """Be complete at once, with what was recorded before; a clip that has ended stays as it is."""
+        if self.ended:
+            return
+        self._file, self._spooled, self._tail[:] = recording.file, recording.filed, recording.tail
+        self.frames = recording.size // BYTES_PER_FRAME
+        self.finish()
+
+    @property
+    def recording(self) -> Recording:
+        """What it holds."""
+        return Recording(self._file, self._spooled, bytes(self._tail))
+
+    async def end(self) -> None:
+        """Wait until nothing more will come.
+
+        Raises:
+            ClipError: it failed.
+        """
+        while not self.ended:
+            await self._more.wait()
+        if self.error is not None:
+            raise ClipError(str(self.error)) from self.error
 
     def finish(self, error: Exception | None = None) -> None:
         """Nothing more will come: complete, or failed with `error`."""
@@ -124,7 +145,7 @@ class Clip:
         data = bytes(self._tail)
         try:
             if self._file is None:
-                self._file = await asyncio.to_thread(_SpoolFile, self._spool())
+                self._file = await asyncio.to_thread(AudioFile.unnamed, self._spool())
             await asyncio.to_thread(self._file.write, data, self._spooled)
         except OSError as error:
             raise ClipError(f"no room for a long announcement: {error.strerror}") from error
@@ -134,29 +155,3 @@ class Clip:
     def _wake(self) -> None:
         self._more.set()
         self._more = asyncio.Event()
-
-
-class _SpoolFile:
-    """An unlinked file, gone with the process, however it ends.
-
-    Closed when nothing refers to it any more: a thread that still writes after its clip was closed must
-    not meet another file under the same number.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._descriptor, name = tempfile.mkstemp(prefix="clip-", dir=folder)
-        os.unlink(name)  # noqa: PTH108 - a plain string
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
-
-    def read(self, count: int, offset: int) -> bytes:
-        return os.pread(self._descriptor, count, offset)
-
-    def write(self, data: bytes, offset: int) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._descriptor, view, offset)
-            offset += written
-            view = view[written:]

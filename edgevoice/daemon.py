@@ -13,13 +13,25 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgevoice.answers import answers
-from edgevoice.assembly import Entered, enter_outputs, enter_parts, enter_transports, make_context, routes
+from edgevoice.asking import Means
+from edgevoice.assembly import (
+    Entered,
+    enter_outputs,
+    enter_parts,
+    enter_transports,
+    make_context,
+    routes,
+    try_outputs,
+)
+from edgevoice.cache import cache_of
 from edgevoice.control import Control
 from edgevoice.faults import Faults
+from edgevoice.gate import Gate
 from edgevoice.journal import Journal
 from edgevoice.keeper import Keeper
 from edgevoice.node import make_node
 from edgevoice.observers import Observers
+from edgevoice.phrases import Phrases
 from edgevoice.plugin import Observer
 from edgevoice.state import Spool
 from edgevoice.synthesis import Synthesis
@@ -63,6 +75,7 @@ class _Inside:
     node: Node
     parts: Mapping[str, Callable[[], Awaitable[None]]]
     keeper: Keeper
+    try_outputs: Callable[[], Awaitable[None]]
     ready: asyncio.Event
 
 
@@ -77,32 +90,35 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     watching = await enter_parts(settings, context, entered, plugins.observers)
     sources = await enter_parts(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
+    cache = await stack.enter_async_context(cache_of(settings, context.state_dir, context.api_key))
     core = msgspec.structs.replace(settings.core, lightning=context.lightning)
-    synthesis = await stack.enter_async_context(
-        Synthesis(transports, core, routes(settings), spool=Spool(context.state_dir), fault=faults.set)
-    )
+    spool = Spool(context.state_dir)
+    means = Means(transports, core, Gate(core.lightning.concurrency), faults.set)
+    synthesis = await stack.enter_async_context(Synthesis(means, routes(settings), cache=cache, spool=spool))
+    phrases = Phrases(core.phrases, cache, synthesis, faults.set)
     observers = Observers({"journal": keeper, **watching})
     node = make_node(settings, outputs, synthesis, observers, faults, keeper)
     faults.changed = node.show
-    await stack.enter_async_context(Control(context.state_dir, answers(settings, node, keeper)))
+    await stack.enter_async_context(
+        Control(context.state_dir, answers(settings, node, keeper, cache, phrases))
+    )
     keeper.restore(node.speakers, node.intake.again)
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    return _Inside(node, parts, keeper, context.ready)
+    parts |= {"cache": cache.run, "phrases": phrases.run}
+    return _Inside(node, parts, keeper, partial(try_outputs, context, outputs), context.ready)
 
 
 async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
     node = inside.node
     speakers = node.speakers.values()
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(speaker.run()) for speaker in speakers]
+        running = [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
+        running.append(group.create_task(_speaking(inside)))
         running.append(group.create_task(_ticking(speakers)))
-        running += [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
         node.show()
-        inside.ready.set()
-        logger.info("ready, as %s", ", ".join(node.speakers))
         await stop.wait()
         logger.info("ending")
         node.intake.close()
@@ -112,6 +128,16 @@ async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
         )
         for task in running:
             task.cancel()
+
+
+async def _speaking(inside: _Inside) -> None:
+    """Say what comes, once each output was tried: meanwhile the sources connect already."""
+    await inside.try_outputs()
+    async with asyncio.TaskGroup() as group:
+        for speaker in inside.node.speakers.values():
+            group.create_task(speaker.run())
+        inside.ready.set()
+        logger.info("ready, as %s", ", ".join(inside.node.speakers))
 
 
 @asynccontextmanager

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.routing import decide
+from edgevoice.routing import decide, said_of
 from edgevoice.rules import Against, against
-from edgevoice.synthesis import said_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -56,8 +55,8 @@ def explain_on(speaker: str, announcement: Announcement, presence: Presence, sce
 
 
 def explain_route(
-    announcement: Announcement, routes: Sequence[Route], available: Collection[str]
+    announcement: Announcement, routes: Sequence[Route], available: Collection[str], *, cached: bool = False
 ) -> dict[str, Any]:
     """Which transports it would take."""
-    decision = decide(said_of(announcement), routes, available)
+    decision = decide(said_of(announcement, cached=cached), routes, available)
     return {"transports": list(decision.order), "why": decision.why}

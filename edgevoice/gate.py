@@ -42,6 +42,11 @@ class Gate:
         self._numbers = itertools.count()
 
     @property
+    def has_room(self) -> bool:
+        """Whether a place can be had without waiting, and without taking anybody's."""
+        return not self._waiting and len(self._holding) < self._places
+
+    @property
     def waiting(self) -> int:
         """How many wait for a place."""
         return len(self._waiting)

@@ -8,7 +8,7 @@ from edgevoice.plugin import SpeechRequest
 from edgevoice.sentences import split
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Lightning
@@ -19,35 +19,47 @@ IDLE = 2.0
 
 
 class TextPart:
-    """One request's worth of whole text."""
+    """One request's worth of whole text: from `start` to `end` of it.
 
-    def __init__(self, announcement: Announcement, text: str) -> None:
+    `end` may be set back: what follows then is another part.
+    """
+
+    def __init__(self, announcement: Announcement, text: str, start: int, end: int) -> None:
         self._announcement = announcement
         self._text = text
+        self.start = start
+        self.end = end
+
+    @property
+    def text(self) -> str:
+        return self._text[self.start : self.end]
 
     def request(self, rate: int) -> SpeechRequest:
-        return _request(self._announcement, rate, text=self._text)
+        return _request(self._announcement, rate, text=self.text)
 
 
 class LivePart:
-    """What live text gives before its sender pauses; read anew by each transport that tries it."""
+    """What live text gives before its sender pauses; read anew by each transport that tries it.
+
+    `end` is how far it was read, and may be set back: what follows then is another part.
+    """
 
     def __init__(self, announcement: Announcement, live: LiveText, start: int) -> None:
         self._announcement = announcement
         self._live = live
-        self._start = start
+        self.start = start
         self.end = start
+
+    @property
+    def text(self) -> str:
+        return self._live.text[self.start : self.end]
 
     def request(self, rate: int) -> SpeechRequest:
         return _request(self._announcement, rate, pieces=self._pieces())
 
-    def leave_unspoken(self) -> None:
-        """Nothing of it was spoken: the next part begins where this one did."""
-        self.end = self._start
-
     async def _pieces(self) -> AsyncIterator[str]:
-        self.end = self._start
-        async for piece in self._live.pieces(self._start, IDLE):
+        self.end = self.start
+        async for piece in self._live.pieces(self.start, IDLE):
             self.end += len(piece)
             yield piece
 
@@ -58,28 +70,33 @@ Part = TextPart | LivePart
 async def parts_of(
     announcement: Announcement, text: str | None, lightning: Lightning, takes_pieces: Callable[[], bool]
 ) -> AsyncIterator[Part]:
-    """Yield the parts in order; each has to be spoken before the next is asked for."""
-    most = lightning.max_request_chars
+    """Yield the parts in order; each begins where the one before it ended once it was spoken."""
     if announcement.live is None:
-        for part_text in _speakable(split(text or "", most)):
-            yield TextPart(announcement, part_text)
+        for whole in _of_whole(announcement, text or "", lightning.max_request_chars):
+            yield whole
         return
     live, position = announcement.live, 0
     while await live.beyond(position):
-        if takes_pieces():
-            part = LivePart(announcement, live, position)
+        part: Part = LivePart(announcement, live, position)
+        if not takes_pieces():
+            end = await live.sentence(position, IDLE, lightning.max_request_chars)
+            part = TextPart(announcement, live.text, position, end)
+        if isinstance(part, LivePart) or _is_speakable(part.text):
             yield part
-            position = part.end
-        else:
-            end = await live.sentence(position, IDLE, most)
-            text, position = live.text[position:end], end
-            if _is_speakable(text):
-                yield TextPart(announcement, text)
+        position = part.end
 
 
-def _speakable(parts: list[str]) -> list[str]:
-    """Without the parts that hold no letter or digit, unless that is all there is."""
-    return [part for part in parts if _is_speakable(part)] or parts
+def _of_whole(announcement: Announcement, text: str, most: int) -> Iterator[TextPart]:
+    """The parts that hold a letter or digit; all of them, where none does."""
+    start, texts = 0, split(text, most)
+    while texts:
+        end = start + len(texts.pop(0))
+        part = TextPart(announcement, text, start, end)
+        if _is_speakable(part.text) or not _is_speakable(text):
+            yield part
+        start = part.end
+        if start < end:
+            texts = split(text[start:], most)
 
 
 def _is_speakable(text: str) -> bool:

@@ -7,8 +7,8 @@ Each class has one method that matters: `Source.listen`, `Transport.synthesize`,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -95,12 +95,21 @@ class Source(Plugin, ABC):
         """Hand over each command as it arrives, for ever; `submit` never blocks and never raises."""
 
 
+class WordMark(NamedTuple):
+    """A word, as it stands in the text, and its seconds from the start of the request's audio."""
+
+    word: str
+    start: float
+    end: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """One request to a transport: a text of at most `max_request_chars`, or pieces that are still arriving.
 
     `sample_rate` in Hz is the rate the answer must have. `voice`, `language` and `speed` are None where
-    the announcement leaves them to the configuration.
+    the announcement leaves them to the configuration. A transport that learns when each word of a text is
+    spoken appends it to `marks`, in order: where the speech breaks off, that tells what is left to say.
     """
 
     id: str
@@ -111,13 +120,14 @@ class SpeechRequest:
     voice: str | None = None
     language: str | None = None
     speed: float | None = None
+    marks: list[WordMark] = field(default_factory=list, compare=False, repr=False)
 
 
 class Transport(Plugin, ABC):
     """Something that turns text into streamed audio."""
 
     metered: ClassVar[bool] = True
-    """Whether a request takes one of the account's `concurrency` places."""
+    """Whether a request takes one of the account's `concurrency` places, and its voice is the account's."""
     takes_pieces: ClassVar[bool] = False
     """Whether `request.pieces` is understood; else live text comes a sentence at a time."""
 

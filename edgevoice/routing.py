@@ -11,6 +11,8 @@ from edgevoice.config.options import Route, When
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from edgevoice.announcement import Announcement
+
 LOCAL = "local"
 
 DEFAULT_ROUTES = (
@@ -41,6 +43,17 @@ class Decision:
 
     order: tuple[str, ...]
     why: str
+
+
+def said_of(announcement: Announcement, *, cached: bool = False) -> Said:
+    """What routing needs to know of an announcement, and of the cache."""
+    return Said(
+        urgency=announcement.urgency,
+        length=None if announcement.text is None else len(announcement.text),
+        private=announcement.private,
+        forced=announcement.transport,
+        cached=cached,
+    )
 
 
 def decide(

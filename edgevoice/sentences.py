@@ -22,6 +22,11 @@ def sentence_ends(text: str, *, complete: bool = True) -> list[int]:
     return ends
 
 
+def clause_ends(text: str) -> list[int]:
+    """Offsets just behind each clause that ends within a sentence."""
+    return [match.end() for match in _CLAUSE.finditer(text)]
+
+
 def split(text: str, most: int) -> list[str]:
     """Cut into parts of at most `most` characters whose concatenation is the text, each as long as it may be."""
     parts = []
@@ -49,7 +54,7 @@ def _cut(text: str, most: int) -> int:
     """The best offset in 1..most to cut a longer text at; the white space behind it stays with the first part."""
     window = text[:most]
     ends = [end for end in sentence_ends(text[: most + 1]) if end <= most]
-    clauses = [match.end() for match in _CLAUSE.finditer(text[: most + 1]) if match.end() <= most]
+    clauses = [end for end in clause_ends(text[: most + 1]) if end <= most]
     if ends and (ends[-1] >= most // 4 or not clauses):
         return _past_space(text, ends[-1], most)
     if clauses and clauses[-1] >= most // 4:

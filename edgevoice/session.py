@@ -2,58 +2,92 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import aiohttp
+import aiohttp.tracing
+from yarl import URL
 
 from edgevoice import __version__
+from edgevoice.tls import ResumingContext
 
 if TYPE_CHECKING:
-    from types import SimpleNamespace
+    from aiohttp.connector import Connection
 
 CONNECT = 3.0
 """Seconds for name, TCP and TLS; whoever does not answer by then is tried no further."""
 WARM = 120.0
 """Seconds that a connection without a request is kept."""
+PROBE_AFTER, PROBE_EVERY = 25, 5
+"""Seconds until an idle peer is probed, which also keeps NAT tables alive, and between probes."""
+UNANSWERED = 3000
+"""Milliseconds that what was sent may stay unacknowledged before the connection counts as dead."""
 
 
 def open_session() -> aiohttp.ClientSession:
     """Open the session; whoever calls this closes it.
 
     Environment proxies, cookies and `~/.netrc` have no say. A redirect raises `TooManyRedirects`, also
-    for a WebSocket, so that the API key never goes to another address. A request made with
-    `trace_request_ctx=Trace()` learns there whether it went over a connection used before.
+    for a WebSocket, so that the API key never goes to another address.
     """
+    connector = aiohttp.TCPConnector(
+        keepalive_timeout=WARM, ttl_dns_cache=60, ssl=ResumingContext(), socket_factory=_socket
+    )
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(keepalive_timeout=WARM, ttl_dns_cache=60),
+        connector=connector,
         timeout=aiohttp.ClientTimeout(total=60, connect=CONNECT, sock_connect=CONNECT),
         headers={"User-Agent": f"EdgeVoice/{__version__}", "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
         middlewares=(_refuse_redirect,),
-        trace_configs=[_reuse_trace()],
     )
 
 
-class Trace:
-    """What became known about one request while it was made."""
+async def connect(session: aiohttp.ClientSession, url: str) -> tuple[Connection, bool]:
+    """A connection for a request to `url`, out of the session's pool or opened; and whether it was used before.
 
-    def __init__(self) -> None:
-        self.reused = False
+    Once released it is in the pool, and the next request takes it.
+
+    Raises:
+        aiohttp.ClientError, OSError: it cannot be opened.
+    """
+    connector = session.connector
+    if connector is None:
+        raise aiohttp.ClientConnectionError("the session is closed")
+    used = SimpleNamespace(reused=False)
+    trace = aiohttp.tracing.Trace(session, _REUSE, used)
+    request = aiohttp.ClientRequest("GET", URL(url), loop=asyncio.get_running_loop())
+    return await connector.connect(request, [trace], session.timeout), used.reused
 
 
-def _reuse_trace() -> aiohttp.TraceConfig:
-    async def mark(
-        _session: aiohttp.ClientSession, given: SimpleNamespace, _: aiohttp.TraceConnectionReuseconnParams
-    ) -> None:
-        trace = given.trace_request_ctx
-        if isinstance(trace, Trace):
-            trace.reused = True
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    opened = socket.socket(family, kind, protocol)
+    with contextlib.suppress(OSError):  # a system that knows no such option does without
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if sys.platform == "linux":
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED)
+    return opened
 
-    config = aiohttp.TraceConfig()
-    config.on_connection_reuseconn.append(mark)
-    return config
+
+async def _note_reuse(
+    _session: aiohttp.ClientSession, used: SimpleNamespace, _: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    used.reused = True
+
+
+_REUSE = aiohttp.TraceConfig()
+"""Tells that a connection came out of the pool. Not for the whole session: requests that are traced take longer."""
+_REUSE.on_connection_reuseconn.append(_note_reuse)
+_REUSE.freeze()
 
 
 async def _refuse_redirect(

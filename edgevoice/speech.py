@@ -19,7 +19,8 @@ class Speech:
     """Shared by all speakers of this node that say the announcement; filled at the first need.
 
     `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds,
-    None until then. `on_unused` is told when nobody needs it any more, and closes the clip.
+    None until then. It is spoken `as_asked` unless another voice said a part of it, or a part was put together
+    from two requests. `on_unused` is told when nobody needs it any more, and closes the clip.
     """
 
     def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesis) -> None:
@@ -32,6 +33,7 @@ class Speech:
         self.asked_at: float | None = None
         self.first_audio_at: float | None = None
         self.cached = False
+        self.as_asked = True
         self.on_unused: Callable[[Speech], None] = _close
         self._synthesis = synthesis
         self._users = 0

@@ -229,3 +229,38 @@ async def test_a_full_disk_ends_the_clip_with_a_sentence_and_keeps_what_there_is
         audio += await clip.read(len(audio) // 2)
     assert audio == NOISE[: 2 * frames]
     clip.close()
+
+
+async def test_a_clip_is_complete_at_once_with_what_another_holds(tmp_path):
+    made, taken = Clip(24000, lambda: tmp_path), Clip(24000, nowhere)
+    reader = asyncio.create_task(read_all(taken))
+    await filled(made, NOISE, 40_000)
+    taken.take(made.recording)
+    made.close()
+    assert taken.complete
+    assert taken.frames == len(NOISE) // 2
+    assert await reader == NOISE
+    assert b"".join(taken.recording.pieces()) == NOISE
+
+
+async def test_a_clip_that_was_closed_takes_nothing_any_more():
+    made, closed = Clip(24000, nowhere), Clip(24000, nowhere)
+    await filled(made, b"abcd", 4)
+    closed.close()
+    closed.take(made.recording)
+    assert not closed.complete
+    with pytest.raises(ClipError, match="closed"):
+        await closed.read(0)
+
+
+async def test_who_waits_for_the_end_of_a_clip_learns_how_it_ended():
+    whole, failed = Clip(24000, nowhere), Clip(24000, nowhere)
+    waiting = [asyncio.create_task(clip.end()) for clip in (whole, failed)]
+    await whole.append(b"abcd")
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    whole.finish()
+    failed.finish(ValueError("the server went away"))
+    await waiting[0]
+    with pytest.raises(ClipError, match="the server went away"):
+        await waiting[1]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import msgspec
 import pytest
 import yaml
 from click.testing import CliRunner
-from msgspec import Meta
 
 from edgevoice.announcement import Urgency
 from edgevoice.chimes import BUILT_IN, NO_CHIME
@@ -18,16 +17,17 @@ from edgevoice.cli import edgevoice as command_line
 from edgevoice.config import Settings, settings_from
 from edgevoice.config.options import (
     ByUrgency,
+    CacheOptions,
     Core,
     Insist,
     Lightning,
     Limits,
     PerMinute,
+    Phrase,
     QuietHours,
     Speaker,
     When,
 )
-from edgevoice.config.yaml_file import parse_yaml
 from edgevoice.errors import ConfigError
 from edgevoice.manners import chimes_of
 from edgevoice.plugins import Plugins
@@ -97,10 +97,11 @@ def test_every_option_of_the_core_is_there_and_no_other():
     assert set(values["limits"]) == keys(Limits)
     assert set(values["first_audio_timeout"]) == keys(ByUrgency)
     assert set(values["insist"]) == keys(Insist)
+    assert set(values["cache"]) == keys(CacheOptions)
     assert set(values["chime"]) == set(Urgency)
     for rate in (values["limits"][name] for name in keys(Limits) - {"queue"}):
         assert set(rate) == keys(PerMinute)
-    for word in keys(When) | keys(Tls) | keys(QuietHours):
+    for word in keys(When) | keys(Tls) | keys(QuietHours) | keys(Phrase):
         assert re.search(rf"\b{word}\b", FULL), word
 
 
@@ -142,42 +143,6 @@ def test_the_first_speaker_shows_every_option_of_a_speaker_with_its_default():
     name, speaker = next(iter(settings().core.speakers.items()))
     assert keys(Speaker) <= set(given()["speakers"][name])
     assert speaker == Speaker()
-
-
-def test_what_is_not_acted_on_yet_is_marked_and_nothing_else_is():
-    lines = FULL.splitlines()
-    marked = {
-        path
-        for path, number in parse_yaml(uncommented()).lines.items()
-        if "[not yet]" in explanation(lines, number)
-    }
-    first = next(iter(settings().core.speakers))
-    expected = {(name,) for name in later(Core)}
-    expected |= {("limits", name) for name in later(Limits)} | {
-        ("lightning", name) for name in later(Lightning)
-    }
-    expected |= {("speakers", first, name) for name in later(Speaker)}
-    assert marked == expected
-
-
-def explanation(lines: list[str], number: int) -> str:
-    """The prose right above a line, which is counted from 1."""
-    above: list[str] = []
-    for line in reversed(lines[: number - 1]):
-        if not PROSE.match(line):
-            break
-        above.append(line)
-    return " ".join(above)
-
-
-def later(options: type[msgspec.Struct]) -> set[str]:
-    """The options that are understood but not acted on."""
-    return {field.encode_name for field in msgspec.structs.fields(options) if is_later(field.type)}
-
-
-def is_later(kind: Any) -> bool:
-    metas = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
-    return any(isinstance(meta, Meta) and (meta.extra or {}).get("later") for meta in metas)
 
 
 def test_the_minimal_file_is_three_lines_that_pass_the_check(tmp_path):

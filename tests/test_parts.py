@@ -79,7 +79,7 @@ async def test_a_part_of_which_nothing_was_spoken_comes_again():
         if isinstance(part, LivePart):
             assert [piece async for piece in request.pieces] == ["One. Two."]
             assert [piece async for piece in part.request(24000).pieces] == ["One. Two."]
-            part.leave_unspoken()
+            part.end = part.start
             takes_pieces[0] = False
         else:
             seen.append(request.text)

@@ -12,6 +12,7 @@ from edgevoice.errors import ConfigError, EdgeVoiceError
 
 OWN = {
     "run": "edgevoice.cli.run:run",
+    "cache": "edgevoice.cli.cache:cache",
     "check": "edgevoice.cli.check:check",
     "explain": "edgevoice.cli.explain:explain",
     "history": "edgevoice.cli.history:history",

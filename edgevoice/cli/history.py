@@ -46,6 +46,6 @@ def _cells(outcome: dict[str, Any]) -> tuple[str, ...]:
         outcome["id"],
         outcome["urgency"],
         f"{outcome['event_type']}{reason}",
-        outcome.get("transport") or "",
+        "cache" if outcome.get("cached") else outcome.get("transport") or "",
         "" if sound is None else f"{sound} ms",
     )

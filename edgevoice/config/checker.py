@@ -74,8 +74,6 @@ class Checker:
 
     def value(self, wanted: Any, value: object, path: KeyPath) -> Any:
         """Convert one value; FAULTY, with mistakes told, where that cannot be."""
-        if _is_later(wanted):
-            self.warnings.append(f"{shown(path)}: understood, but this version does not act on it yet")
         plain = _plain(wanted)
         if get_origin(plain) is dict and isinstance(value, dict):
             names, items = get_args(plain)
@@ -128,11 +126,6 @@ def _whole(converted: Any, wanted: Any = dict) -> Any:
         return FAULTY
     is_tuple = any(get_origin(option) is tuple for option in _options_of(wanted))
     return tuple(converted) if is_tuple else converted
-
-
-def _is_later(wanted: Any) -> bool:
-    metas = get_args(wanted)[1:] if get_origin(wanted) is Annotated else ()
-    return any(isinstance(meta, msgspec.Meta) and (meta.extra or {}).get("later") for meta in metas)
 
 
 def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:

@@ -10,20 +10,26 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec import UNSET
 
+from edgevoice.cache_index import largest
 from edgevoice.chimes import NO_CHIME, Chimes
 from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
+from edgevoice.config.yaml_file import shown
 from edgevoice.credentials import credential
+from edgevoice.errors import Refused
+from edgevoice.payload import check_text
 from edgevoice.quiet import minute_of_day
 from edgevoice.spelling import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgevoice.config.checker import Checker
     from edgevoice.config.options import Core, Lightning, QuietHours, Route
     from edgevoice.plugins import Plugins
 
 OUTPUT_FORMATS = ("wav", "pcm")
+PACE = 15
+"""Characters of speech in a second."""
 
 
 def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | None) -> None:
@@ -32,6 +38,10 @@ def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | N
     _times(checker, core)
     _chimes(checker, core, file)
     _lightning(checker, core.lightning, file)
+    if core.hedging is True and core.lightning.concurrency < 2:
+        message = "needs two requests at once: raise lightning.concurrency if the account allows them"
+        checker.mistake(("hedging",), message)
+    _phrases(checker, core)
     if core.routes is not UNSET:
         _routes(checker, core.routes, plugins)
 
@@ -127,6 +137,35 @@ def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> Non
     # Under systemd the file may be for root's eyes alone; then its credential is what is used.
     if named is not None and credential("api_key") is None and (problem := _key_problem(named)):
         checker.mistake(("lightning", "api_key_file"), problem)
+
+
+def _phrases(checker: Checker, core: Core) -> None:
+    """Whether each can be said, and all be kept."""
+    texts = [phrase if isinstance(phrase, str) else phrase.text for phrase in core.phrases]
+    if texts and not core.cache.enabled:
+        checker.mistake(("phrases",), "there is no cache to keep them in: set `cache.enabled: true`")
+    for index, text in enumerate(texts):
+        path = ("phrases", index) if isinstance(core.phrases[index], str) else ("phrases", index, "text")
+        try:
+            check_text(text)
+        except Refused as refusal:
+            checker.mistake(path, f"{refusal.reason}; it has to be {refusal.allowed}")
+    _room(checker, core, texts)
+
+
+def _room(checker: Checker, core: Core, texts: Sequence[str]) -> None:
+    """Whether phrases fit into the cache, by the usual pace of speech."""
+    room = core.cache.max_mb * 1_000_000
+    sizes = [len(text) / PACE * core.lightning.sample_rate * 2 for text in texts]
+    for index, size in enumerate(sizes):
+        if size > largest(room):
+            most = f"{largest(room) / 1e6:.1f} MB"
+            checker.warnings.append(
+                f"{shown(('phrases', index))}: probably too long to be kept (over {most})"
+            )
+    if sum(sizes) > room:
+        needed = f"about {sum(sizes) / 1e6:.0f} MB"
+        checker.warnings.append(f"phrases: {needed} are needed to keep them all, more than cache.max_mb")
 
 
 def _key_problem(file: Path) -> str | None:

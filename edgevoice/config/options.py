@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -31,11 +31,6 @@ RETIRED_MODELS = {
     "lightning_v3": "lightning_v3.1",
 }
 """Models that answer 410 now, and what to use instead."""
-
-
-def later() -> Meta:
-    """Mark an option that is understood and checked, but not yet acted on by this version."""
-    return Meta(extra={"later": True})
 
 
 class Lightning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,6 +133,23 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     quiet_hours: tuple[QuietHours, ...] | None = None
 
 
+class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `cache` section: how much is kept, and for how many days without use."""
+
+    enabled: bool = True
+    max_mb: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    max_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
+class Phrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A text that is kept ready, and how it is spoken where that is not as all is."""
+
+    text: str
+    voice: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    language: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    speed: Annotated[float, Meta(ge=0.5, le=2)] | None = None
+
+
 def default_node() -> str:
     """The host's name, as far as a node may be called so."""
     name = re.sub(r"[^a-z0-9_-]", "-", platform.node().split(".")[0].lower()).strip("-")[:64]
@@ -160,13 +172,24 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
     digest: Literal["on_request", "at_end", "off", False] = "on_request"
     digest_keep: Seconds = 43_200.0
-    phrases: Annotated[Any, later()] = None
-    hedging: Annotated[Any, later()] = None
+    phrases: tuple[
+        Annotated[
+            str | Phrase,
+            Meta(description="has to be a text, or {text: ..., voice: ..., language: ..., speed: ...}"),
+        ],
+        ...,
+    ] = ()
+    hedging: bool | Literal["auto"] = "auto"
     lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, Speaker] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    cache: Annotated[Any, later()] = None
+    cache: CacheOptions = field(default_factory=CacheOptions)
+
+    @property
+    def hedges(self) -> bool:
+        """Whether a second request may run beside one that is late."""
+        return self.hedging is not False and self.lightning.concurrency > 1
 
     def first_audio_within(self, urgency: Urgency) -> float:
         """Seconds after which the first audio of such an announcement is late."""

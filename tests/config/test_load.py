@@ -190,6 +190,8 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
         ("first_audio_timeout: {high: 0}", "first_audio_timeout.high: "),
         ("first_audio_timeout: soon", "first_audio_timeout: "),
         ("critical_deadline: .nan", "critical_deadline: "),
+        ("hedging: true", "hedging: needs two requests at once: raise lightning.concurrency"),
+        ("hedging: sometimes", "hedging: 'sometimes' is none of them; there are: auto"),
         ("1: 2", "line 1: 1: unknown key"),
         ("true: 2", "True: unknown key"),
         ("api_key: sk_secret", "api_key: unknown key"),
@@ -221,9 +223,18 @@ def test_what_a_plugin_is_given_is_what_the_file_says(settings_of):
     )
 
 
-def test_what_this_version_does_not_act_on_yet_is_a_warning(settings_of):
-    loaded = settings_of("cache: {max_mb: 5}\nhedging: true\nspeakers: {k: {output: tin_can, string: s}}")
-    assert [warning.split(":")[0] for warning in loaded.warnings] == ["cache", "hedging"]
+@pytest.mark.parametrize(
+    ("text", "hedges"),
+    [
+        ("", False),
+        ("hedging: auto", False),
+        ("lightning: {concurrency: 2}", True),
+        ("hedging: true\nlightning: {concurrency: 2}", True),
+        ("hedging: false\nlightning: {concurrency: 2}", False),
+    ],
+)
+def test_a_request_is_made_twice_only_where_two_are_allowed_at_once(text, hedges, settings_of):
+    assert settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}").core.hedges is hedges
 
 
 # ---- key files ---------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ async def test_several_announcements_at_once_have_lines_of_their_own_and_one_is_
 
 @pytest.mark.parametrize("code", [None, 1000, 1001, 1008, 1011, 1013, 4000, 4001])
 async def test_a_line_that_the_server_drops_while_idle_is_opened_again_at_once(server, code, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.lines.FIRST_DELAY", 600)
+    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 600)
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         await server.drop_lines(code)
@@ -169,10 +169,10 @@ async def test_an_upgrade_that_fails_is_tried_again_in_the_background(server):
 
 
 async def test_a_request_does_not_wait_for_the_next_try_in_the_background(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.lines.FIRST_DELAY", 600)
+    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 600)
     failed = asyncio.Event()
     monkeypatch.setattr(
-        "edgevoice_plugins.lightning.lines.logger.log",
+        "edgevoice_plugins.lightning.spares.logger.log",
         lambda *_: asyncio.get_running_loop().call_soon(failed.set),
     )
     server.plan(Fault(status=503), on="upgrade")
@@ -207,7 +207,7 @@ async def test_a_server_that_closes_after_each_answer_is_met_with_a_new_line(ser
 
 
 async def test_a_server_that_takes_no_line_is_asked_less_and_less(server, caplog):
-    caplog.set_level(logging.INFO, "edgevoice_plugins.lightning.lines")
+    caplog.set_level(logging.INFO, "edgevoice_plugins.lightning.spares")
     server.plan(Fault(status=503), on="upgrade", times=99)
     async with opened("websocket", server.url):
         await asyncio.sleep(1)

@@ -46,6 +46,7 @@ class House:
         }
         # Nothing but the announcements themselves, unless a test is about it.
         sections.setdefault("chime", "none")
+        sections.setdefault("cache", {"enabled": False})
         sections.setdefault("limits", {"per_topic": False, "total": False, "critical": False})
         sections.setdefault("lightning", {"base_url": "http://127.0.0.1:9"})
         self.configuration = yaml.safe_dump(

@@ -56,6 +56,8 @@ class LightningServer:
         self.api_key: str | None = None
         self.concurrency: int | None = None
         """Requests at once, above which one is answered with 429."""
+        self.times_words = False
+        """Whether who asks for word timestamps over a WebSocket gets them."""
         self.answers_pings, self.pongs = True, 0
         self.requests: list[Asked] = []
         self.in_flight = self.most_in_flight = 0
@@ -160,12 +162,15 @@ class LightningServer:
             return False
         await reply.begin()
         number = 0
+        words = speech.words_of(wire.text) if self.times_words and wire.word_timestamps else []
         async for pcm in self._made(wire, fault):
             if number == fault.at and await self._goes_wrong(reply, fault):
                 return False
             await reply.chunk(pcm, spoilt=fault.spoilt and number == fault.at)
             number += 1
             asked.made += len(pcm)
+            while words and words[0][2] * wire.sample_rate * 2 <= asked.made:
+                await reply.word(*words.pop(0))
             self.changed()
         await reply.end()
         return fault.at != math.inf or not await self._goes_wrong(reply, fault)
@@ -176,6 +181,9 @@ class LightningServer:
             await reply.cut(reset=fault.reset)
         if fault.silent:
             await asyncio.Event().wait()
+        if fault.problem is not None:
+            await reply.problem(fault.problem)
+            return True
         if fault.close is not None:
             await reply.close(fault.close)
             return True

@@ -17,7 +17,7 @@ class Fault:
     as a frame). `cut` breaks the connection, `reset` so that what is on its way is lost. `close` ends it
     properly, a WebSocket with that code. `silent` says nothing more. `spoilt` makes a chunk's base64
     invalid. `short` takes a byte off the end. `endless` never ends. `make` makes the body of a whole
-    reply out of samples and rate. `stall` pauses for so many seconds.
+    reply out of samples and rate. `stall` pauses for so many seconds. `problem` is an error in mid-stream.
     """
 
     at: float = 0
@@ -33,6 +33,7 @@ class Fault:
     endless: bool = False
     make: Callable[[bytes, int], bytes] | None = None
     stall: float = 0.0
+    problem: str | None = None
 
 
 NO_FAULT = Fault(at=-2)

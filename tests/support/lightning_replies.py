@@ -1,6 +1,7 @@
 """How the test server answers, by transport: each takes chunks of audio, and can go wrong on demand."""
 
 import asyncio
+import itertools
 from abc import ABC, abstractmethod
 from typing import Any, NoReturn
 
@@ -12,7 +13,9 @@ from edgevoice_plugins.lightning.protocol.reply import (
     Complete,
     Ids,
     Problem,
+    Word,
     write_event,
+    write_failed_event,
     write_frame,
 )
 from edgevoice_plugins.lightning.protocol.wav import write_wav
@@ -39,6 +42,14 @@ class Reply(ABC):
 
     async def instead(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.response = web.Response(status=status, body=body, headers=headers)
+
+    async def word(self, word: str, start: float, end: float) -> None:
+        """Tell when a word was spoken, where that can be told."""
+        return
+
+    async def problem(self, message: str) -> None:
+        """Tell an error in mid-stream, where that can be told."""
+        return
 
     async def close(self, _code: int) -> None:
         """End as if all were said."""
@@ -98,12 +109,16 @@ class EventReply(Reply):
         await self.response.write(FINAL_EVENT)
         await asyncio.sleep(0.01)  # the end of the reply itself is a packet of its own
 
+    async def problem(self, message: str) -> None:
+        await self.response.write(write_failed_event(message))
+
 
 class FrameReply(Reply):
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, ids: Ids) -> None:
         super().__init__(request)
         self._socket = socket
         self._ids = ids
+        self._words = itertools.count()
 
     async def chunk(self, pcm: bytes, *, spoilt: bool = False) -> None:
         frame = write_frame(Chunk(pcm), self._ids)
@@ -118,6 +133,12 @@ class FrameReply(Reply):
         else:
             problem = Problem(body.decode() or "refused", str(status))
             await self._socket.send_str(write_frame(problem, self._ids))
+
+    async def word(self, word: str, start: float, end: float) -> None:
+        await self._socket.send_str(write_frame(Word(next(self._words), word, start, end), self._ids))
+
+    async def problem(self, message: str) -> None:
+        await self._socket.send_str(write_frame(Problem(message), self._ids))
 
     async def close(self, code: int) -> None:
         await self._socket.close(code=code)

@@ -39,6 +39,12 @@ def samples(text: str, rate: int, start: int = 0, count: int | None = None) -> b
     return b"".join(parts)
 
 
+def words_of(text: str) -> list[tuple[str, float, float]]:
+    """Each word of a text of numbered bursts, and its seconds from the start."""
+    length = BURST_S + PAUSE_S
+    return [(word, at * length, at * length + BURST_S) for at, word in enumerate(text.split())]
+
+
 def tone_of(number: int) -> int:
     """The Hz of a numbered burst; 10 ms of it are whole waves."""
     return 100 * (3 + 2 * number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,16 @@ async def opened(
     name: str, url: str, *, key: str | None = None, **lightning: Any
 ) -> AsyncIterator[Transport]:
     """A transport with a session of its own."""
-    async with open_session() as session:
+    async with opened_together(url, name, key=key, **lightning) as transports:
+        yield transports[name]
+
+
+@asynccontextmanager
+async def opened_together(
+    url: str, *names: str, key: str | None = None, ready: bool = True, **lightning: Any
+) -> AsyncIterator[dict[str, Transport]]:
+    """Transports by name, which share a session; unless `ready` they are told later that all is."""
+    async with open_session() as session, AsyncExitStack() as stack:
         context = Context(
             node="n",
             state_dir=Path("/nonexistent"),
@@ -44,8 +53,9 @@ async def opened(
             stuck=list,
             ready=asyncio.Event(),
         )
-        async with KINDS[name](context, NoOptions()) as transport:
-            yield transport
+        if ready:
+            context.ready.set()
+        yield {name: await stack.enter_async_context(KINDS[name](context, NoOptions())) for name in names}
 
 
 def request(text: str | None = None, **keys: Any) -> SpeechRequest:

@@ -6,21 +6,22 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from edgevoice.plugin import WordMark
 from edgevoice_plugins.lightning.asked import Asked, OneShot
 from edgevoice_plugins.lightning.continuation import Continuation
 from edgevoice_plugins.lightning.line import Line, LineLost
 from edgevoice_plugins.lightning.protocol.refusal import problem_error
-from edgevoice_plugins.lightning.protocol.reply import Chunk, Problem, Reply
+from edgevoice_plugins.lightning.protocol.reply import Chunk, Problem, Reply, Word
 from edgevoice_plugins.lightning.samples import Speech
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from edgevoice.plugin import SpeechRequest
-    from edgevoice_plugins.lightning.lines import Lines
+    from edgevoice_plugins.lightning.spares import Spares
 
 
-async def answer(lines: Lines, request: SpeechRequest, body: dict[str, Any]) -> AsyncIterator[bytes]:
+async def answer(lines: Spares[Line], request: SpeechRequest, body: dict[str, Any]) -> AsyncIterator[bytes]:
     """Yield the speech as it arrives: s16le mono, whole samples. Closed early, the line goes with it.
 
     Raises:
@@ -39,7 +40,9 @@ async def answer(lines: Lines, request: SpeechRequest, body: dict[str, Any]) -> 
                     raise
                 line, kept = await _ask(lines, stack, asked)
                 continue
-            if isinstance(reply, Chunk) and (pcm := speech.feed(reply.pcm)):
+            if isinstance(reply, Word):
+                request.marks.append(WordMark(reply.word, reply.start, reply.end))
+            elif isinstance(reply, Chunk) and (pcm := speech.feed(reply.pcm)):
                 yield pcm
         if asked.reusable:
             line.finish()
@@ -51,7 +54,7 @@ def _asked(request: SpeechRequest, body: dict[str, Any], speech: Speech) -> Aske
     return OneShot(body) if request.pieces is None else Continuation(request.pieces, body, speech)
 
 
-async def _ask(lines: Lines, stack: AsyncExitStack, asked: Asked) -> tuple[Line, bool]:
+async def _ask(lines: Spares[Line], stack: AsyncExitStack, asked: Asked) -> tuple[Line, bool]:
     line, kept = await lines.take()
     stack.enter_context(lines.held(line))
     sending = asyncio.create_task(asked.send(line), name="lightning sends")
@@ -66,7 +69,7 @@ async def _reply(line: Line, asked: Asked) -> Reply | None:
         asked.fell_silent()
         return None
     if isinstance(reply, Problem):
-        raise problem_error(reply)
+        raise LineLost(reply.message) if reply.is_idleness else problem_error(reply)
     asked.hears(reply)
     return reply
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
 from edgevoice.errors import TransportError
-from edgevoice.session import Trace
 from edgevoice_plugins.lightning.protocol.refusal import refusal
 from edgevoice_plugins.lightning.protocol.reply import preview
 from edgevoice_plugins.lightning.samples import FIRST
@@ -20,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from edgevoice.plugin import Context, SpeechRequest
+    from edgevoice_plugins.lightning.connections import Connections
 
 CHUNK = 64 * 1024
+GIVEN_UP = 408
+"""What some servers say on a connection that was idle for too long, before they close it."""
 LARGEST_HEAD = 4096
 """Bytes of a body that is no speech which are looked at."""
 CHARS_PER_SECOND = 15
@@ -36,7 +38,7 @@ def patience(lightning_speed: float, request: SpeechRequest) -> float:
 
 @asynccontextmanager
 async def posted(
-    context: Context, path: str, body: dict[str, Any], *, accept: str, within: float
+    context: Context, connections: Connections, path: str, body: dict[str, Any], *, accept: str, within: float
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """POST `body` and give the reply, whose status is 200; a reply not read to its end is cut off.
 
@@ -51,29 +53,35 @@ async def posted(
     headers = {"Authorization": f"Bearer {context.api_key}"} if context.api_key else {}
     headers |= {"Content-Type": "application/json", "Accept": accept}
     try:
-        async with asyncio.timeout(within):
-            reply = await _reply(context.session(), url, headers, msgspec.json.encode(body))
-        try:
+        with ExitStack() as stack:
+            async with asyncio.timeout(within):
+                connection, kept = await connections.take()
+                stack.enter_context(connections.held(connection))
+                connection.lend()
+                data = msgspec.json.encode(body)
+                waited = kept or connection.used
+                reply = await _reply(context.session(), url, headers, data, waited=waited)
+            stack.callback(reply.close)
             await check(reply, accept)
             yield reply
-        finally:
-            reply.close()
     except (aiohttp.ClientError, OSError) as error:
         raise TransportError(describe(error, context.lightning.root)) from error
 
 
 async def _reply(
-    session: aiohttp.ClientSession, url: str, headers: dict[str, str], data: bytes
+    session: aiohttp.ClientSession, url: str, headers: dict[str, str], data: bytes, *, waited: bool
 ) -> aiohttp.ClientResponse:
     # Every wait on this reply has a deadline of its own, with words that say what was waited for.
     timeout = aiohttp.ClientTimeout(total=None, connect=session.timeout.connect)
-    trace = Trace()
     try:
-        return await session.post(url, data=data, headers=headers, timeout=timeout, trace_request_ctx=trace)
+        reply = await session.post(url, data=data, headers=headers, timeout=timeout)
+        if not (waited and reply.status == GIVEN_UP):
+            return reply
+        reply.close()
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-        # The server gave the idle connection up as the request left: that is no answer yet.
-        if not trace.reused:
+        if not waited:
             raise
+    # The server gave the idle connection up as the request left: that is no answer yet.
     return await session.post(url, data=data, headers=headers, timeout=timeout)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.errors import TransportError
 from edgevoice.hookspecs import hookimpl
-from edgevoice.plugin import Transport
+from edgevoice_plugins.lightning.ahead import OpensAhead
 from edgevoice_plugins.lightning.protocol.refusal import problem_error
 from edgevoice_plugins.lightning.protocol.reply import (
     Chunk,
@@ -24,24 +24,29 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import aiohttp
-    import msgspec
 
     from edgevoice.hookspecs import Register
-    from edgevoice.plugin import Context, SpeechRequest
+    from edgevoice.plugin import SpeechRequest
+    from edgevoice_plugins.lightning.connections import IdleConnection
+    from edgevoice_plugins.lightning.spares import Spares
 
 
-class HttpStreamTransport(Transport):
+class HttpStreamTransport(OpensAhead["IdleConnection"]):
     """Speech begins while the rest is still being made."""
 
-    def __init__(self, context: Context, _options: msgspec.Struct) -> None:
-        self._context = context
+    def make_spares(self) -> Spares[IdleConnection]:
+        from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
+
+        return connections(self.context)
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.exchange import let_end, posted  # noqa: PLC0415 - brings aiohttp
 
-        body = speech_body(self._context.lightning, request, output_format="pcm")
+        body = speech_body(self.context.lightning, request, output_format="pcm")
         speech, patience = Speech(request.sample_rate), FIRST
-        async with posted(self._context, PATH_LIVE, body, accept="text/event-stream", within=FIRST) as reply:
+        async with posted(
+            self.context, self.spares, PATH_LIVE, body, accept="text/event-stream", within=FIRST
+        ) as reply:
             stream = _Stream(reply)
             while pcm := await stream.chunk(patience):
                 patience = SILENCE

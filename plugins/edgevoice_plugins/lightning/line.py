@@ -71,15 +71,14 @@ class Line:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.busy = False
         self.used = False
-        self.opened = asyncio.get_running_loop().time()
         self._socket = socket
         self._lost: LineLost | None = None
         self._frames: asyncio.Queue[Reply | TransportError | None] = asyncio.Queue(WAITING_FRAMES)
         self._reading = asyncio.create_task(self._read(), name="lightning line")
 
     @property
-    def is_lost(self) -> bool:
-        return self._lost is not None
+    def is_free(self) -> bool:
+        return not self.busy and self._lost is None
 
     def when_lost(self, tell: Callable[[], None]) -> None:
         """Call `tell` once the line is lost, or closed."""

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from edgevoice.errors import TransportError
-from edgevoice.plugin import NoOptions, Transport
+from edgevoice.plugin import NoOptions, Transport, WordMark
 from edgevoice_plugins.local_voice import pool
 
 if TYPE_CHECKING:
@@ -58,5 +58,7 @@ class LocalVoice(Transport):
                 if isinstance(part, bytes):
                     silent = False
                     yield part
+                else:
+                    request.marks.append(WordMark(part.word, part.start, part.end))
         if silent:
             raise TransportError("the local voice finds nothing in this text that can be spoken")

@@ -51,6 +51,11 @@ class Problem:
     message: str
     code: str | None = None
 
+    @property
+    def is_idleness(self) -> bool:
+        """Whether a WebSocket is given up because nothing was asked on it: no answer to what was asked now."""
+        return "inactivity" in self.message
+
 
 Reply: TypeAlias = Chunk | Word | Complete | Problem
 

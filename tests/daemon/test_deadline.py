@@ -1,0 +1,129 @@
+"""The deadline of a critical one: the local voice speaks, whatever the network does."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.support.house import House
+from tests.support.lightning import Fault
+
+SOON = 0.4
+RAMP = 240
+"""Bytes in which an alarm grows to its volume."""
+ALARM = "Fire in the kitchen."
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_ends_it(monkeypatch):
+    monkeypatch.setattr("edgevoice.asking.STALLED", 1000.0)
+    monkeypatch.setattr("edgevoice.race.PATIENCE", 1000.0)
+    monkeypatch.setattr("edgevoice_plugins.lightning.http_stream.SILENCE", 1000.0)
+
+
+def house_of(broker, url, **more):
+    return House(
+        broker, lightning={"base_url": url, **more.pop("account", {})}, critical_deadline=SOON, **more
+    )
+
+
+def is_local(outcome):
+    return (outcome["event_type"], outcome["transport"]) == ("finished", "local")
+
+
+@pytest.fixture
+def black_hole():
+    """A server that takes connections, and whatever comes over them, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+async def test_a_network_that_swallows_everything_does_not_keep_an_alarm_from_being_spoken(
+    broker, black_hole
+):
+    async with house_of(broker, black_hole) as house:
+        outcome = await house.said(ALARM, urgency="critical")
+        assert is_local(outcome)
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
+        assert "no audio in time" in outcome["attempts"][0]["error"]
+        assert house.heard()
+
+
+async def test_the_deadline_goes_on_while_one_transport_after_the_other_fails(broker, lightning):
+    lightning.plan(Fault(status=500), on="websocket")
+    lightning.plan(Fault(at=-1, silent=True), on="http_stream")
+    async with house_of(broker, lightning.url) as house:
+        outcome = await house.said(ALARM, urgency="critical")
+        assert is_local(outcome)
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket", "http_stream"]
+        await lightning.until(lambda: lightning.requests[-1].cancelled)
+
+
+async def test_an_alarm_that_finds_every_place_at_the_gate_taken_is_spoken_all_the_same(broker, lightning):
+    lightning.pace = 1.0
+    speakers = {"kitchen": {}, "cellar": {}}
+    async with house_of(broker, lightning.url, speakers=speakers) as house:
+        await house.say("d4000z Water in the cellar.", to="cellar", urgency="critical", id="first")
+        await lightning.until(lambda: lightning.in_flight == 1)
+        outcome = await house.said(ALARM, urgency="critical", id="second")
+        assert is_local(outcome)
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
+        assert "no place at the gate in time" in outcome["attempts"][0]["error"]
+        assert (await house.outcome("first"))["transport"] == "websocket"
+        assert len(lightning.requests) == 1
+
+
+async def test_a_network_that_is_in_time_is_heard_though_the_local_voice_was_ready(
+    broker, lightning, monkeypatch
+):
+    monkeypatch.setattr("edgevoice.cues.REHEARSAL", 0.999)
+    lightning.setup = 1.0
+    async with House(broker, lightning={"base_url": lightning.url}, critical_deadline=20) as house:
+        outcome = await house.said("d300z Fire.", urgency="critical")
+        assert (outcome["event_type"], outcome["transport"], outcome["attempts"]) == (
+            "finished",
+            "websocket",
+            [],
+        )
+        assert house.heard()[RAMP:] == lightning.expected("d300z Fire.")[RAMP:]
+
+
+@pytest.mark.parametrize("fault", [Fault(at=-1, silent=True), Fault(at=2, silent=True)], ids=["before", "in"])
+async def test_a_later_part_that_falls_silent_is_spoken_by_the_local_voice(fault, broker, lightning):
+    first, second = "d300z One and on and on.", "d300z Two and on and on."
+    account = {"max_request_chars": 25}
+    routes = [{"use": ["http_stream", "local"]}]
+    async with house_of(broker, lightning.url, account=account, routes=routes) as house:
+        lightning.setup = 0.1
+        await house.say(f"{first} {second}", id="parts", urgency="critical")
+        await lightning.until(lambda: lightning.in_flight == 1)
+        lightning.setup = 0.0
+        lightning.plan(fault, on="http_stream")
+        outcome = await house.outcome("parts")
+        assert is_local(outcome)
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["http_stream"]
+        assert house.heard()[RAMP:].startswith(lightning.expected(first)[RAMP:])
+        assert len(house.heard()) > len(lightning.expected(f"{first} {second}"))
+
+
+async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hole, monkeypatch):
+    monkeypatch.setattr("edgevoice_plugins.local_voice.voices.LANGUAGES", {"en": "none"})
+    monkeypatch.setattr("edgevoice_plugins.local_voice.voices._ESPEAK", {"en": "no-such-voice"})
+    async with house_of(broker, black_hole) as house:
+        outcome = await house.said(ALARM, urgency="critical")
+        assert outcome["event_type"] == "failed"
+        assert "local" in outcome["reason"]
+        assert any(house.heard())
+
+
+async def test_nothing_is_begun_in_reserve_for_what_is_not_critical(broker, lightning, monkeypatch):
+    monkeypatch.setattr("edgevoice.cues.REHEARSAL", 1.0)
+    lightning.setup = 0.3
+    async with house_of(broker, lightning.url) as house:
+        outcome = await house.said("d300z Hello.", urgency="high")
+        assert (outcome["event_type"], outcome["transport"], outcome["attempts"]) == (
+            "finished",
+            "websocket",
+            [],
+        )

@@ -1,0 +1,162 @@
+"""Hedging: a critical one that is later than usual is asked for twice, and the first to sound is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edgevoice import Urgency
+from edgevoice.asking import Means
+from edgevoice.cache import Cache
+from edgevoice.config.options import CacheOptions, Core, Lightning, Route
+from edgevoice.gate import Gate
+from edgevoice.plugin import NoOptions
+from edgevoice.synthesis import Synthesis
+from edgevoice_plugins.local_voice.transport import LocalVoice
+from tests.support.announcements import announcement
+from tests.support.caches import RECIPE
+from tests.support.lightning import Fault
+from tests.support.transports import opened
+
+TEXT = "d400z Fire in the kitchen."
+LATE = 0.05
+NEVER = 1000.0
+
+
+@asynccontextmanager
+async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late=LATE, saved=1):
+    """A synthesis over these transports, where so many further requests are allowed."""
+    lightning = Lightning(base_url=server.url, concurrency=concurrency)
+    core = Core(lightning=lightning, hedging=hedging, critical_deadline=NEVER)
+    async with AsyncExitStack() as stack:
+        transports = {}
+        for name in use:
+            if name == "local":
+                context = transports[use[0]].context
+                transports[name] = await stack.enter_async_context(LocalVoice(context, NoOptions()))
+            else:
+                transports[name] = await stack.enter_async_context(opened(name, server.url))
+        means = Means(
+            transports,
+            core,
+            Gate(concurrency),
+            fault=lambda _part, _what: None,
+            late_after=lambda _transport, _chars, _warm: late,
+        )
+        for _ in range(saved * 10):
+            means.budget.earn()
+        cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
+        synthesis = Synthesis(means, [Route(use=use)], cache=cache, spool=lambda: Path("/var/tmp"))
+        yield await stack.enter_async_context(synthesis)
+
+
+async def spoken(synthesis, urgency=Urgency.CRITICAL, text=TEXT):
+    """The speech of a text, when its clip has ended, and what is in it."""
+    speech = synthesis.speech(announcement(urgency, text=text))
+    speech.begin()
+    async with asyncio.timeout(20):
+        while await speech.clip.read(speech.clip.frames):
+            pass
+    return speech, await speech.clip.excerpt(0, speech.clip.frames)
+
+
+async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the_server(lightning, tmp_path):
+    lightning.plan(Fault(at=-1, silent=True), on="websocket")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
+        speech, heard = await spoken(synthesis)
+        assert heard == lightning.expected(TEXT)
+        assert speech.transport == "http_stream"
+        assert [attempt.transport for attempt in speech.attempts] == ["websocket"]
+        assert "later than usual; http_stream spoke first" in speech.attempts[0].error
+        await lightning.until(lambda: lightning.requests[0].cancelled)
+        assert [asked.transport for asked in lightning.requests] == ["websocket", "http_stream"]
+
+
+async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning, tmp_path):
+    lightning.pace = 1.0
+    lightning.plan(Fault(at=-1, silent=True), on="websocket")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
+        speech = synthesis.speech(announcement(Urgency.CRITICAL, text="d3000z Fire in the kitchen."))
+        speech.begin()
+        await lightning.until(lambda: len(lightning.requests) == 2 and lightning.requests[0].cancelled)
+        assert speech.transport == "http_stream"
+        assert not speech.clip.ended
+
+
+async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lightning, tmp_path):
+    lightning.plan(Fault(at=-1, stall=0.5), on="websocket")
+    lightning.plan(Fault(at=-1, silent=True), on="http_stream")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
+        speech, heard = await spoken(synthesis)
+        assert (speech.transport, heard) == ("websocket", lightning.expected(TEXT))
+        assert [attempt.transport for attempt in speech.attempts] == ["http_stream"]
+        await lightning.until(lambda: lightning.requests[1].cancelled)
+
+
+async def test_all_that_follows_is_spoken_by_the_one_who_sounded(lightning, tmp_path):
+    text = " ".join(f"d200z Part {number}" + " and on" * 30 + "." for number in range(3))
+    lightning.plan(Fault(at=-1, silent=True), on="websocket")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
+        _, heard = await spoken(synthesis, text=text)
+        assert heard == lightning.expected(text)
+        assert [asked.transport for asked in lightning.requests] == ["websocket"] + ["http_stream"] * 3
+
+
+@pytest.mark.parametrize(
+    ("why", "keys"),
+    [
+        ("one request at once", {"concurrency": 1}),
+        ("switched off", {"hedging": False}),
+        ("nothing known", {"late": None}),
+        ("nothing saved", {"saved": 0}),
+    ],
+)
+async def test_nothing_is_asked_for_twice(why, keys, lightning, tmp_path):
+    lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", **keys) as synthesis:
+        speech, heard = await spoken(synthesis)
+        assert (heard, speech.attempts) == (lightning.expected(TEXT), []), why
+        assert len(lightning.requests) == 1
+
+
+async def test_what_is_not_critical_is_never_asked_for_twice(lightning, tmp_path):
+    lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
+        speech, _ = await spoken(synthesis, Urgency.HIGH)
+        assert (speech.attempts, len(lightning.requests)) == ([], 1)
+
+
+async def test_a_hedge_takes_nobodys_place(lightning, tmp_path):
+    lightning.pace = 1.0
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
+        other = synthesis.speech(announcement(Urgency.LOW, id="other", text="d3000z The weather."))
+        other.begin()
+        await lightning.until(lambda: lightning.in_flight == 1)
+        lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
+        speech, _ = await spoken(synthesis)
+        assert (speech.attempts, len(lightning.requests)) == ([], 2)
+        assert not lightning.requests[0].cancelled
+
+
+async def test_where_no_place_is_free_the_local_voice_is_the_hedge(lightning, tmp_path):
+    lightning.pace = 1.0
+    async with synthesis_of(
+        lightning, tmp_path, "websocket", "http_stream", "local", late=0.4, saved=0
+    ) as synthesis:
+        lightning.plan(Fault(at=-1, silent=True), on="websocket")
+        speech, heard = await spoken(synthesis)
+        assert speech.transport == "local"
+        assert any(heard)
+        await lightning.until(lambda: lightning.requests[0].cancelled)
+        assert len(lightning.requests) == 1
+
+
+async def test_at_most_a_tenth_of_all_requests_is_made_twice(lightning, tmp_path):
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", late=0.0, saved=0) as synthesis:
+        lightning.plan(Fault(at=-1, stall=0.02), times=float("inf"))
+        for _ in range(40):
+            await spoken(synthesis, text="d20z Hi.")
+        assert 40 < len(lightning.requests) <= 44

@@ -1,0 +1,190 @@
+"""Phrases are made while nobody waits, and said without a request; what cannot be made is tried again, and told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from edgevoice.asking import Means
+from edgevoice.config.options import Core, Lightning, Phrase
+from edgevoice.control import ask
+from edgevoice.gate import Gate
+from edgevoice.phrases import Phrases
+from edgevoice.routing import DEFAULT_ROUTES
+from edgevoice.synthesis import Synthesis
+from tests.support.announcements import announcement
+from tests.support.caches import clips, running
+from tests.support.house import House
+from tests.support.lightning import Fault
+from tests.support.transports import opened
+
+DOOR, SMOKE, DINNER = "d300z At the door.", "d400z Smoke.", "d200z Das Essen ist fertig."
+THREE = [DOOR, SMOKE, {"text": DINNER, "language": "de"}]
+ON = {"cache": {"enabled": True}}
+
+
+def house_of(broker, lightning, phrases=THREE, **sections):
+    return House(broker, lightning={"base_url": lightning.url}, phrases=phrases, **ON, **sections)
+
+
+async def ready(house, count):
+    async with asyncio.timeout(10):
+        while len(clips(house.folder / "cache")) < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_at_start_they_are_made_and_then_said_without_a_request(broker, lightning, caplog):
+    caplog.set_level(logging.INFO)
+    async with house_of(broker, lightning) as house:
+        await ready(house, 3)
+        assert [asked.text for asked in lightning.requests] == [DOOR, SMOKE, DINNER]
+        assert lightning.most_in_flight == 1
+        assert lightning.requests[2].body["language"] == "de"
+        assert (await house.said(DOOR))["cached"]
+        assert (await house.said(SMOKE, urgency="critical"))["cached"]
+        assert (await house.said(DINNER, language="de"))["cached"]
+        assert not (await house.said(DINNER))["cached"]
+        assert house.heard().startswith(lightning.expected(DOOR))
+    assert len(lightning.requests) == 4
+    for count in (1, 2, 3):
+        assert f"{count} of 3 phrases ready" in caplog.text
+
+
+async def test_they_sound_when_the_network_is_gone(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await ready(house, 3)
+        lightning.plan(Fault(at=-1, cut=True), times=100)
+        outcome = await house.said(SMOKE, urgency="critical")
+        assert (outcome["event_type"], outcome["cached"], outcome["attempts"]) == ("finished", True, [])
+
+
+async def test_after_a_restart_only_what_is_new_or_changed_is_made(broker, lightning, tmp_path):
+    voices = [{}, {}, {"voice": "devansh"}, {"voice": "devansh"}]
+    made = []
+    for voice in voices:
+        account = {"base_url": lightning.url, **voice}
+        async with House(
+            broker, lightning=account, phrases=[DOOR, SMOKE], state_dir=str(tmp_path), **ON
+        ) as house:
+            for text in (DOOR, SMOKE):
+                assert (await house.said(text, id=f"{len(made)}-{text[:4]}"))["event_type"] == "finished"
+        made.append(len(lightning.requests))
+    assert made[1] - made[0] == 0
+    assert made[2] - made[1] >= 2
+    assert made[3] - made[2] == 0
+
+
+async def test_an_announcement_goes_first_and_the_phrase_is_made_afterwards(broker, lightning):
+    lightning.pace = 1.0
+    phrases = ["d1500z The first phrase.", "d300z The second phrase."]
+    async with house_of(broker, lightning, phrases) as house:
+        await lightning.until(lambda: len(lightning.requests) == 1)
+        assert (await house.said("d100z Now."))["event_type"] == "finished"
+        await ready(house, 3)
+        assert [asked.text for asked in lightning.requests] == [phrases[0], "d100z Now.", *phrases]
+        assert lightning.requests[0].cancelled
+        for phrase in phrases:
+            assert (await house.said(phrase))["cached"]
+        assert house.heard().endswith(b"".join(map(lightning.expected, phrases)))
+    assert lightning.most_in_flight == 1
+
+
+async def test_thrown_away_they_are_made_anew(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await ready(house, 3)
+        state = await asyncio.to_thread(ask, house.folder, ask="cache", clear=True)
+        assert (state["clips"], state["phrases"], state["ready"], state["misses"]) == (3, 3, 3, 0)
+        await lightning.until(lambda: len(lightning.requests) == 6)
+        await ready(house, 3)
+        assert (await house.said(DOOR))["cached"]
+
+
+class Rig:
+    """Phrases in a cache, made over http alone, with pauses that a test can wait for."""
+
+    def __init__(self, cache, transport, phrases, **pauses):
+        core = Core(lightning=Lightning())
+        self.faults: list[str | None] = []
+        means = Means({"http": transport}, core, Gate(1), self.fault)
+        self.synthesis = Synthesis(means, DEFAULT_ROUTES, cache=cache, spool=lambda: None)
+        self.phrases = Phrases(phrases, cache, self.synthesis, self.fault, **{"pause": 0.05, **pauses})
+
+    def fault(self, part, sentence):
+        if part == "phrases":
+            self.faults.append(sentence)
+
+    async def until(self, holds):
+        task = asyncio.create_task(self.phrases.run())
+        try:
+            async with asyncio.timeout(10):
+                while not holds():
+                    await asyncio.sleep(0.01)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.synthesis.__aexit__()
+
+
+async def test_what_fails_is_tried_again_and_the_others_do_not_wait_for_it(lightning, tmp_path):
+    lightning.plan(Fault(at=-1, status=500), on="http", times=2)
+    async with running(tmp_path / "cache") as cache, opened("http", lightning.url) as transport:
+        rig = Rig(cache, transport, [DOOR, SMOKE, DINNER])
+        await rig.until(lambda: rig.phrases.ready == 3)
+    texts = [asked.text for asked in lightning.requests]
+    assert sorted(texts) == sorted([DOOR, SMOKE, DINNER, *texts[:2]])
+    assert texts[0] != texts[1]
+    assert set(rig.faults) == {None}
+
+
+async def test_what_cannot_be_made_for_long_is_a_fault_until_it_is(lightning, tmp_path):
+    lightning.plan(Fault(at=-1, status=500, body=b'{"message": "no such voice"}'), on="http", times=4)
+    async with running(tmp_path / "cache") as cache, opened("http", lightning.url) as transport:
+        rig = Rig(cache, transport, [DOOR], patience=0.01)
+        await rig.until(lambda: rig.phrases.ready == 1 and rig.faults[-1] is None)
+    told = [fault for fault in rig.faults if fault]
+    assert told
+    assert told[-1].startswith("0 of 1 are ready: no transport spoke (http: ")
+    assert "no such voice" in told[-1]
+
+
+async def test_one_that_does_not_fit_is_told_and_the_others_are_ready(lightning, tmp_path):
+    too_long = "d11000z Longer than half of the cache."
+    async with running(tmp_path / "cache", max_mb=1) as cache, opened("http", lightning.url) as transport:
+        rig = Rig(cache, transport, [too_long, DOOR], patience=0.01)
+        told = "1 of 2 are ready: there was no room"
+        await rig.until(lambda: any(str(fault).startswith(told) for fault in rig.faults))
+
+
+async def test_a_damaged_one_is_found_at_start_and_made_anew(lightning, tmp_path):
+    async with opened("http", lightning.url) as transport:
+        async with running(tmp_path / "cache") as cache:
+            rig = Rig(cache, transport, [DOOR, SMOKE])
+            await rig.until(lambda: rig.phrases.ready == 2)
+        [first, _] = sorted((tmp_path / "cache").glob("*.clip"))
+        first.write_bytes(first.read_bytes()[:-1])
+        async with running(tmp_path / "cache") as cache:
+            rig = Rig(cache, transport, [DOOR, SMOKE])
+            await rig.until(lambda: len(lightning.requests) == 3 and rig.phrases.ready == 2)
+
+
+async def test_they_are_not_driven_out_by_what_is_said(lightning, tmp_path):
+    async with running(tmp_path / "cache", max_mb=1) as cache, opened("http", lightning.url) as transport:
+        rig = Rig(cache, transport, [DOOR, Phrase(text=DOOR, voice="devansh")])
+        await rig.until(lambda: rig.phrases.ready == 2)
+        for number in range(12):
+            speech = rig.synthesis.speech(announcement(text=f"d3000z Number {number}."))
+            speech.join()
+            speech.begin()
+            await speech.clip.end()
+            await cache.written()
+            speech.leave()
+        assert rig.phrases.ready == 2
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_without_phrases_nothing_is_asked_for(enabled, broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}, cache={"enabled": enabled}) as house:
+        assert (await house.said("d50z Only this."))["event_type"] == "finished"
+    assert len(lightning.requests) == 1

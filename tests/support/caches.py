@@ -1,0 +1,90 @@
+"""A cache in a folder of a test, clips for it, and what lies on its disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING
+
+from edgevoice.cache import Cache
+from edgevoice.clip import Clip
+from edgevoice.config.options import CacheOptions, Lightning
+from edgevoice.recipe import Recipe
+from edgevoice.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+RATE = 24000
+RECIPE = Recipe(Lightning(), "https://example.org", frozenset({"local"}))
+NAME, OTHER = "a" * 40, "b" * 40
+
+
+def name_of(number: int) -> str:
+    return f"{number:040x}"
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def nowhere() -> Path:
+    raise AssertionError("nothing is to be spooled")
+
+
+def empty() -> Clip:
+    return Clip(RATE, nowhere)
+
+
+def complete(audio: bytes) -> Clip:
+    clip = empty()
+    clip.take(Recording(None, 0, audio))
+    return clip
+
+
+async def heard(clip: Clip) -> bytes:
+    """All that a reader of a clip gets."""
+    audio = b""
+    while pcm := await clip.read(len(audio) // 2):
+        audio += pcm
+    return audio
+
+
+async def found(cache: Cache, name: str) -> bytes | None:
+    """What a clip is filled with under a name."""
+    clip = empty()
+    return await heard(clip) if await cache.fill(clip, name) else None
+
+
+async def kept(cache: Cache, name: str, audio: bytes) -> None:
+    cache.keep(name, complete(audio))
+    await cache.written()
+
+
+def on_disk(folder: Path) -> int:
+    """Bytes of all files, also of those half written."""
+    total = 0
+    for file in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
+def clips(folder: Path) -> set[str]:
+    return {file.stem for file in folder.glob("*.clip")}
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, **options: int | bool) -> AsyncIterator[Cache]:
+    """A cache that knows what is in its folder."""
+    async with Cache(folder, CacheOptions(**options), RECIPE) as cache:  # type: ignore[arg-type]
+        task = asyncio.create_task(cache.run())
+        try:
+            await cache.known()
+            await cache.written()
+            yield cache
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
