@@ -1,0 +1,1 @@
+"""EdgeVoice measured beside a reference and whichever peers are installed."""

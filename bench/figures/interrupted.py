@@ -1,0 +1,63 @@
+"""Speech that was interrupted, held against players computed from the server's own times."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.figures.sounds import Silence, played
+from bench.figures.statistics import Figure, figure, quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEAST_S = 0.001
+"""A silence of nothing counts as so much where something is divided by it."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """One message: its silence, how long after the first chunk it was heard, and when each chunk came.
+
+    `stall` is how long a stall of the server takes, 0 where there are none; all in seconds.
+    """
+
+    heard: Silence
+    start: float
+    chunks: tuple[tuple[float, float], ...]
+    stall: float = 0.0
+
+    @property
+    def stalls(self) -> int:
+        """How often the server stalled: where a chunk came so much later than the one before."""
+        if not self.stall:
+            return 0
+        moments = [moment for moment, _ in self.chunks]
+        pairs = itertools.pairwise(moments)
+        return sum(after - before > 0.75 * self.stall for before, after in pairs)
+
+    def computed(self, *, fixed: bool) -> Silence:
+        """What a player would have had that starts at once; or, `fixed`, at the moment this one did."""
+        return played(self.chunks, self.start if fixed else 0.0)
+
+
+def share(messages: Sequence[Interrupted], *, fixed: bool) -> Figure:
+    """All silence over all that the computed player has; as p95, the same of the 95th percentiles."""
+    if not messages:
+        return Figure(0.0, 0.0, 0)
+    own = [message.heard.seconds for message in messages]
+    other = [message.computed(fixed=fixed).seconds for message in messages]
+    total = max(sum(own), 0.0) / max(sum(other), LEAST_S)
+    worst = quantile(own, 0.95) / max(quantile(other, 0.95), LEAST_S)
+    return Figure(round(total, 3), round(worst, 3), len(messages))
+
+
+def later(messages: Sequence[Interrupted]) -> Figure:
+    """Milliseconds from the first chunk to the first sound."""
+    return figure([message.start * 1000 for message in messages]) or Figure(0.0, 0.0, 0)
+
+
+def most_holes_beyond_stalls(messages: Sequence[Interrupted]) -> int:
+    """By how many the holes of one message outnumber its stalls, at most."""
+    return max((message.heard.holes - message.stalls for message in messages), default=0)

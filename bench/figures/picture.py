@@ -1,0 +1,144 @@
+"""The picture of a run: how many times EdgeVoice's figure each other one needs, row by row, as SVG."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.figures.findings import Finding, Run
+
+WIDTH, LEFT, RIGHT, TOP, ROW = 1000, 340, 960, 74, 62
+LEAST, MOST = 1 / 4, 128
+"""The ends of the axis; what lies beyond stands at its end."""
+TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
+LANES = (-9, 19, -22, 32)
+"""Where a name may stand, under or over its mark."""
+LETTER_PX = 6.2
+STYLE = """
+    text { font-size: 12px; fill: #5c6b80 }
+    .title { font-size: 17px; font-weight: 600; fill: #33475f }
+    .what { font-size: 13.5px; fill: #33475f; text-anchor: end }
+    .name { text-anchor: middle; font-size: 11px }
+    .band { fill: #2f7d5b; fill-opacity: .13 }
+    .tick { text-anchor: middle; font-size: 11px }
+    .grid { stroke: #8592a6; stroke-opacity: .22 }
+    .own { stroke: #2f7d5b; stroke-width: 2 }
+    .own-name { fill: #2f7d5b; font-weight: 600; text-anchor: middle }
+    .peer { fill: #5b7db1 } .reference { fill: none; stroke: #8592a6; stroke-width: 1.6 }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #a9b6c8 } .title, .what { fill: #dbe4f0 } .own { stroke: #6cc79c } .own-name { fill: #6cc79c }
+      .peer { fill: #8fb0e0 }
+    }
+"""
+
+
+class Mark(NamedTuple):
+    """One contestant in one row: `ratio` of its figure to EdgeVoice's."""
+
+    name: str
+    ratio: float
+
+    @property
+    def is_reference(self) -> bool:
+        return self.name.startswith("ref_")
+
+
+def marks(finding: Finding) -> list[Mark]:
+    """All but EdgeVoice, the least first; none where EdgeVoice's own figure is not known."""
+    own = finding.drawn.get("edgevoice")
+    if own is None:
+        return []
+    own = max(own, 1e-3)
+    ratios = [Mark(name, value / own) for name, value in finding.drawn.items() if name != "edgevoice"]
+    return sorted(ratios, key=lambda mark: mark.ratio)
+
+
+def place(ratio: float) -> float:
+    """Where a ratio stands on the axis, which is logarithmic."""
+    kept = min(max(ratio, LEAST), MOST)
+    return LEFT + (RIGHT - LEFT) * math.log(kept / LEAST) / math.log(MOST / LEAST)
+
+
+def picture(run: Run) -> str:
+    """The SVG, legible on light and on dark ground; the rows that have something to compare."""
+    rows = [(finding, found) for finding in run.findings if (found := marks(finding))]
+    height = TOP + ROW * len(rows) + 66
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"',
+        '  aria-labelledby="title desc" font-family="system-ui, -apple-system, sans-serif">',
+        '<title id="title">What others need, in times of what EdgeVoice needs</title>',
+        f'<desc id="desc">{escape(_told(rows))}</desc>',
+        f"<style>{STYLE}</style>",
+        '<text class="title" x="24" y="30">What others need, in times of what EdgeVoice needs</text>',
+        *_axis(TOP + ROW * len(rows)),
+    ]
+    for number, (finding, found) in enumerate(rows):
+        parts += _row(finding, found, TOP + ROW * number + ROW // 2)
+    parts += _foot(run, TOP + ROW * len(rows) + 40)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _told(rows: Sequence[tuple[Finding, list[Mark]]]) -> str:
+    lines = []
+    for finding, found in rows:
+        each = ", ".join(f"{mark.name} {mark.ratio:.1f} times" for mark in found)
+        lines.append(f"{finding.what}: {each}.")
+    return " ".join(lines)
+
+
+def _axis(bottom: int) -> list[str]:
+    lines = []
+    for tick in TICKS:
+        x = place(tick)
+        kind = "own" if tick == 1 else "grid"
+        lines.append(f'<path class="{kind}" d="M{x:.1f} {TOP}V{bottom}"/>')
+        if tick == 1:
+            lines.append(f'<text class="own-name" x="{x:.1f}" y="{TOP - 10}">EdgeVoice</text>')
+        else:
+            text = f"{tick:g}&#215;" if tick > 1 else f"1/{1 / tick:g}"
+            lines.append(f'<text class="tick" x="{x:.1f}" y="{TOP - 10}">{text}</text>')
+    return lines
+
+
+def _row(finding: Finding, found: Sequence[Mark], y: int) -> list[str]:
+    lines = [
+        f'<text class="what" x="{LEFT - 16}" y="{y + 4}">{escape(finding.what)}</text>',
+        *_band(finding, y),
+    ]
+    ends = dict.fromkeys(LANES, -math.inf)
+    for mark in found:
+        x = place(mark.ratio)
+        kind = "reference" if mark.is_reference else "peer"
+        lines.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y}" r="4.5"/>')
+        half = len(mark.name) * LETTER_PX / 2
+        lane = next((lane for lane in LANES if x - half > ends[lane]), None)
+        if lane is not None:  # a name that has no room is in the description all the same
+            lines.append(f'<text class="name" x="{x:.1f}" y="{y + lane}">{escape(mark.name)}</text>')
+            ends[lane] = x + half
+    return lines
+
+
+def _band(finding: Finding, y: int) -> list[str]:
+    """What cannot be told from EdgeVoice's figure."""
+    own = finding.drawn.get("edgevoice", 0.0)
+    if not finding.resolution or own <= 0:
+        return []
+    left, right = (place((own + sign * finding.resolution) / own) for sign in (-1, 1))
+    return [f'<rect class="band" x="{left:.1f}" y="{y - 7}" width="{right - left:.1f}" height="14" rx="7"/>']
+
+
+def _foot(run: Run, y: int) -> list[str]:
+    machine = f"{run.machine.get('processor', '')}, {run.machine.get('cores', '')} cores, loopback"
+    first = (
+        "Medians; to the right EdgeVoice needs less. What is beyond the axis stands at its end; the green band cannot "
+        "be told from EdgeVoice. Rings are references, no peers."
+    )
+    second = f"{run.date}, {run.mode} run on {machine}; method: bench/README.md"
+    return [
+        f'<text x="24" y="{y}">{escape(first)}</text>',
+        f'<text x="24" y="{y + 17}">{escape(second)}</text>',
+    ]

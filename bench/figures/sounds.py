@@ -1,0 +1,95 @@
+"""Finding onsets, holes and tones in captured samples; samples are floats in -1..1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+AUDIBLE = 0.004
+"""Above this a sample is sound; the tone of the server passes below it for a few samples only."""
+SHORTEST_HOLE_S = 0.003
+WINDOW_S, STEP_S = 0.005, 0.001
+
+
+class Silence(NamedTuple):
+    """How often nothing was heard between the first sound and the last, and how long altogether, in seconds."""
+
+    holes: int
+    seconds: float
+
+
+def onset(samples: NDArray[np.float32], level: float) -> int | None:
+    """The first sample louder than `level`."""
+    loud = np.flatnonzero(np.abs(samples) > level)
+    return int(loud[0]) if len(loud) else None
+
+
+def holes(samples: NDArray[np.float32], rate: int) -> Silence | None:
+    """The silences between the first sound and the last; None where there is no sound."""
+    loud = np.flatnonzero(np.abs(samples) > AUDIBLE)
+    if not len(loud):
+        return None
+    apart = np.diff(loud)
+    long = apart[apart > SHORTEST_HOLE_S * rate]
+    return Silence(len(long), float(long.sum()) / rate)
+
+
+def sounding(samples: NDArray[np.float32], rate: int) -> float:
+    """Seconds between the first sound and the last that were no hole."""
+    loud = np.flatnonzero(np.abs(samples) > AUDIBLE)
+    silence = holes(samples, rate)
+    if silence is None:
+        return 0.0
+    return float(loud[-1] - loud[0] + 1) / rate - silence.seconds
+
+
+def tone(samples: NDArray[np.float32], frequency: float, rate: int) -> NDArray[np.float64]:
+    """The amplitude of one frequency in windows of 5 ms, one for each millisecond."""
+    window, step = int(WINDOW_S * rate), int(STEP_S * rate)
+    if len(samples) <= window:
+        return np.zeros(0)
+    views = sliding_window_view(samples, window)[::step]
+    wave = np.exp(-2j * np.pi * frequency * np.arange(window) / rate)
+    return np.asarray(np.abs(views @ wave) * 2 / window, np.float64)
+
+
+class CutIn(NamedTuple):
+    """Where the old tone was heard last, None if not at all, and where the new one began; in samples."""
+
+    old_ends: int | None
+    new_begins: int
+
+
+def cut_in(samples: NDArray[np.float32], old: float, new: float, rate: int) -> CutIn | None:
+    """Where one tone takes the place of another; None while the new one is not heard."""
+    before, after = tone(samples, old, rate), tone(samples, new, rate)
+    begins = np.flatnonzero((after > 0.05) & (after > 3 * before))
+    if not len(begins):
+        return None
+    first = int(begins[0])
+    ends = np.flatnonzero((before[:first] > 0.05) & (before[:first] > 3 * after[:first]))
+    step, half = int(STEP_S * rate), int(WINDOW_S * rate) // 2
+    return CutIn(int(ends[-1]) * step + half if len(ends) else None, first * step + half)
+
+
+def played(chunks: Sequence[tuple[float, float]], prebuffer: float) -> Silence:
+    """What a player would have left silent that starts `prebuffer` seconds after the first chunk.
+
+    Each chunk is when it came and how long it is, in seconds. After a hole the player goes on at once.
+    """
+    at = chunks[0][0] + prebuffer
+    count, seconds = 0, 0.0
+    for came, length in chunks:
+        if came > at + SHORTEST_HOLE_S:
+            count += 1
+            seconds += came - at
+            at = came
+        at += length
+    return Silence(count, seconds)

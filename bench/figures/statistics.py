@@ -1,0 +1,66 @@
+"""Medians, 95th percentiles and paired differences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """What `n` values come to; in the unit of the finding that it belongs to."""
+
+    median: float
+    p95: float
+    n: int
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of all lie, between the two nearest by their distance.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("no values")
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def median(values: Sequence[float]) -> float:
+    return quantile(values, 0.5)
+
+
+def figure(values: Sequence[float]) -> Figure | None:
+    """The figure of some values, if there are any; rounded to a thousandth."""
+    if not values:
+        return None
+    return Figure(round(median(values), 3), round(quantile(values, 0.95), 3), len(values))
+
+
+def paired(values: Sequence[float | None], baseline: Sequence[float | None]) -> list[float]:
+    """How much more each value is than that of the baseline in the same round, where both are known."""
+    pairs = zip(values, baseline, strict=True)
+    return [value - base for value, base in pairs if value is not None and base is not None]
+
+
+def figures(columns: Mapping[str, Sequence[float | None]]) -> dict[str, Figure]:
+    """The figure of each column that has a value."""
+    known = {
+        name: figure([value for value in column if value is not None]) for name, column in columns.items()
+    }
+    return {name: found for name, found in known.items() if found is not None}
+
+
+def differences(
+    columns: Mapping[str, Sequence[float | None]], baseline: Sequence[float | None]
+) -> dict[str, Figure]:
+    """The figure of the paired differences of each column from the baseline; a column may end before that."""
+    return figures({name: paired(column, baseline[: len(column)]) for name, column in columns.items()})

@@ -1,0 +1,143 @@
+"""Hears a sink and says of each sample when it sounded.
+
+A block of the monitor is taken to begin to sound when it arrives. The least delayed of the blocks nearby sets the
+clock, so the listener's own delays drop out. The resolution is one block, 5 ms; of a stream that starts, the
+monitor misses up to 5 ms, whoever plays.
+"""
+
+from __future__ import annotations
+
+import bisect
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from bench.figures.sounds import onset
+from bench.rig import processes
+from bench.rig.pulse import RATE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.rig.pulse import Pulse
+
+BLOCK_MS = 5
+NEARBY = 20
+QUIET = 0.002
+LOUD = 0.1
+FORGOTTEN_AFTER_S = 300
+
+
+class Ear:
+    """`with Ear(pulse, "sink") as ear:`; positions are frames since it began to listen."""
+
+    def __init__(self, pulse: Pulse, sink: str) -> None:
+        self._pulse = pulse
+        self.sink = pulse.sink(sink)
+        self._lock = threading.Lock()
+        self._pcm = bytearray()
+        self._forgotten = 0
+        self._starts: list[int] = []
+        self._arrivals: list[float] = []
+        self._recorder: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        options = f"--rate={RATE} --channels=1 --format=s16le --raw --latency-msec={BLOCK_MS}"
+        command = ["parec", f"--device={self.sink}.monitor", *options.split()]
+        environment = self._pulse.environment()
+        self._recorder = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,  # a block is read when it comes
+        )
+        self._listener = threading.Thread(target=self._listen, args=(self._recorder,), daemon=True)
+        self._listener.start()
+        deadline = time.monotonic() + 10
+        while self.now < RATE // 2:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"nothing is captured from the sink {self.sink}")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._recorder is not None and self._listener is not None:
+            self._recorder.terminate()
+            self._listener.join(processes.ENDS_WITHIN)  # it reads to the end, then the pipe may be closed
+            processes.ended(self._recorder)
+
+    @property
+    def now(self) -> int:
+        """The position up to which was heard."""
+        with self._lock:
+            return self._forgotten + len(self._pcm) // 2
+
+    def position(self, moment: float) -> int:
+        """The first position that was captured after a moment of the monotonic clock."""
+        with self._lock:
+            place = bisect.bisect_right(self._arrivals, moment)
+            return self._starts[place] if place < len(self._starts) else self._forgotten + len(self._pcm) // 2
+
+    def moment(self, position: int) -> float:
+        """When a position sounded, on the monotonic clock in seconds."""
+        with self._lock:
+            place = bisect.bisect_right(self._starts, position) - 1
+            near = range(max(0, place - NEARBY), min(len(self._starts), place + NEARBY + 1))
+            return position / RATE + min(self._arrivals[i] - self._starts[i] / RATE for i in near)
+
+    def samples(self, begin: int, end: int | None = None) -> NDArray[np.float32]:
+        """What was heard between two positions, -1..1; from `begin` on it has to be remembered still."""
+        with self._lock:
+            first = (begin - self._forgotten) * 2
+            last = len(self._pcm) // 2 * 2 if end is None else (end - self._forgotten) * 2
+            piece = bytes(self._pcm[max(0, first) : max(0, last)])
+        return np.frombuffer(piece, "<i2").astype(np.float32) / np.float32(32768)
+
+    def first_sound(self, begin: int, within: float, level: float = LOUD) -> int | None:
+        """The position of the first sample louder than `level` from `begin` on; None if there is none within so many seconds."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            heard = self.samples(begin)
+            place = onset(heard, level)
+            if place is not None:
+                return begin + place
+            begin += len(heard)
+            time.sleep(0.004)
+        return None
+
+    def wait_for_silence(self, seconds: float = 0.12, within: float = 30.0) -> bool:
+        """Whether it has become silent for so many seconds."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            heard = self.samples(self.now - int(seconds * RATE))
+            if len(heard) and float(np.abs(heard).max()) < QUIET:
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _listen(self, recorder: subprocess.Popen[bytes]) -> None:
+        if recorder.stdout is None:
+            return
+        while piece := recorder.stdout.read(65536):
+            moment = time.monotonic()
+            with self._lock:
+                self._starts.append(self._forgotten + len(self._pcm) // 2)
+                self._arrivals.append(moment)
+                self._pcm += piece
+                self._forget()
+
+    def _forget(self) -> None:
+        most = FORGOTTEN_AFTER_S * RATE * 2
+        if len(self._pcm) < 2 * most:
+            return
+        del self._pcm[:most]
+        self._forgotten += most // 2
+        known = bisect.bisect_left(self._starts, self._forgotten)
+        del self._starts[:known]
+        del self._arrivals[:known]

@@ -1,0 +1,95 @@
+"""How much more memory is taken while a very long message is made far faster than it is heard."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from bench.figures.findings import Finding
+from bench.figures.statistics import figures
+from bench.rig import processes
+from bench.rig.contestants import REF_WS, Voice
+from bench.rig.hearing import hear
+from bench.server.knobs import tagged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.course import Course
+    from bench.rig.rig import Rig, Started
+
+NAME = "memory"
+MOST_MB = 3.0
+SPEED = 50.0
+MARGIN_S = 8.0
+"""Watched for so long after the server has made all."""
+TRANSPORT = "http_stream"
+
+
+def measure(course: Course) -> list[Finding]:
+    grown: dict[str, list[float | None]] = {}
+    lengths = (10, 60) if course.is_full else (10,)
+    for minutes in lengths:
+        course.tell(f"memory: EdgeVoice, {minutes} minutes of speech")
+        with course.rig() as rig, rig.edgevoice() as own:
+            voice = Voice("edgevoice", own.name, transport=TRANSPORT)
+            hear(rig, voice)
+            most = _growth(rig, [(voice, own)], minutes)
+            grown[f"{minutes} minutes"] = [most[own.name]]
+    if course.is_full:
+        grown |= _others(course)
+    course.keep(NAME, grown)
+    return [_finding(grown, lengths)]
+
+
+def _others(course: Course) -> dict[str, list[float | None]]:
+    with course.rig() as rig, ExitStack() as stack:
+        course.tell("memory: reference and peers, 10 minutes of speech")
+        alive = []
+        for kind in (REF_WS, *course.peers):
+            started = course.start(stack, rig, kind, sink=f"sink_{kind.name}")
+            if started is not None:
+                alive.append((kind.voice, started))
+        return {name: [most] for name, most in _growth(rig, alive, 10).items()}
+
+
+def _growth(rig: Rig, contestants: Sequence[tuple[Voice, Started]], minutes: int) -> dict[str, float]:
+    """Megabytes by which each grew at most."""
+    rig.server.set(speed=SPEED)
+    for voice, _ in contestants:
+        text = tagged(next(rig.numbers), 1000) if voice.uses_server else "Hello."
+        rig.publisher.publish(voice.topic, voice.payload(text))
+    time.sleep(5)
+    before = {started.name: processes.memory(started.pid) for _, started in contestants}
+    most = dict(before)
+    for voice, _ in contestants:
+        text = tagged(next(rig.numbers), minutes * 60_000)
+        if not voice.uses_server:
+            text = "The quick brown fox jumps over the lazy dog near the river bank. " * 15 * minutes
+        rig.publisher.publish(voice.topic, voice.payload(text))
+    end = time.monotonic() + minutes * 60 / SPEED + MARGIN_S
+    while time.monotonic() < end:
+        for _, started in contestants:
+            most[started.name] = max(most[started.name], processes.memory(started.pid))
+        time.sleep(0.25)
+    return {name: most[name] - before[name] for name in most}
+
+
+def _finding(grown: dict[str, list[float | None]], lengths: Sequence[int]) -> Finding:
+    found = figures(grown)
+    own = {f"{minutes} minutes": found.pop(f"{minutes} minutes") for minutes in lengths}
+    reference = found.pop(REF_WS.name, None)
+    drawn = {name: max(figure.median, 0.1) for name, figure in found.items()}
+    return Finding(
+        row=NAME,
+        what="memory for a 10- and a 60-minute message",
+        goal="3 MB more at most",
+        unit="MB (PSS) more than before",
+        edgevoice=own,
+        references={REF_WS.name: reference} if reference else {},
+        peers=found,
+        met=all(figure.median <= MOST_MB for figure in own.values()),
+        note=f"the server makes {SPEED:.0f} times real time, over {TRANSPORT}",
+        drawn={"edgevoice": max(own["10 minutes"].median, 0.1), **drawn},
+    )

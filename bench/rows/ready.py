@@ -1,0 +1,52 @@
+"""From the start of the process until it takes messages."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from bench.figures.findings import Finding
+from bench.figures.statistics import figures
+from bench.rig.contestants import REF_WS
+
+if TYPE_CHECKING:
+    from bench.course import Course
+
+NAME = "ready"
+MOST_S = 0.4
+PIPECAT_SLEEPS_S = 1.0
+"""What its script waits, for the pipeline says nothing when it has started."""
+
+
+def measure(course: Course) -> list[Finding]:
+    columns: dict[str, list[float | None]] = {}
+    rounds = course.times(3, 3)
+    with course.rig() as rig:
+        for number in range(rounds):
+            course.tell(f"ready: start {number + 1} of {rounds}")
+            with rig.edgevoice() as own:
+                columns.setdefault("edgevoice", []).append(own.ready)
+            for kind in (REF_WS, *(course.peers if course.is_full else ())):
+                with ExitStack() as stack:
+                    started = course.start(stack, rig, kind)
+                    if started is not None:
+                        sleeps = PIPECAT_SLEEPS_S if kind.name == "pipecat" else 0.0
+                        columns.setdefault(kind.name, []).append(started.ready - sleeps)
+    course.keep(NAME, columns)
+    found = figures(columns)
+    drawn = {name: figure.median for name, figure in found.items()}
+    own_figure = found.pop("edgevoice")
+    reference = found.pop(REF_WS.name)
+    return [
+        Finding(
+            row=NAME,
+            what="ready after the start",
+            goal="0.4 s to the first message that is taken",
+            unit="s",
+            edgevoice={"online": own_figure},
+            references={REF_WS.name: reference},
+            peers=found,
+            met=own_figure.median <= MOST_S,
+            drawn=drawn,
+        )
+    ]

@@ -1,0 +1,75 @@
+"""How the simulated server behaves, and what a text asks of it in particular."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TAG = re.compile(r"\b(ms|hz|seed|no)(\d+)x\b")
+SHORTEST_S = 0.2
+DEFAULT_RATE = 24000
+
+
+class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that can be set while it runs; times in milliseconds."""
+
+    setup_ms: float = 100.0
+    """Until the first chunk exists."""
+    speed: float = 5.0
+    """Seconds of speech made in a second."""
+    chunk_ms: float = 80.0
+    jitter_ms: float = 0.0
+    """The mean of an exponential delay of each chunk, which does not add up."""
+    stall_share: float = 0.0
+    """The share of chunks, never the first, before which the server stalls."""
+    stall_ms: float = 400.0
+    refuse_share: float = 0.0
+    refuse_status: int = 500
+    cut_at: int = -1
+    """The connection is reset before this chunk."""
+    concurrency: int = 0
+    """Requests at once, above which one is answered with 429; 0: as many as come."""
+    characters_per_second: float = 15.0
+    idle_s: float = 60.0
+    """A WebSocket without a message for so long is closed."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What one text asks for."""
+
+    number: int
+    """Given in the text, to tell the messages of a run apart; -1: not given."""
+    seconds: float
+    frequency: int
+    seed: int
+    rate: int
+    wav: bool
+
+
+def order(body: Mapping[str, object], knobs: Knobs) -> Order:
+    """Read a request. Tags are words, so that whatever cuts sentences leaves them alone.
+
+    `ms400x hz800x seed7x no12x Hello.` is the message number 12: 400 ms of 800 Hz, seed 7 for all that is random.
+    Without `ms` the speech is as long as the text.
+    """
+    text = str(body.get("text") or "")
+    tags = {name: int(value) for name, value in TAG.findall(text)}
+    seconds = tags["ms"] / 1000 if "ms" in tags else len(text) / knobs.characters_per_second
+    return Order(
+        number=tags.get("no", -1),
+        seconds=max(SHORTEST_S, seconds),
+        frequency=tags.get("hz", 400),
+        seed=tags.get("seed", 1),
+        rate=int(str(body.get("sample_rate") or DEFAULT_RATE)),
+        wav=body.get("output_format", "wav") == "wav",
+    )
+
+
+def tagged(number: int, ms: int, *, hz: int = 400, seed: int = 1, text: str = "Hello there.") -> str:
+    """A text that asks for so much."""
+    return f"ms{ms}x hz{hz}x seed{seed}x no{number}x {text}"

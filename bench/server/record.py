@@ -1,0 +1,49 @@
+"""What the server notes of each request: one JSON line, times of the monotonic clock in seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_CHUNKS = 2000
+
+
+class Record(msgspec.Struct):
+    """One request: when its body was read, when its first audio was about to be written, when it was over."""
+
+    number: int
+    transport: str
+    asked: float
+    first: float | None = None
+    done: float | None = None
+    status: str = "cancelled"
+    chunks: list[tuple[float, float]] = []
+    """When each chunk had been written, and its length in seconds."""
+
+    @property
+    def own(self) -> float:
+        """Seconds that the server took to its first audio."""
+        return (self.first or self.asked) - self.asked
+
+    def sent(self, moment: float, seconds: float) -> None:
+        if len(self.chunks) < MOST_CHUNKS:
+            self.chunks.append((moment, seconds))
+
+
+class Log:
+    """The file that the records go to."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def add(self, record: Record) -> None:
+        self._file.write(msgspec.json.encode(record) + b"\n")
+
+
+def records(data: bytes) -> list[Record]:
+    """The records in complete lines."""
+    return [msgspec.json.decode(line, type=Record) for line in data.splitlines()]

@@ -1,0 +1,127 @@
+"""What a run is kept as, and how it is shown: JSON, a table, a picture."""
+
+import xml.etree.ElementTree as ET
+
+import msgspec
+import pytest
+
+from bench.again import merged
+from bench.figures.findings import Finding, Run, read, written
+from bench.figures.picture import LEFT, RIGHT, marks, picture, place
+from bench.figures.statistics import Figure
+from bench.figures.table import number, page, table
+
+SVG = "{http://www.w3.org/2000/svg}"
+MEASURED = Finding(
+    row="latency",
+    what="added latency <warm>",
+    goal="5 ms",
+    unit="ms over ref_ws",
+    edgevoice={"http": Figure(1.0, 2.0, 40), "websocket": Figure(-0.25, 0.5, 40)},
+    references={"ref_sse": Figure(0.5, 1.0, 40)},
+    peers={"slow": Figure(150.0, 160.0, 10), "quick": Figure(4.0, 9.0, 10)},
+    met=True,
+    drawn={"edgevoice": 2.0, "quick": 4.0, "slow": 2000.0, "ref_ws": 1.0},
+)
+ABSENT = Finding(row="cached", what="a cached phrase", goal="5 ms", unit="ms", note="not available: no cache")
+
+
+def run(*findings):
+    return Run(
+        date="2026-11-22 13:00 UTC",
+        mode="quick",
+        command="bench/run",
+        method="On the loopback.",
+        machine={"processor": "A & B", "cores": "2"},
+        versions={"edgevoice": "0.1.0"},
+        left_out={"livekit": "not installed"},
+        findings=list(findings),
+        samples={"latency": {"http": [1.0, None]}},
+    )
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_run_that_was_kept_is_read_as_it_was():
+    assert read(written(run(MEASURED, ABSENT))) == run(MEASURED, ABSENT)
+    with pytest.raises(msgspec.ValidationError):
+        read(b'{"date": 1}')
+
+
+def test_the_table_has_a_line_for_each_finding_and_a_cell_for_each_column():
+    head, rule, first, second = map(cells, table([MEASURED, ABSENT]).splitlines())
+    assert len(head) == len(rule) == len(first) == len(second) == 7
+    assert first[2] == "http 1.00 / 2.00 (n=40); websocket -0.25 / 0.50 (n=40); ms over ref_ws"
+    assert first[4:] == ["quick 4.00 / 9.00 (n=10)", "slow 150 / 160 (n=10)", "yes"]
+    assert second[2].startswith("not available: no cache")
+    assert second[6] == "not told"
+
+
+def test_a_goal_that_was_missed_stands_out():
+    missed = msgspec.structs.replace(MEASURED, met=False)
+    assert "**no**" in table([missed])
+
+
+def test_the_page_says_when_how_and_who_is_missing():
+    said = page(run(MEASURED))
+    for words in (
+        "2026-11-22 13:00 UTC",
+        "On the loopback.",
+        "A & B",
+        "edgevoice 0.1.0",
+        "livekit: not installed",
+    ):
+        assert words in said
+
+
+def test_numbers_have_three_digits_that_count():
+    assert [number(value) for value in (0.004, -1.234, 12.34, 234.5)] == ["0.00", "-1.23", "12.3", "234"]
+
+
+def test_the_picture_is_one_document_with_a_mark_for_each_other():
+    root = ET.fromstring(picture(run(MEASURED, ABSENT)))
+    assert root.tag == f"{SVG}svg"
+    assert len(root.findall(f"{SVG}circle")) == 3
+    assert "slow 1000.0 times" in root.findtext(f"{SVG}desc", "")
+    words = " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
+    assert "added latency <warm>" in words
+    assert "2026-11-22 13:00 UTC" in words
+    assert "a cached phrase" not in words
+
+
+def test_the_picture_has_colours_for_a_dark_ground():
+    assert "prefers-color-scheme: dark" in picture(run(MEASURED))
+
+
+def test_ratios_are_of_edgevoices_own_figure_and_stay_on_the_axis():
+    assert [(mark.name, mark.ratio) for mark in marks(MEASURED)] == [
+        ("ref_ws", 0.5),
+        ("quick", 2.0),
+        ("slow", 1000.0),
+    ]
+    assert marks(ABSENT) == []
+    assert place(0) == LEFT
+    assert place(1e9) == pytest.approx(RIGHT)
+    assert place(2) - place(1) == pytest.approx(place(4) - place(2))
+
+
+def test_a_figure_of_zero_is_no_division_by_zero():
+    assert marks(msgspec.structs.replace(MEASURED, drawn={"edgevoice": 0.0, "other": 1.0}))
+
+
+def test_what_a_later_run_measured_stands_in_place_of_the_earlier():
+    later = msgspec.structs.replace(
+        run(msgspec.structs.replace(MEASURED, row="cached", what="a cached phrase, measured", note="")),
+        date="2026-11-23 09:00 UTC",
+        samples={"cached": {"edgevoice": [2.0]}},
+    )
+    both = merged([run(MEASURED, ABSENT), later])
+    assert [finding.what for finding in both.findings] == [
+        "added latency <warm>",
+        "a cached phrase, measured",
+    ]
+    assert both.findings[1].note == "2026-11-23 09:00 UTC"
+    assert set(both.samples) == {"latency", "cached"}
+    assert both.date == "2026-11-22 13:00 UTC"

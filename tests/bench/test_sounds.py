@@ -1,0 +1,79 @@
+"""What the bench hears in samples that are known."""
+
+import numpy as np
+import pytest
+
+from bench.figures.sounds import Silence, cut_in, holes, onset, sounding, tone
+
+RATE = 48000
+
+
+def sound(seconds, frequency=400):
+    """A tone at a quarter of full scale that begins at 0."""
+    at = np.arange(round(seconds * RATE)) / RATE
+    return (0.25 * np.sin(2 * np.pi * frequency * at)).astype(np.float32)
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+def after_each_other(*pieces):
+    return np.concatenate(pieces)
+
+
+def test_the_onset_is_where_the_level_is_first_passed():
+    heard = after_each_other(silence(0.1), sound(0.1))
+    found = onset(heard, 0.1)
+    assert found is not None
+    assert 0 < found - 0.1 * RATE < 0.0003 * RATE
+
+
+def test_in_silence_nothing_begins_and_nothing_is_missing():
+    assert onset(silence(1), 0.1) is None
+    assert holes(silence(1), RATE) is None
+    assert sounding(silence(1), RATE) == 0
+
+
+def test_a_tone_has_no_holes_though_it_passes_through_zero():
+    heard = after_each_other(silence(0.2), sound(1.0), silence(0.2))
+    assert holes(heard, RATE) == Silence(0, 0.0)
+    assert sounding(heard, RATE) == pytest.approx(1.0, abs=0.001)
+
+
+def test_each_hole_counts_with_its_length():
+    heard = after_each_other(sound(0.3), silence(0.1), sound(0.3), silence(0.02), sound(0.3))
+    found = holes(heard, RATE)
+    assert found is not None
+    assert found.holes == 2
+    assert found.seconds == pytest.approx(0.12, abs=0.001)
+    assert sounding(heard, RATE) == pytest.approx(0.9, abs=0.001)
+
+
+def test_a_gap_of_two_milliseconds_is_none():
+    heard = after_each_other(sound(0.3), silence(0.002), sound(0.3))
+    assert holes(heard, RATE) == Silence(0, 0.0)
+
+
+def test_a_tone_is_told_from_another():
+    assert tone(sound(0.1, 400), 400, RATE).mean() == pytest.approx(0.25, abs=0.01)
+    assert tone(sound(0.1, 400), 800, RATE).max() < 0.01
+
+
+def test_where_a_new_tone_takes_over_is_found_to_a_window():
+    heard = after_each_other(sound(0.5, 400), silence(0.04), sound(0.5, 800))
+    found = cut_in(heard, 400, 800, RATE)
+    assert found is not None
+    assert found.old_ends == pytest.approx(0.5 * RATE, abs=0.005 * RATE)
+    assert found.new_begins == pytest.approx(0.54 * RATE, abs=0.005 * RATE)
+
+
+def test_nothing_cuts_in_while_the_old_tone_goes_on():
+    assert cut_in(sound(0.5, 400), 400, 800, RATE) is None
+    assert cut_in(silence(0.001), 400, 800, RATE) is None
+
+
+def test_into_silence_nothing_had_to_stop():
+    found = cut_in(after_each_other(silence(0.1), sound(0.2, 800)), 400, 800, RATE)
+    assert found is not None
+    assert found.old_ends is None
