@@ -5,31 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.assembly import routes, targets
-from edgevoice.cache import cache_of
-from edgevoice.chimes import NO_CHIME, Chimes
+from edgevoice.cache.cache import cache_of
 from edgevoice.commands import Say
 from edgevoice.config.meaning import expanded
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.explaining import Scene, explain_on, explain_route
-from edgevoice.making import announcement_from
+from edgevoice.intake.making import announcement_from
+from edgevoice.intake.payload import read_payload
 from edgevoice.manners import chimes_dir, local_clock, manners_of
-from edgevoice.payload import read_payload
-from edgevoice.presence import Presence
 from edgevoice.routing import NO_OUTLOOK
 from edgevoice.secrets import api_key
+from edgevoice.speaker.chimes import NO_CHIME, Chimes
+from edgevoice.speaker.presence import Presence
 from edgevoice.state import find_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgevoice.announcement import Announcement
-    from edgevoice.cache import Cache
+    from edgevoice.cache.cache import Cache
+    from edgevoice.cache.phrases import Phrases
     from edgevoice.config import Settings
-    from edgevoice.keeper import Keeper
+    from edgevoice.forecast.outlook import Outlook
+    from edgevoice.journal.keeper import Keeper
     from edgevoice.node import Node
-    from edgevoice.outlook import Outlook
-    from edgevoice.phrases import Phrases
-    from edgevoice.speaker import Speaker
+    from edgevoice.speaker.speaker import Speaker
 
 
 def answers(

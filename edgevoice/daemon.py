@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgevoice.answers import answers
-from edgevoice.asking import Means
 from edgevoice.assembly import (
     Entered,
     enter_outputs,
@@ -23,27 +22,28 @@ from edgevoice.assembly import (
     routes,
     try_outputs,
 )
-from edgevoice.cache import cache_of
+from edgevoice.cache.cache import cache_of
+from edgevoice.cache.phrases import Phrases
 from edgevoice.control import Control
 from edgevoice.faults import Faults
-from edgevoice.forecast import Forecast
-from edgevoice.forecast_file import ForecastFile
-from edgevoice.gate import Gate
-from edgevoice.journal import Journal
-from edgevoice.keeper import Keeper
+from edgevoice.forecast.file import ForecastFile
+from edgevoice.forecast.forecast import Forecast
+from edgevoice.journal.journal import Journal
+from edgevoice.journal.keeper import Keeper
 from edgevoice.node import make_node
 from edgevoice.observers import Observers
-from edgevoice.phrases import Phrases
 from edgevoice.plugin import Observer
 from edgevoice.state import Spool
-from edgevoice.synthesis import Synthesis
+from edgevoice.synthesis.asking import Means
+from edgevoice.synthesis.gate import Gate
+from edgevoice.synthesis.synthesis import Synthesis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from edgevoice.config import Settings
     from edgevoice.node import Node
-    from edgevoice.speaker import Speaker
+    from edgevoice.speaker.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 

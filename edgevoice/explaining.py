@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.routing import NO_OUTLOOK, decide, said_of
-from edgevoice.rules import Against, against
+from edgevoice.speaker.rules import Against, against
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Route
-    from edgevoice.outlook import Outlook
-    from edgevoice.presence import Presence
+    from edgevoice.forecast.outlook import Outlook
+    from edgevoice.speaker.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)

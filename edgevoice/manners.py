@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from edgevoice.announcement import Urgency
-from edgevoice.buckets import Rate
 from edgevoice.config.options import DAYS, PerMinute
-from edgevoice.insisting import Growth
-from edgevoice.presence import DEFAULT_CHIMES, Manners
-from edgevoice.quiet import Window, minute_of_day
-from edgevoice.storms import Rates
+from edgevoice.intake.buckets import Rate
+from edgevoice.intake.storms import Rates
+from edgevoice.speaker.insisting import Growth
+from edgevoice.speaker.presence import DEFAULT_CHIMES, Manners
+from edgevoice.speaker.quiet import Window, minute_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.assembly import targets
-from edgevoice.chimes import Chimes
-from edgevoice.intake import Intake
+from edgevoice.intake.intake import Intake
+from edgevoice.intake.storms import Storms
 from edgevoice.manners import chimes_dir, local_clock, manners_of, rates_of
-from edgevoice.presence import Presence
-from edgevoice.speaker import Speaker
-from edgevoice.storms import Storms
+from edgevoice.speaker.chimes import Chimes
+from edgevoice.speaker.presence import Presence
+from edgevoice.speaker.speaker import Speaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.config import Settings
     from edgevoice.faults import Faults
-    from edgevoice.keeper import Keeper
+    from edgevoice.journal.keeper import Keeper
     from edgevoice.observers import Observers
     from edgevoice.plugin import Output
-    from edgevoice.synthesis import Synthesis
+    from edgevoice.synthesis.synthesis import Synthesis
 
 
 @dataclass(frozen=True, slots=True)

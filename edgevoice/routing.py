@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import AUTO, Route, When
-from edgevoice.outlook import Outlook
+from edgevoice.forecast.outlook import Outlook
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -2,9 +2,10 @@
 
 import pytest
 
-from edgevoice import Urgency, backlog
+from edgevoice import Urgency
 from edgevoice.errors import ClipError
-from edgevoice.gate import Need, Rank
+from edgevoice.speaker import backlog
+from edgevoice.synthesis.gate import Need, Rank
 from tests.support.agenda import Kitchen
 from tests.support.announcements import NoSynthesis, announcement
 

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.allowance import LONGEST_REST, RELEARN, Allowance
 from edgevoice.errors import TooManyRequests
-from edgevoice.gate import Gate, Preempted
+from edgevoice.synthesis.allowance import LONGEST_REST, RELEARN, Allowance
+from edgevoice.synthesis.gate import Gate, Preempted
 from tests.support.asker import Asker
 
 NORMAL, CRITICAL = Urgency.NORMAL, Urgency.CRITICAL

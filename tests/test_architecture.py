@@ -39,14 +39,14 @@ def test_the_core_imports_no_plugin(file):
 @pytest.mark.parametrize(
     "module",
     [
-        "payload",
-        "strict_json",
+        "intake/payload",
+        "intake/strict_json",
         "routing",
-        "outlook",
-        "estimate",
-        "backlog",
-        "sentences",
-        "volume",
+        "forecast/outlook",
+        "forecast/estimate",
+        "speaker/backlog",
+        "synthesis/sentences",
+        "speaker/volume",
         "config/load",
     ],
 )

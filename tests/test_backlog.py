@@ -5,7 +5,7 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.backlog import Backlog
+from edgevoice.speaker.backlog import Backlog
 from tests.support.announcements import turn
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency

@@ -8,12 +8,13 @@ import time
 
 import pytest
 
-from edgevoice import cache_folder, cache_writer
-from edgevoice.cache import Cache, in_words
-from edgevoice.cache_index import LARGEST
-from edgevoice.clip import TAIL, Clip
+from edgevoice.cache import folder as cache_folder
+from edgevoice.cache import writer as cache_writer
+from edgevoice.cache.cache import Cache, in_words
+from edgevoice.cache.index import LARGEST
 from edgevoice.config.options import CacheOptions
 from edgevoice.errors import ClipError
+from edgevoice.synthesis.clip import TAIL, Clip
 from tests.support.announcements import announcement
 from tests.support.caches import (
     NAME,

@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
-from edgevoice.cache_folder import ClipFolder, DamagedClip, size_on_disk
-from edgevoice.recording import Recording
+from edgevoice.cache.folder import ClipFolder, DamagedClip, size_on_disk
+from edgevoice.synthesis.recording import Recording
 from tests.support.caches import NAME, OTHER, RATE, noise
 
 AUDIO = noise(150_000)
@@ -132,8 +132,8 @@ def test_what_cannot_be_read_back_leaves_nothing_behind(folder):
 KILLED = """
     import sys, time
     from pathlib import Path
-    from edgevoice.cache_folder import ClipFolder
-    from edgevoice.recording import Recording
+    from edgevoice.cache.folder import ClipFolder
+    from edgevoice.synthesis.recording import Recording
 
     class Slow(Recording):
         def pieces(self):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.cache_index import DAY, LARGEST, Index, largest
+from edgevoice.cache.index import DAY, LARGEST, Index, largest
 
 KB = 1000
 

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from edgevoice.chimes import BUILT_IN, LONGEST, LOUDNESS, Chimes
+from edgevoice.speaker.chimes import BUILT_IN, LONGEST, LOUDNESS, Chimes
 
 RATE = 24000
 

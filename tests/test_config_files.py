@@ -12,7 +12,6 @@ import yaml
 from click.testing import CliRunner
 
 from edgevoice.announcement import Urgency
-from edgevoice.chimes import BUILT_IN, NO_CHIME
 from edgevoice.cli import edgevoice as command_line
 from edgevoice.config import Settings, settings_from
 from edgevoice.config.options import (
@@ -31,8 +30,9 @@ from edgevoice.config.options import (
 from edgevoice.errors import ConfigError
 from edgevoice.manners import chimes_of
 from edgevoice.plugins import Plugins
-from edgevoice.presence import DEFAULT_CHIMES
 from edgevoice.routing import DEFAULT_ROUTES
+from edgevoice.speaker.chimes import BUILT_IN, NO_CHIME
+from edgevoice.speaker.presence import DEFAULT_CHIMES
 from edgevoice_plugins.mqtt.options import Tls
 from tests.support.pages import ROOT
 

@@ -1,7 +1,7 @@
 """When somebody else begins for a critical part, and how often a request may be made twice."""
 
-from edgevoice.cues import GRACE, NO_CUES, cues_for, is_given
-from edgevoice.hedging import MOST, Budget
+from edgevoice.synthesis.cues import GRACE, NO_CUES, cues_for, is_given
+from edgevoice.synthesis.hedging import MOST, Budget
 
 
 def test_the_local_voice_is_ready_before_the_deadline_and_sounds_at_it():

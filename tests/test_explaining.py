@@ -9,11 +9,11 @@ import pytest
 
 from edgevoice.announcement import TTL, Urgency
 from edgevoice.explaining import Scene, explain_on, explain_route
-from edgevoice.insisting import Growth
-from edgevoice.presence import Manners, Presence
-from edgevoice.quiet import Window
 from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.rules import UNDERSTOOD
+from edgevoice.speaker.insisting import Growth
+from edgevoice.speaker.presence import Manners, Presence
+from edgevoice.speaker.quiet import Window
+from edgevoice.speaker.rules import UNDERSTOOD
 from tests.support.announcements import announcement
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from edgevoice.errors import AccountRefused, ClipError, TransportError
-from edgevoice.estimate import KNOWN_LATE
-from edgevoice.forecast import Forecast
-from edgevoice.forecast_file import KEPT, ForecastFile
-from edgevoice.outlook import MOST_TRIES, Expected, Outlook
+from edgevoice.forecast.estimate import KNOWN_LATE
+from edgevoice.forecast.file import KEPT, ForecastFile
+from edgevoice.forecast.forecast import Forecast
+from edgevoice.forecast.outlook import MOST_TRIES, Expected, Outlook
 
 if TYPE_CHECKING:
     from pathlib import Path

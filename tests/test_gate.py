@@ -7,7 +7,7 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.gate import Gate, Need, Preempted
+from edgevoice.synthesis.gate import Gate, Need, Preempted
 from tests.support.asker import Asker
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency

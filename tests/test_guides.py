@@ -13,14 +13,14 @@ import pytest
 import yaml
 
 from edgevoice.announcement import TTL, Urgency
-from edgevoice.chimes import BUILT_IN, NO_CHIME
 from edgevoice.commands import Say, Switch, Unusable
 from edgevoice.config import settings_from
+from edgevoice.intake.payload import Payload, read_payload
 from edgevoice.outcome import Event, SpeakerState, Step
-from edgevoice.payload import Payload, read_payload
-from edgevoice.presence import DEFAULT_CHIMES, Manners, Presence
-from edgevoice.rules import Posture
-from edgevoice.switches import switch
+from edgevoice.speaker.chimes import BUILT_IN, NO_CHIME
+from edgevoice.speaker.presence import DEFAULT_CHIMES, Manners, Presence
+from edgevoice.speaker.rules import Posture
+from edgevoice.speaker.switches import switch
 from edgevoice_plugins.mqtt.payload import encode
 from edgevoice_plugins.mqtt.topics import Message, command_of, filters
 from tests.support.pages import HOME_ASSISTANT_GUIDE, MQTT_GUIDE, README, URGENCY_GUIDE, blocks, shell_lines

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.headstart import LONGEST, Headstarts, Stream, headstart, moment_to_sound
-from edgevoice.live import LiveText
+from edgevoice.synthesis.headstart import LONGEST, Headstarts, Stream, headstart, moment_to_sound
+from edgevoice.synthesis.live import LiveText
 from tests.support import virtual_time
 from tests.support.stutter import JITTER, STALLS, STEADY, TIGHT, TRANSPORT, Room, Server, heard, simple
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from edgevoice.quiet import DAYS, Window
+from edgevoice.speaker.quiet import DAYS, Window
 from tests.support.agenda import Kitchen
 
 NIGHT = Window(frozenset(range(len(DAYS))), 22 * 60, 7 * 60)

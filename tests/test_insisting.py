@@ -3,7 +3,7 @@
 import pytest
 
 from edgevoice.announcement import Insistence
-from edgevoice.insisting import Growth, next_gap
+from edgevoice.speaker.insisting import Growth, next_gap
 from tests.support.agenda import Kitchen
 
 every = Kitchen.every

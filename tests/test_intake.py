@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import Observer, Piece, Say, Stop, Unusable, Urgency
-from edgevoice.buckets import Rate
 from edgevoice.commands import Acknowledge, Digest, Replay, Switch
-from edgevoice.intake import Intake
-from edgevoice.making import _seconds_until
+from edgevoice.intake.buckets import Rate
+from edgevoice.intake.intake import Intake
+from edgevoice.intake.making import _seconds_until
+from edgevoice.intake.said import REMEMBERED
+from edgevoice.intake.storms import Rates, Storms
 from edgevoice.observers import Observers
-from edgevoice.said import REMEMBERED
-from edgevoice.storms import Rates, Storms
 from tests.support.announcements import NoSynthesis
 
 

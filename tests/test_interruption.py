@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from edgevoice import interruption
-from edgevoice.interruption import resume_from, until_pause
+from edgevoice.speaker import interruption
+from edgevoice.speaker.interruption import resume_from, until_pause
 from tests.support.announcements import turn
 from tests.support.bursts import text_of
 from tests.support.speech import samples
@@ -108,7 +108,7 @@ async def test_the_loop_goes_on_while_numpy_is_loaded_and_used():
     one = await said(20.3)
 
     def traced(frame, event, _arg):
-        if event == "call" and "edgevoice/pauses.py" in frame.f_code.co_filename:
+        if event == "call" and "edgevoice/speaker/pauses.py" in frame.f_code.co_filename:
             used.append(frame.f_code.co_name)
 
     sys.setprofile(traced)  # of this thread alone

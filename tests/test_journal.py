@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import Urgency, journal_writer
-from edgevoice.journal_file import JournalFile
+from edgevoice import Urgency
+from edgevoice.journal import writer as journal_writer
+from edgevoice.journal.file import JournalFile
 from tests.support.journals import Rig, ids, kept, known, outcome
 
 HIGH, CRITICAL, NORMAL = Urgency.HIGH, Urgency.CRITICAL, Urgency.NORMAL

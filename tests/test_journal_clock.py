@@ -2,7 +2,8 @@
 
 import pytest
 
-from edgevoice import Urgency, journal
+from edgevoice import Urgency
+from edgevoice.journal import journal
 from tests.support.journals import Rig, kept, outcome
 
 HIGH = Urgency.HIGH

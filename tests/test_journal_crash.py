@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from edgevoice import ConfigError
-from edgevoice.journal import Journal
+from edgevoice.journal.journal import Journal
 from tests.support.journals import Faults, ids, kept
 
 CHILD = textwrap.dedent(
@@ -18,7 +18,7 @@ CHILD = textwrap.dedent(
     import asyncio, itertools, os, sys, time
     from pathlib import Path
     from edgevoice import Urgency
-    from edgevoice.journal import Journal, Kept
+    from edgevoice.journal.journal import Journal, Kept
 
     async def one(journal, id, number):
         await journal.accept(Kept(id=id, target="all", payload=b"x" * 100, urgency=Urgency.HIGH, at=time.time(),
@@ -36,8 +36,8 @@ CHILD = textwrap.dedent(
                 ids = [f"{sys.argv[2]}-{round}-{number}" for number in range(8)]
                 await asyncio.gather(*(one(journal, id, number) for number, id in enumerate(ids)))
 
-    import edgevoice.journal_writer
-    edgevoice.journal_writer.LARGEST = 40_000
+    import edgevoice.journal.writer
+    edgevoice.journal.writer.LARGEST = 40_000
     asyncio.run(main())
     """
 )

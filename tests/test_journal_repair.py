@@ -6,7 +6,7 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.journal_file import line
+from edgevoice.journal.file import line
 from tests.support.journals import Rig, ids, kept, known
 
 HIGH = Urgency.HIGH

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice.live import LiveText
+from edgevoice.synthesis.live import LiveText
 
 LONG = 60.0
 

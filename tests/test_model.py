@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from edgevoice.announcement import TTL, Insistence, Urgency
-from edgevoice.quiet import DAYS, Window
+from edgevoice.speaker.quiet import DAYS, Window
 from tests.support.agenda import Kitchen
 from tests.support.reference import OWN, Item, Reference
 

@@ -4,8 +4,8 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.config.options import Lightning
-from edgevoice.live import LiveText
-from edgevoice.parts import LivePart, parts_of
+from edgevoice.synthesis.live import LiveText
+from edgevoice.synthesis.parts import LivePart, parts_of
 from tests.support.announcements import announcement
 
 LIGHTNING = Lightning(max_request_chars=40)
@@ -13,7 +13,7 @@ LIGHTNING = Lightning(max_request_chars=40)
 
 @pytest.fixture(autouse=True)
 def _short_silence(monkeypatch):
-    monkeypatch.setattr("edgevoice.parts.IDLE", 0.02)
+    monkeypatch.setattr("edgevoice.synthesis.parts.IDLE", 0.02)
 
 
 async def texts_of(said, *, takes_pieces=False):

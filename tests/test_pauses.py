@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from edgevoice import pauses
+from edgevoice.speaker import pauses
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.bursts import text_of
 from tests.support.local_voice import said

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgevoice import Refused, Urgency
-from edgevoice.payload import MOST_WARNINGS, payload_schema, read_payload
+from edgevoice.intake.payload import MOST_WARNINGS, payload_schema, read_payload
 
 TABLE = {
     "text": (

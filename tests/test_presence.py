@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.insisting import Growth
-from edgevoice.presence import Manners, Presence
-from edgevoice.quiet import Window
-from edgevoice.rules import Posture
+from edgevoice.speaker.insisting import Growth
+from edgevoice.speaker.presence import Manners, Presence
+from edgevoice.speaker.quiet import Window
+from edgevoice.speaker.rules import Posture
 from tests.support.announcements import announcement
 
 NIGHT = Window(frozenset(range(7)), 22 * 60, 7 * 60)

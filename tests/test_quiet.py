@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from edgevoice.quiet import Window, is_quiet, minute_of_day
+from edgevoice.speaker.quiet import Window, is_quiet, minute_of_day
 
 ZONES = [
     "UTC",

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
+from edgevoice.cache.recipe import OWN_SERVER, Recipe
 from edgevoice.config import settings_from
 from edgevoice.config.options import Lightning
-from edgevoice.live import LiveText
-from edgevoice.recipe import OWN_SERVER, Recipe
+from edgevoice.synthesis.live import LiveText
 from tests.support.announcements import announcement
 
 TEXT = "Dinner is ready."

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
-from edgevoice.outlook import Expected, Outlook
+from edgevoice.forecast.outlook import Expected, Outlook
 from edgevoice.routing import DEFAULT_ROUTES, Decision, Said, decide
 
 

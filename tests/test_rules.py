@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgevoice.ledger import MOST_REMEMBERED, Ledger
+from edgevoice.speaker.ledger import MOST_REMEMBERED, Ledger
 from tests.support.agenda import Kitchen
 
 DAY = 86_400

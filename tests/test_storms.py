@@ -5,8 +5,8 @@ import random
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.buckets import Bucket, Rate
-from edgevoice.storms import CALM, LONGEST, MOST_TOPICS, Rates, Storm, Storms
+from edgevoice.intake.buckets import Bucket, Rate
+from edgevoice.intake.storms import CALM, LONGEST, MOST_TOPICS, Rates, Storm, Storms
 from tests.support.announcements import announcement
 
 SIX = Rate(6, 6)

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from edgevoice import Piece, Refused, Urgency
-from edgevoice import streams as streams_module
-from edgevoice.streams import MOST_OPEN, Streams
+from edgevoice.intake import streams as streams_module
+from edgevoice.intake.streams import MOST_OPEN, Streams
 
 
 class Inbox:

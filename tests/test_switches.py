@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from edgevoice.errors import Refused
-from edgevoice.switches import LONGEST_DND, switch
+from edgevoice.speaker.switches import LONGEST_DND, switch
 from tests.support.agenda import Kitchen
 
 

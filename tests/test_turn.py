@@ -5,10 +5,10 @@ import json
 import msgspec
 
 from edgevoice import Step, Urgency
-from edgevoice.live import LiveText
 from edgevoice.outcome import Attempt
 from edgevoice.routing import Decision
-from edgevoice.turn import Turn
+from edgevoice.speaker.turn import Turn
+from edgevoice.synthesis.live import LiveText
 from tests.support.announcements import NoSynthesis, announcement, turn
 
 KEYS = {

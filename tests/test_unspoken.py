@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.joint import FADE, come_to_rest
-from edgevoice.pace import MOST, UNKNOWN, Pace, Paces, letters
 from edgevoice.plugin import WordMark
-from edgevoice.sentences import sentence_ends
-from edgevoice.unspoken import after_marks, after_pauses
+from edgevoice.synthesis.joint import FADE, come_to_rest
+from edgevoice.synthesis.pace import MOST, UNKNOWN, Pace, Paces, letters
+from edgevoice.synthesis.sentences import sentence_ends
+from edgevoice.synthesis.unspoken import after_marks, after_pauses
 
 TEXT = "The door is open. Somebody rang, and nobody was at home. Please come."
 STEADY = Pace(8.0, 20.0)

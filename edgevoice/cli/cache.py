@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgevoice.cache import in_words
+from edgevoice.cache.cache import in_words
 from edgevoice.config import load
 from edgevoice.control import ask
 from edgevoice.errors import EdgeVoiceError

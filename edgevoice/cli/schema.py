@@ -6,7 +6,7 @@ import json
 
 import click
 
-from edgevoice.payload import payload_schema
+from edgevoice.intake.payload import payload_schema
 
 
 @click.command()

@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec import UNSET
 
-from edgevoice.cache_index import largest
-from edgevoice.chimes import NO_CHIME, Chimes
+from edgevoice.cache.index import largest
 from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS
 from edgevoice.config.yaml_file import shown
 from edgevoice.credentials import credential
 from edgevoice.errors import Refused
-from edgevoice.payload import check_text
-from edgevoice.quiet import minute_of_day
+from edgevoice.intake.payload import check_text
+from edgevoice.speaker.chimes import NO_CHIME, Chimes
+from edgevoice.speaker.quiet import minute_of_day
 from edgevoice.spelling import nearest
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import yaml
 
 from edgevoice.errors import ConfigError, Mistake
-from edgevoice.strict_json import fault_of_characters
+from edgevoice.intake.strict_json import fault_of_characters
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edgevoice import ConfigError, Urgency
-from edgevoice.buckets import Rate
 from edgevoice.config import Settings, load, settings_from
-from edgevoice.insisting import Growth
+from edgevoice.intake.buckets import Rate
 from edgevoice.manners import chimes_dir, local_clock, manners_of, rates_of
-from edgevoice.presence import DEFAULT_CHIMES, Manners
-from edgevoice.quiet import Window
+from edgevoice.speaker.insisting import Growth
+from edgevoice.speaker.presence import DEFAULT_CHIMES, Manners
+from edgevoice.speaker.quiet import Window
 
 if TYPE_CHECKING:
     from pathlib import Path

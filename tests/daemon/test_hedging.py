@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.asking import Means
-from edgevoice.cache import Cache
+from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, Core, Lightning, Route
-from edgevoice.gate import Gate
 from edgevoice.plugin import NoOptions
-from edgevoice.synthesis import Synthesis
+from edgevoice.synthesis.asking import Means
+from edgevoice.synthesis.gate import Gate
+from edgevoice.synthesis.synthesis import Synthesis
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE

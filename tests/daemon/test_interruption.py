@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edgevoice import rules
+from edgevoice.speaker import rules
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
 from tests.support.pulse import Pulse

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edgevoice.speaker.volume import Ramp
 from edgevoice.state import mounted
-from edgevoice.volume import Ramp
 from tests.support.child import EDGEVOICE, ChildHouse, ended
 from tests.support.house import OUTCOMES
 

@@ -7,13 +7,13 @@ import logging
 
 import pytest
 
-from edgevoice.asking import Means
+from edgevoice.cache.phrases import Phrases
 from edgevoice.config.options import Core, Lightning, Phrase
 from edgevoice.control import ask
-from edgevoice.gate import Gate
-from edgevoice.phrases import Phrases
 from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.synthesis import Synthesis
+from edgevoice.synthesis.asking import Means
+from edgevoice.synthesis.gate import Gate
+from edgevoice.synthesis.synthesis import Synthesis
 from tests.support.announcements import announcement
 from tests.support.caches import clips, running
 from tests.support.house import House

@@ -7,8 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from edgevoice import cursor, parts
-from edgevoice.volume import RAMP
+from edgevoice.speaker import cursor
+from edgevoice.speaker.volume import RAMP
+from edgevoice.synthesis import parts
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.agenda import Agenda
 from edgevoice.announcement import Announcement, Insistence, Urgency
 from edgevoice.outcome import OUTCOMES, Step
-from edgevoice.presence import Manners, Presence
+from edgevoice.speaker.agenda import Agenda
+from edgevoice.speaker.presence import Manners, Presence
 from tests.support.announcements import NoSynthesis, announcement
 
 if TYPE_CHECKING:
-    from edgevoice.turn import Turn
+    from edgevoice.speaker.turn import Turn
 
 RATE = 24_000
 

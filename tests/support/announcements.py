@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgevoice.announcement import TTL, Announcement, Urgency
-from edgevoice.clip import Clip
-from edgevoice.headstart import Headstarts
-from edgevoice.speech import Speech
-from edgevoice.turn import Turn
+from edgevoice.speaker.turn import Turn
+from edgevoice.synthesis.clip import Clip
+from edgevoice.synthesis.headstart import Headstarts
+from edgevoice.synthesis.speech import Speech
 
 
 class NoSynthesis:

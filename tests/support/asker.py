@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgevoice.announcement import Urgency
-from edgevoice.gate import Need, Rank
+from edgevoice.synthesis.gate import Need, Rank
 
 
 class Asker:

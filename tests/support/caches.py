@@ -7,11 +7,11 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
-from edgevoice.cache import Cache
-from edgevoice.clip import Clip
+from edgevoice.cache.cache import Cache
+from edgevoice.cache.recipe import Recipe
 from edgevoice.config.options import CacheOptions, Lightning
-from edgevoice.recipe import Recipe
-from edgevoice.recording import Recording
+from edgevoice.synthesis.clip import Clip
+from edgevoice.synthesis.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Route
-from edgevoice.forecast import Forecast
+from edgevoice.forecast.forecast import Forecast
 from edgevoice.routing import DEFAULT_ROUTES, LOCAL, Said, decide
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A journal whose clocks can be set and whose faults are written down, and what one tells it."""
 
 from edgevoice import Urgency
-from edgevoice.journal import Journal, Kept
+from edgevoice.journal.journal import Journal, Kept
 
 
 class Clocks:

@@ -15,7 +15,7 @@ import click
 from edgevoice.announcement import Urgency
 from edgevoice.config import load
 from edgevoice.errors import ConfigError, Mistake, Refused
-from edgevoice.payload import check_text
+from edgevoice.intake.payload import check_text
 from edgevoice_plugins.mqtt.answers import line
 from edgevoice_plugins.mqtt.options import broker_of
 

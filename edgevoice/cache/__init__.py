@@ -1,0 +1,1 @@
+"""Clips that were said before, and phrases that are kept ready."""

@@ -1,0 +1,1 @@
+"""Which transport sounds first, learned from every request."""

@@ -1,0 +1,1 @@
+"""What becomes of each command that a source hands over."""

@@ -1,0 +1,35 @@
+"""What a speaker does for the commands that are about it: stop, acknowledge, digest and its switches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgevoice.commands import Acknowledge, Digest, Stop, Switch
+from edgevoice.intake.payload import decode_utf8
+from edgevoice.speaker.switches import switch
+
+if TYPE_CHECKING:
+    from edgevoice.speaker.speaker import Speaker
+
+
+def obey(speaker: Speaker, command: Stop | Acknowledge | Digest | Switch) -> None:
+    """Do what a command says.
+
+    Raises:
+        Refused: its payload is not allowed.
+    """
+    match command:
+        case Stop():
+            speaker.stop(or_empty(command.payload))
+        case Acknowledge():
+            speaker.acknowledge(or_empty(command.payload))
+        case Digest():
+            speaker.read_digest()
+        case Switch():
+            switch(speaker, command.what, decode_utf8(command.payload).strip())
+
+
+def or_empty(payload: bytes) -> str:
+    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
+    text = decode_utf8(payload).strip()
+    return "" if text == "PRESS" else text

@@ -1,0 +1,1 @@
+"""One speaker: what it has to say, in which order, and how it is said."""

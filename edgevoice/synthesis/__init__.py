@@ -1,0 +1,1 @@
+"""How a text becomes the audio of a clip."""
