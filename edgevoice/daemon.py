@@ -98,7 +98,7 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
     spool = Spool(context.state_dir)
     gate = Gate(core.lightning.concurrency, partial(faults.set, "lightning.concurrency"))
-    means = Means(transports, core, gate, faults.set, late_after=forecast.late_after, forecast=forecast)
+    means = Means(transports, core, gate, faults.set, forecast=forecast)
     synthesis = await stack.enter_async_context(Synthesis(means, routes(settings), cache=cache, spool=spool))
     phrases = Phrases(core.phrases, cache, synthesis, faults.set)
     observers = Observers({"journal": keeper, **watching})

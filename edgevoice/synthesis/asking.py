@@ -37,24 +37,14 @@ class LateError(TransportError):
     """The first audio did not come in time."""
 
 
-def never_late(transport: str, chars: int, warm: bool) -> None:
-    """Nothing is known of when a first sample is late."""
-    del transport, chars, warm
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What speech is made with.
-
-    `fault` is told what concerns the account. `late_after` tells after how many seconds the first sample of a transport is later than nearly always,
-    for so many characters and a warm connection or not; None as long as that is not known.
-    """
+    """What speech is made with, and what was learned from all that was made; `fault` is told what concerns the account."""
 
     transports: Mapping[str, Transport]
     core: Core
     gate: Gate
     fault: Callable[[str, str | None], None]
-    late_after: Callable[[str, int, bool], float | None] = never_late
     forecast: Forecast = field(default_factory=Forecast)
     paces: Paces = field(default_factory=Paces)
     headstarts: Headstarts = field(default_factory=Headstarts)

@@ -39,7 +39,7 @@ def hedge_at(means: Means, asking: Asking, chars: int) -> float | None:
     """The monotonic second from which on this one is later than nearly always; None where that is not known."""
     if asking.asked_at is None or not asking.is_metered:
         return None
-    late = means.late_after(asking.name, chars, asking.warm)
+    late = means.forecast.late_after(asking.name, chars, asking.warm)
     return None if late is None else asking.asked_at + late
 
 

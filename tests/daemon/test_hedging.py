@@ -11,6 +11,7 @@ import pytest
 from edgevoice import Urgency
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, Core, Lightning, Route
+from edgevoice.forecast.forecast import Forecast
 from edgevoice.plugin import NoOptions
 from edgevoice.synthesis.asking import Means
 from edgevoice.synthesis.gate import Gate
@@ -18,12 +19,25 @@ from edgevoice.synthesis.synthesis import Synthesis
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE
+from tests.support.house import House
 from tests.support.lightning import Fault
 from tests.support.transports import opened
 
 TEXT = "d400z Fire in the kitchen."
 LATE = 0.05
 NEVER = 1000.0
+
+
+class Usual(Forecast):
+    """Knows when an answer is late; None is to know too little."""
+
+    def __init__(self, late):
+        super().__init__()
+        self.late = late
+
+    def late_after(self, transport, characters, warm):
+        del transport, characters, warm
+        return self.late
 
 
 @asynccontextmanager
@@ -44,7 +58,7 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
             core,
             Gate(concurrency),
             fault=lambda _part, _what: None,
-            late_after=lambda _transport, _chars, _warm: late,
+            forecast=Usual(late),
         )
         for _ in range(saved * 10):
             means.budget.earn()
@@ -169,3 +183,15 @@ async def test_at_most_a_tenth_of_all_requests_is_made_twice(lightning, tmp_path
         for _ in range(40):
             await spoken(synthesis, text="d20z Hi.")
         assert 40 < len(lightning.requests) <= 44
+
+
+async def test_the_daemon_learns_what_is_later_than_usual(broker, lightning):
+    account = {"base_url": lightning.url, "concurrency": 2}
+    async with House(broker, lightning=account, critical_deadline=20, first_audio_timeout=20) as house:
+        for number in range(20):
+            await house.said(f"d50z Number {number}.", transport="websocket")
+        lightning.plan(Fault(at=-1, silent=True), on="websocket")
+        outcome = await house.said(TEXT, urgency="critical")
+        assert (outcome["event_type"], outcome["transport"]) == ("finished", "http_stream")
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
+        assert "later than usual" in outcome["attempts"][0]["error"]
