@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from edgevoice import held, words
 from edgevoice.announcement import Urgency
 from edgevoice.floor import Floor
+from edgevoice.gate import Need
 from edgevoice.ledger import Ledger
 from edgevoice.outcome import Step
 from edgevoice.turn import Turn
 from edgevoice.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from edgevoice.announcement import Announcement
     from edgevoice.presence import Presence
@@ -128,14 +129,26 @@ class Agenda:
         self.look(now)
         return self.floor.take(now)
 
+    def coming(self, now: float) -> Iterator[tuple[Turn, Need, float]]:
+        """What is to be made: what is being said, and what is next; how much it is needed, and by when."""
+        current = self.floor.current
+        if current is None:
+            return
+        yield current, Need.NOW, now
+        is_cut = self.floor.pausing or self.floor.verdict is not None
+        need, by = (Need.NOW, now) if is_cut else (Need.SOON, now + current.left_s)
+        for turn in self.waiting.backlog.coming(now):
+            yield turn, need, by
+            need, by = Need.SOON, by + turn.left_s
+
     def conclude(self, now: float, *, cancelled: bool = False, failure: str | None = None) -> None:
         """What was being said is no longer played: `cancelled` for a verdict, or with a `failure`."""
         self.floor.conclude(now, cancelled=cancelled, failure=failure)
         self._close_digests(now)
 
-    def next_change(self, now: float) -> float | None:
-        """When, without anything happening, time itself changes something next."""
-        moments = (self.waiting.next_change(now), self.floor.next_change())
+    def next_change(self) -> float | None:
+        """Before when, without anything happening, time itself changes nothing."""
+        moments = (self.waiting.next_change(), self.floor.next_change())
         return min((moment for moment in moments if moment is not None), default=None)
 
     @property
@@ -163,11 +176,7 @@ class Agenda:
     def _is_duplicate(self, turn: Turn, now: float) -> bool:
         """Whether its id waits, is held, is being said or finished lately; then that is told, and no more."""
         name = turn.announcement.id
-        known = (
-            self.floor.is_said(name)
-            or self.ledger.has_finished(name, now)
-            or any(other.announcement.id == name for other in self.waiting)
-        )
+        known = self.floor.is_said(name) or self.ledger.has_finished(name, now) or self.waiting.has(name)
         if known:
             self.ledger.tell(turn, Step.DUPLICATE)
             turn.speech.leave()

@@ -23,9 +23,10 @@ class Urgency(StrEnum):
     @property
     def rank(self) -> int:
         """0 for low to 3 for critical; StrEnum would compare by spelling."""
-        return tuple(Urgency).index(self)
+        return _RANKS[self]
 
 
+_RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
 TTL = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.CRITICAL: 1800.0}
 """Seconds within which the first sound must come, by urgency."""
 

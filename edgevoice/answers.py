@@ -15,6 +15,7 @@ from edgevoice.making import announcement_from
 from edgevoice.manners import chimes_dir, local_clock, manners_of
 from edgevoice.payload import read_payload
 from edgevoice.presence import Presence
+from edgevoice.routing import NO_OUTLOOK
 from edgevoice.secrets import api_key
 from edgevoice.state import find_state_dir
 
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.keeper import Keeper
     from edgevoice.node import Node
+    from edgevoice.outlook import Outlook
     from edgevoice.phrases import Phrases
     from edgevoice.speaker import Speaker
 
 
 def answers(
-    settings: Settings, node: Node, keeper: Keeper, cache: Cache, phrases: Phrases
+    settings: Settings,
+    node: Node,
+    keeper: Keeper,
+    cache: Cache,
+    phrases: Phrases,
+    outlook: Callable[[str | None], Outlook],
 ) -> dict[str, Callable[[dict[str, Any]], Any]]:
     """A function for each thing that can be asked."""
 
@@ -51,7 +58,7 @@ def answers(
             "accepted" if node.intake.would_take(announcement) else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement, cache),
+            **_common(settings, announcement, cache, outlook(announcement.text)),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
@@ -94,14 +101,16 @@ def announced(settings: Settings, question: dict[str, Any]) -> Announcement:
     return announcement_from(say, reading.values, reading.warnings, arrived=0.0)
 
 
-def _common(settings: Settings, announcement: Announcement, cache: Cache) -> dict[str, Any]:
+def _common(
+    settings: Settings, announcement: Announcement, cache: Cache, outlook: Outlook = NO_OUTLOOK
+) -> dict[str, Any]:
     cached = cache.holds(cache.name(announcement, announcement.text))
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), _usable(settings), cached=cached),
+        **explain_route(announcement, routes(settings), _usable(settings), outlook, cached=cached),
     }
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from edgevoice.announcement import Urgency
 from edgevoice.clip import BYTES_PER_FRAME
 from edgevoice.errors import EdgeVoiceError, TransportError
+from edgevoice.forecast import Forecast
 from edgevoice.gate import Preempted
+from edgevoice.headstart import Headstarts
 from edgevoice.hedging import Budget
 from edgevoice.pace import Paces
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from edgevoice.config.options import Core
+    from edgevoice.forecast import Timing
     from edgevoice.gate import Gate
     from edgevoice.parts import Part
     from edgevoice.plugin import SpeechRequest, Transport, WordMark
@@ -52,7 +55,9 @@ class Means:
     gate: Gate
     fault: Callable[[str, str | None], None]
     late_after: Callable[[str, int, bool], float | None] = never_late
+    forecast: Forecast = field(default_factory=Forecast)
     paces: Paces = field(default_factory=Paces)
+    headstarts: Headstarts = field(default_factory=Headstarts)
     budget: Budget = field(default_factory=Budget)
 
 
@@ -105,10 +110,12 @@ class Asking:
         """
         gate = self._means.gate
         while True:
-            place = gate.place(self._speech.announcement.urgency) if self.is_metered else _no_gate()
+            place = gate.place(self._speech, self.name) if self.is_metered else _no_gate()
             try:
                 async with place:
-                    await self._receive(write)
+                    warm = self._means.transports[self.name].is_warm
+                    with self._means.forecast.timing(self.name, self._part.length, warm=warm) as timing:
+                        await self._receive(write, timing)
             except Preempted:
                 continue
             if not self.frames:
@@ -117,13 +124,14 @@ class Asking:
                 self._means.fault("lightning", None)
             return
 
-    async def _receive(self, write: Callable[[Asking, bytes], Awaitable[None]]) -> None:
+    async def _receive(self, write: Callable[[Asking, bytes], Awaitable[None]], timing: Timing) -> None:
         """Hand on what the transport yields, but for what was handed on before."""
         request = self._part.request(self._speech.clip.rate)
         audio, had = self._ask(request), self.frames * BYTES_PER_FRAME
         try:
             async with asyncio.timeout(self._within) as limit:
                 async for pcm in audio:
+                    timing.sounds()
                     limit.reschedule(None)
                     fresh, had = pcm[had:], max(0, had - len(pcm))
                     if fresh:
@@ -145,7 +153,9 @@ class Asking:
         speech.asked_at = speech.asked_at or self.asked_at
         speech.as_asked &= not self.frames
         self._on_asked()
-        return transport.synthesize(request)
+        audio = transport.synthesize(request)
+        learns = request.pieces is None  # live text comes at the pace of its sender
+        return self._means.headstarts.observed(self.name, audio, request.sample_rate, learns=learns)
 
     def _patience(self) -> float:
         """Seconds to the next audio: what is critical must not fall silent, once the clip has run dry."""

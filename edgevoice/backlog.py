@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
     from edgevoice.turn import Turn
 
+AHEAD = 2.0
+"""Seconds of sound that are made ahead; less where the next one alone is longer."""
 MOST_INTERRUPTED = 4
 """Interrupted ones that are kept (contract)."""
 
@@ -24,14 +27,24 @@ def parted(turns: list[Turn], wanted: Callable[[Turn], object]) -> tuple[list[Tu
 
 
 class Backlog:
-    """The turns that wait, in the order they will be taken; times are monotonic seconds."""
+    """The turns that wait, in the order they will be taken; times are monotonic seconds.
+
+    When a turn is due, when it is stale, and its place in the order do not change while it is here.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._turns: list[Turn] = []
+        self._names: set[str] = set()
+        self._moment = math.inf
+        """No turn becomes due or stale before it."""
 
     def __len__(self) -> int:
         return len(self._turns)
+
+    def has(self, name: str) -> bool:
+        """Whether an announcement with this id waits."""
+        return name in self._names
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self._turns)
@@ -39,10 +52,12 @@ class Backlog:
     def add(self, turn: Turn) -> Turn | None:
         """Keep a turn; return the one that has to be given up for it: the least urgent, oldest first."""
         bisect.insort(self._turns, turn, key=lambda turn: turn.order)
+        self._names.add(turn.announcement.id)
+        self._moment = min(self._moment, _moment(turn, turn.announcement.arrived))
         if len(self._turns) <= self._limit:
             return None
         given_up = least_urgent(self._turns)
-        self._turns.remove(given_up)
+        self.remove(given_up)
         return given_up
 
     def is_full_of_interrupted(self) -> bool:
@@ -61,23 +76,46 @@ class Backlog:
         """The turn to be taken next; it stays until `remove`."""
         return next(self.ready(now), None)
 
+    def coming(self, now: float) -> Iterator[Turn]:
+        """Those to be made while another is heard: what is said next, and more while all is short and whole."""
+        made = 0.0
+        for turn in self.ready(now):
+            yield turn
+            made += turn.left_s
+            if made >= AHEAD or not turn.speech.clip.complete:
+                return
+
     def remove(self, turn: Turn) -> None:
         self._turns.remove(turn)
+        self._names.discard(turn.announcement.id)
 
     def take_if(self, wanted: Callable[[Turn], object]) -> list[Turn]:
         """Take out every turn that is wanted."""
         taken, self._turns = parted(self._turns, wanted)
+        self._names.difference_update(turn.announcement.id for turn in taken)
         return taken
+
+    def changes(self, now: float) -> bool:
+        """Whether a turn may have become due or stale since `expired` was last asked."""
+        return self._moment <= now
 
     def expired(self, now: float) -> list[Turn]:
         """Take out those whose first sound, or going on, would be stale."""
-        return self.take_if(lambda turn: turn.deadline is not None and turn.deadline <= now)
+        if not self.changes(now):
+            return []
+        taken = self.take_if(lambda turn: turn.deadline is not None and turn.deadline <= now)
+        self._moment = min((_moment(turn, now) for turn in self._turns), default=math.inf)
+        return taken
 
-    def next_change(self, now: float) -> float | None:
-        """When, without anything arriving, a turn becomes due or stale next."""
-        moments = [turn.due for turn in self._turns if turn.due > now]
-        moments += [turn.deadline for turn in self._turns if turn.deadline is not None]
-        return min(moments, default=None)
+    def next_change(self) -> float | None:
+        """Before when, without anything arriving, no turn becomes due or stale."""
+        return None if self._moment == math.inf else self._moment
+
+
+def _moment(turn: Turn, now: float) -> float:
+    """When it becomes due, if that is still to come, or stale."""
+    stale = math.inf if turn.deadline is None else turn.deadline
+    return min(turn.due, stale) if turn.due > now else stale
 
 
 def least_urgent(turns: list[Turn]) -> Turn:

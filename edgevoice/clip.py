@@ -7,9 +7,11 @@ synthesis frees the account's place early, whatever the speed of the readers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import ClipError
+from edgevoice.headstart import moment_to_sound
 from edgevoice.recording import READ, AudioFile, Recording
 
 if TYPE_CHECKING:
@@ -39,8 +41,11 @@ class Clip:
         self._longest = longest
         self._tail = bytearray()
         self._spooled = 0
+        self._newest, self._arrived = 0, 0.0
+        """Frames of the piece that was appended last, and when."""
         self._file: AudioFile | None = None
-        self._more = asyncio.Event()
+        self._more: asyncio.Event | None = None
+        """What readers wait for, once there is one: a thousand may wait that nobody reads yet."""
 
     @property
     def ended(self) -> bool:
@@ -64,7 +69,8 @@ class Clip:
         if len(self._tail) + len(pcm) > TAIL:
             await self._spill()
         self._tail += pcm
-        self.frames += len(pcm) // BYTES_PER_FRAME
+        self._newest, self._arrived = len(pcm) // BYTES_PER_FRAME, asyncio.get_running_loop().time()
+        self.frames += self._newest
         self._wake()
 
     def take(self, recording: Recording) -> None:
@@ -87,7 +93,7 @@ class Clip:
             ClipError: it failed.
         """
         while not self.ended:
-            await self._more.wait()
+            await self._changed()
         if self.error is not None:
             raise ClipError(str(self.error)) from self.error
 
@@ -104,18 +110,40 @@ class Clip:
         self._file = None
         self.finish(ClipError("the clip was closed"))
 
+    async def beyond(self, frame: int) -> bool:
+        """Wait until there is something from `frame` on; False if there never will be.
+
+        Raises:
+            ClipError: the clip failed before it came so far.
+        """
+        while frame >= self.frames:
+            if self.error is not None:
+                raise ClipError(str(self.error)) from self.error
+            if self.complete:
+                return False
+            await self._changed()
+        return True
+
+    async def ahead(self, frame: int, wanted: float) -> None:
+        """Wait until a sound that goes on from `frame` is `wanted` seconds ahead, or all there will be is there."""
+        loop = asyncio.get_running_loop()
+        while not self.ended:
+            ahead = (self.frames - frame) / self.rate
+            moment = moment_to_sound(ahead, self._newest / self.rate, self._arrived, wanted)
+            if moment is not None and moment <= loop.time():
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(moment):
+                    await self._changed()
+
     async def read(self, frame: int, most: int = READ) -> bytes:
         """Up to `most` bytes from `frame` on, waiting for them; b"" at the end of a complete clip.
 
         Raises:
             ClipError: the clip failed, and all that it had before was read.
         """
-        while frame >= self.frames:
-            if self.error is not None:
-                raise ClipError(str(self.error)) from self.error
-            if self.complete:
-                return b""
-            await self._more.wait()
+        if not await self.beyond(frame):
+            return b""
         start = frame * BYTES_PER_FRAME
         if start >= self._spooled:
             start -= self._spooled
@@ -152,6 +180,11 @@ class Clip:
         self._spooled += len(data)
         self._tail.clear()
 
+    async def _changed(self) -> None:
+        self._more = self._more or asyncio.Event()
+        await self._more.wait()
+
     def _wake(self) -> None:
-        self._more.set()
-        self._more = asyncio.Event()
+        if self._more is not None:
+            self._more.set()
+            self._more = None

@@ -26,6 +26,8 @@ from edgevoice.assembly import (
 from edgevoice.cache import cache_of
 from edgevoice.control import Control
 from edgevoice.faults import Faults
+from edgevoice.forecast import Forecast
+from edgevoice.forecast_file import ForecastFile
 from edgevoice.gate import Gate
 from edgevoice.journal import Journal
 from edgevoice.keeper import Keeper
@@ -92,22 +94,25 @@ async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
     cache = await stack.enter_async_context(cache_of(settings, context.state_dir, context.api_key))
     core = msgspec.structs.replace(settings.core, lightning=context.lightning)
+    forecast = Forecast()
+    kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
     spool = Spool(context.state_dir)
-    means = Means(transports, core, Gate(core.lightning.concurrency), faults.set)
+    gate = Gate(core.lightning.concurrency, partial(faults.set, "lightning.concurrency"))
+    means = Means(transports, core, gate, faults.set, late_after=forecast.late_after, forecast=forecast)
     synthesis = await stack.enter_async_context(Synthesis(means, routes(settings), cache=cache, spool=spool))
     phrases = Phrases(core.phrases, cache, synthesis, faults.set)
     observers = Observers({"journal": keeper, **watching})
     node = make_node(settings, outputs, synthesis, observers, faults, keeper)
     faults.changed = node.show
     await stack.enter_async_context(
-        Control(context.state_dir, answers(settings, node, keeper, cache, phrases))
+        Control(context.state_dir, answers(settings, node, keeper, cache, phrases, synthesis.outlook))
     )
     keeper.restore(node.speakers, node.intake.again)
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    parts |= {"cache": cache.run, "phrases": phrases.run}
+    parts |= {"cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
     return _Inside(node, parts, keeper, partial(try_outputs, context, outputs), context.ready)
 
 

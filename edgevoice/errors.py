@@ -5,7 +5,8 @@ EdgeVoiceError
 ├── PluginError        a plugin cannot be used, and why
 ├── Refused            an announcement that the contract refuses
 ├── TransportError     a transport gave no (more) speech
-│   └── AccountRefused the account, the key or the model is refused: no other request would fare better
+│   ├── AccountRefused the account, the key or the model is refused: no other request would fare better
+│   └── TooManyRequests one request more than the account allows at a time
 ├── ClipError          the audio of an announcement ended before its end
 └── OutputError        an output cannot play
 """
@@ -66,6 +67,14 @@ class TransportError(EdgeVoiceError):
 
 class AccountRefused(TransportError):
     """Refused for the account, key or model (401, 402, 403, 410): only the local voice can help."""
+
+
+class TooManyRequests(TransportError):
+    """Refused as one too many (429); `retry_after` is the seconds the server wants to be left alone, if it says."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class ClipError(EdgeVoiceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.routing import decide, said_of
+from edgevoice.routing import NO_OUTLOOK, decide, said_of
 from edgevoice.rules import Against, against
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Route
+    from edgevoice.outlook import Outlook
     from edgevoice.presence import Presence
 
 
@@ -55,8 +56,13 @@ def explain_on(speaker: str, announcement: Announcement, presence: Presence, sce
 
 
 def explain_route(
-    announcement: Announcement, routes: Sequence[Route], available: Collection[str], *, cached: bool = False
+    announcement: Announcement,
+    routes: Sequence[Route],
+    available: Collection[str],
+    outlook: Outlook = NO_OUTLOOK,
+    *,
+    cached: bool = False,
 ) -> dict[str, Any]:
     """Which transports it would take."""
-    decision = decide(said_of(announcement, cached=cached), routes, available)
+    decision = decide(said_of(announcement, cached=cached), routes, available, outlook)
     return {"transports": list(decision.order), "why": decision.why}

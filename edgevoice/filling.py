@@ -30,6 +30,7 @@ class Filling:
     def __init__(self, means: Means, speech: Speech, order: Sequence[str]) -> None:
         self._means = means
         self._speech = speech
+        self._clip = speech.clip
         self._left = list(order)
         self._again = False
         self._ramp = Ramp(0)
@@ -48,7 +49,7 @@ class Filling:
         return bool(self._left) and self._means.transports[self._left[0]].takes_pieces
 
     async def _part(self, part: Part) -> None:
-        start = self._speech.clip.frames
+        start = self._clip.frames
         passage = Passage(self._means, self._speech, part)
         race = Race(passage, self._left, failed=self._failed, append=self._append)
         await race.run()
@@ -59,11 +60,11 @@ class Filling:
         elif race.error is not None:
             await self._carry_on(part, start, race.winner, race.error)
         elif isinstance(part, TextPart):
-            seconds = (self._speech.clip.frames - start) / self._speech.clip.rate
+            seconds = (self._clip.frames - start) / self._clip.rate
             self._means.paces.learn(self._voice(race.winner), part.text, seconds, self._speed)
 
     async def _append(self, pcm: bytes) -> None:
-        await self._speech.clip.append(self._ramp.take(pcm))
+        await self._clip.append(self._ramp.take(pcm))
 
     async def _carry_on(self, part: Part, start: int, asking: Asking, error: TransportError) -> None:
         """It broke off: let the sound come to rest, and leave the words not yet spoken to the next part.
@@ -71,7 +72,7 @@ class Filling:
         Raises:
             TransportError: there is nobody left to speak them.
         """
-        clip, end = self._speech.clip, self._speech.clip.frames
+        clip, end = self._clip, self._clip.frames
         await carrying.rest(clip)
         self._ramp, self._speech.as_asked = Ramp(clip.rate), False
         kind = AccountRefused if isinstance(error, AccountRefused) else TransportError

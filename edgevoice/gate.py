@@ -1,42 +1,86 @@
-"""The account's concurrency: one gate for all who ask Lightning, where the more urgent go first."""
+"""The account's concurrency: one gate for all who ask Lightning, where what is needed more goes first."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from edgevoice.allowance import Allowance
+from edgevoice.errors import TooManyRequests
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.announcement import Urgency
+
+class Need(IntEnum):
+    """What a request is made for."""
+
+    SPARE = 0
+    """To be there in case it is wanted one day."""
+    SOON = 1
+    """To be said next, while another is heard."""
+    NOW = 2
+    """Somebody is silent until it is there."""
+
+
+class Rank(NamedTuple):
+    """Who goes first: what is needed now before all that is made ahead, then by urgency (`Urgency.rank`)."""
+
+    need: Need
+    urgency: int
+
+
+class Asker(Protocol):
+    """One who asks for a place; `Gate.look` is to be called when its rank has changed."""
+
+    @property
+    def rank(self) -> Rank:
+        """Its rank now."""
 
 
 class Preempted(Exception):
-    """The place was taken back for something more urgent; ask again and go on where it stopped."""
+    """The place was taken back, or is one more than the account allows; ask again and go on where it stopped."""
 
 
 class _Holder:
-    """One who waits for a place, or has it; `scope` is what its work can be ended by, once it works."""
+    """One who waits for a place, or has it; `scope` is what its work can be ended by, once it works.
 
-    def __init__(self, rank: int, number: int) -> None:
-        self.rank = rank
+    `beside` are the others that held a place while it did, when they were the most, but for those refused.
+    """
+
+    def __init__(self, asker: Asker, number: int) -> None:
+        self.asker = asker
         self.number = number
         self.scope: asyncio.Timeout | None = None
         self.turn = asyncio.Event()
         self.given_up = False
+        self.beside: set[_Holder] = set()
 
     @property
-    def order(self) -> tuple[int, int]:
-        return -self.rank, self.number
+    def order(self) -> tuple[int, int, int]:
+        need, urgency = self.asker.rank
+        return -need, -urgency, self.number
+
+    def give_up(self, *, wanted: bool) -> None:
+        """Give its place up, or after all not, if it is not too late."""
+        if wanted is self.given_up or (self.scope is not None and self.scope.expired()):
+            return
+        self.given_up = wanted
+        if self.scope is not None:
+            self.scope.reschedule(asyncio.get_running_loop().time() if wanted else None)
 
 
 class Gate:
-    """At most `places` requests at once. Use as `async with gate.place(urgency): ...`."""
+    """At most `places` requests at once, fewer where the account allows fewer: `fault` is told so.
 
-    def __init__(self, places: int) -> None:
-        self._places = places
+    Use as `async with gate.place(asker): ...`.
+    """
+
+    def __init__(self, places: int, fault: Callable[[str | None], None] = lambda _: None) -> None:
+        self._allowance = Allowance(places, fault)
         self._holding: list[_Holder] = []
         self._waiting: list[_Holder] = []
         self._numbers = itertools.count()
@@ -44,7 +88,7 @@ class Gate:
     @property
     def has_room(self) -> bool:
         """Whether a place can be had without waiting, and without taking anybody's."""
-        return not self._waiting and len(self._holding) < self._places
+        return not self._waiting and len(self._holding) < self._allowance.places(_now())
 
     @property
     def waiting(self) -> int:
@@ -52,15 +96,19 @@ class Gate:
         return len(self._waiting)
 
     @contextlib.asynccontextmanager
-    async def place(self, urgency: Urgency) -> AsyncIterator[None]:
-        """Wait for a place, the more urgent first, and hold it.
+    async def place(self, asker: Asker, transport: str = "") -> AsyncIterator[None]:
+        """Wait for a place, the more needed first, and hold it, to ask over a transport.
 
         Raises:
-            Preempted: out of the body, when something more urgent needs the place.
+            Preempted: out of the body, when something that is needed more needs the place, or when the
+                server says that the requests in flight are too many.
+            TooManyRequests: it says so though no other of ours was in flight, or said for how long
+                this transport is to be left alone.
         """
-        holder = _Holder(urgency.rank, next(self._numbers))
+        self._allowance.check(transport, _now())
+        holder = _Holder(asker, next(self._numbers))
         self._waiting.append(holder)
-        self._hand_out()
+        self.look()
         try:
             await holder.turn.wait()
             async with asyncio.timeout(None) as holder.scope:
@@ -71,25 +119,40 @@ class Gate:
             if holder.scope and holder.scope.expired():
                 raise Preempted from None
             raise
+        except TooManyRequests as error:
+            if not holder.beside:
+                self._allowance.rest(transport, error.retry_after or 0.0, _now())
+                raise
+            for other in self._holding:
+                other.beside.discard(holder)
+            self._allowance.exceeded(len(holder.beside), _now())
+            raise Preempted from error
         finally:
             (self._holding if holder in self._holding else self._waiting).remove(holder)
-            self._hand_out()
+            holder.beside.clear()  # else each would keep those before it, without an end
+            self.look()
 
-    def _hand_out(self) -> None:
+    def look(self) -> None:
+        """Hand out what is free, and ask for a place back that is needed more elsewhere."""
         self._waiting.sort(key=lambda holder: holder.order)
-        while self._waiting and len(self._holding) < self._places:
+        while self._waiting and len(self._holding) < self._allowance.places(_now()):
             holder = self._waiting.pop(0)
             self._holding.append(holder)
             holder.turn.set()
-        if self._waiting:
-            self._take_back_for(self._waiting[0])
+        for holder in self._holding:
+            if len(self._holding) > len(holder.beside) + 1:
+                holder.beside = {*self._holding} - {holder}
+        self._take_back()
 
-    def _take_back_for(self, first: _Holder) -> None:
-        """Ask the least urgent holder for its place, unless one was asked already."""
-        if any(holder.given_up for holder in self._holding):
+    def _take_back(self) -> None:
+        """Ask one holder at a time for its place, the least needed; but only while that is wanted."""
+        if not self._holding:
             return
-        least = max(self._holding, key=lambda holder: holder.order)
-        if least.rank < first.rank:
-            least.given_up = True
-            if least.scope is not None:
-                least.scope.reschedule(asyncio.get_running_loop().time())
+        asked = [holder for holder in self._holding if holder.given_up]
+        least = asked[0] if asked else max(self._holding, key=lambda holder: holder.order)
+        first = self._waiting[0].asker.rank if self._waiting else least.asker.rank
+        least.give_up(wanted=least.asker.rank < first)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -34,6 +34,11 @@ class TextPart:
     def text(self) -> str:
         return self._text[self.start : self.end]
 
+    @property
+    def length(self) -> int | None:
+        """Its characters."""
+        return self.end - self.start
+
     def request(self, rate: int) -> SpeechRequest:
         return _request(self._announcement, rate, text=self.text)
 
@@ -41,8 +46,10 @@ class TextPart:
 class LivePart:
     """What live text gives before its sender pauses; read anew by each transport that tries it.
 
-    `end` is how far it was read, and may be set back: what follows then is another part.
+    `end` is how far it was read, and may be set back: what follows then is another part. `length` is unknown.
     """
+
+    length: int | None = None
 
     def __init__(self, announcement: Announcement, live: LiveText, start: int) -> None:
         self._announcement = announcement
@@ -84,6 +91,12 @@ async def parts_of(
         if isinstance(part, LivePart) or _is_speakable(part.text):
             yield part
         position = part.end
+
+
+def first_request(text: str, most: int) -> int:
+    """The characters of a whole text's first request."""
+    parts = split(text[: 2 * most], most)
+    return len(next((part for part in parts if _is_speakable(part)), text[:most]))
 
 
 def _of_whole(announcement: Announcement, text: str, most: int) -> Iterator[TextPart]:

@@ -36,9 +36,9 @@ def resume_frame(pcm: bytes, rate: int) -> int:
     `pcm` is what was heard before the cut, at most the last `SEARCH` + `LOOK_BACK` seconds. It is the end of
     the last pause, less 80 ms; else of the quietest 80 ms of the last 1.5 s; else the start.
     """
-    levels = window_levels(pcm, rate)
-    if len(levels) * WINDOW < EARLY:
+    if len(pcm) // 2 < EARLY * rate:
         return 0
+    levels = window_levels(pcm, rate)
     begin = max(0, len(levels) - round(SEARCH / WINDOW))
     runs = [run for run in pauses_in(levels) if run[1] > begin]
     window = max(runs[-1][0], runs[-1][1] - SHORTEST) if runs else _quietest(levels)

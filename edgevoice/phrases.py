@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
+from edgevoice.gate import Need
 from edgevoice.held import announcement as own_announcement
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Phrases:
         speech = self._synthesis.speech(announcement)
         speech.join()
         try:
-            speech.begin()
+            speech.begin(need=Need.SPARE)
             await speech.clip.end()
             await self._cache.written()
         except ClipError as error:

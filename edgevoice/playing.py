@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from edgevoice import volume
 from edgevoice.clip import BYTES_PER_FRAME
+from edgevoice.cursor import Cursor
 from edgevoice.errors import ClipError
-from edgevoice.parts import IDLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from edgevoice.turn import Turn
 
-GLANCE = 0.25
-"""Seconds between looks at whether somebody else waits, while live text is silent."""
 SLICE = 24_000
 """Bytes at a time, so that a change of volume is heard soon."""
 
@@ -44,7 +42,7 @@ class Playing:
         self._gain = volume.Gain(turn.volume, turn.speech.clip.rate)
         self._on_sound = on_sound
         self._on_heard = on_heard
-        self._waits = waits
+        self._cursor = Cursor(turn, waits)
         self._from = turn.position
         self._lead = len(chime) // BYTES_PER_FRAME
         self._handed = False
@@ -81,27 +79,8 @@ class Playing:
     async def _sound(self) -> AsyncIterator[bytes]:
         if self._chime:
             yield self._chime
-        frame = self._from
         try:
-            while pcm := await self._read(frame):
-                frame += len(pcm) // BYTES_PER_FRAME
+            async for pcm in self._cursor.audio():
                 yield pcm
         except ClipError as error:
             self._turn.error = error
-
-    async def _read(self, frame: int) -> bytes:
-        clip = self._turn.speech.clip
-        live = self._turn.announcement.live
-        if live is None:
-            return await clip.read(frame)
-        patience = IDLE
-        while True:
-            try:
-                async with asyncio.timeout(patience):
-                    return await clip.read(frame)
-            except TimeoutError:
-                patience = GLANCE
-                # Before its first sound it may just be slow to be made, unless there is no text at all.
-                if (self._turn.sounds or not live.text.strip()) and self._waits():
-                    self._turn.parked = True
-                    return b""

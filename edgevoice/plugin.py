@@ -186,9 +186,10 @@ class Output(Plugin, ABC):
 
     @abstractmethod
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
-        """Play s16le mono at `rate` Hz until `audio` ends and its last sample was heard.
+        """Play s16le mono at `rate` Hz until `audio` ends and its last sample was heard, or is just about to be.
 
-        A gap in `audio` is silence. When cancelled, the sound stops at once and `progress` has been told
+        An output may return, all told as heard, up to 30 ms early, so that the next one follows without a
+        gap; what is left is heard all the same. A gap in `audio` is silence. When cancelled, the sound stops at once and `progress` has been told
         how much was heard.
 
         Raises:

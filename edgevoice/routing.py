@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Route, When
+from edgevoice.config.options import AUTO, Route, When
+from edgevoice.outlook import Outlook
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -56,14 +57,22 @@ def said_of(announcement: Announcement, *, cached: bool = False) -> Said:
     )
 
 
+NO_OUTLOOK = Outlook()
+
+
 def decide(
-    said: Said, routes: Sequence[Route] = DEFAULT_ROUTES, available: Collection[str] | None = None
+    said: Said,
+    routes: Sequence[Route] = DEFAULT_ROUTES,
+    available: Collection[str] | None = None,
+    outlook: Outlook = NO_OUTLOOK,
 ) -> Decision:
-    """Decide by the first rule that applies.
+    """Decide by the first rule that applies; `auto` in it, by the outlook.
 
     `available` are the transports there are; what is not among them is left out, and the reason says so.
     """
     decision = _by_rule(said, routes)
+    if decision.order == (AUTO,):
+        decision = _by_outlook(said, available, outlook)
     if available is None:
         return decision
     absent = [name for name in decision.order if name not in available]
@@ -87,6 +96,19 @@ def _by_rule(said: Said, routes: Sequence[Route]) -> Decision:
             use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
             return Decision(use, _reason(route.when, said) if route.when else _last_reason(routes, said))
     return Decision((LOCAL,), "no route applies")
+
+
+def _by_outlook(said: Said, available: Collection[str] | None, outlook: Outlook) -> Decision:
+    """The transports of the contract's table, the quickest first; the local voice stays what it falls back to."""
+    rule = _by_rule(said, DEFAULT_ROUTES)
+    if said.length is None:
+        return Decision(rule.order, f"{AUTO}: {rule.why}")
+    names = [name for name in rule.order if name != LOCAL and (available is None or name in available)]
+    if not names:
+        return Decision((LOCAL,), f"{AUTO}: there is nothing to choose from")
+    # What is urgent is not tried out on.
+    order, why = outlook.order(names, may_try=said.urgency.rank < Urgency.HIGH.rank, rule=rule.why)
+    return Decision((*order, LOCAL), f"{AUTO}: {why}")
 
 
 def applies(when: When, said: Said) -> bool:

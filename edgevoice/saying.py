@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from edgevoice.chimes import Chimes
     from edgevoice.faults import Faults
+    from edgevoice.gate import Need
     from edgevoice.plugin import Output
     from edgevoice.presence import Presence
     from edgevoice.turn import Turn
@@ -48,17 +49,16 @@ class Saying:
         self.on_heard: Callable[[], None] = lambda: None
         self.waits: Callable[[], bool] = lambda: False
 
-    def prepare(self, turn: Turn) -> None:
-        """Let its speech be made, so that it is there when the turn has the floor."""
-        turn.speech.begin(self._preface(turn))
+    def prepare(self, turn: Turn, need: Need, by: float) -> None:
+        """Let its speech be made, so that it is there when the turn has the floor: `by` then, it seems."""
+        turn.speech.begin(self._preface(turn, by), need)
 
     async def say(self, turn: Turn) -> None:
-        """Say a turn to its end, its error kept with it; to be cancelled in mid-speech.
+        """Say a turn, which is prepared, to its end, its error kept with it; to be cancelled in mid-speech.
 
         Raises:
             OutputError: the output is lost, and did not come back while the turn may wait.
         """
-        self.prepare(turn)
         turn.error = None
         if turn.cut:
             turn.resume(await resume_from(turn))
@@ -94,10 +94,10 @@ class Saying:
             tone = await asyncio.to_thread(self._chimes.tone, rate)
             await self._output.play(playing.instead(tone), rate, playing)
 
-    def _preface(self, turn: Turn) -> Callable[[str], str] | None:
+    def _preface(self, turn: Turn, now: float) -> Callable[[str], str] | None:
         """How a text that comes late says its age."""
         manners = self._presence.manners
-        age, limit = _now() - turn.announcement.due, manners.say_age
+        age, limit = now - turn.announcement.due, manners.say_age
         if limit is None or age < limit:
             return None
         return lambda text: words.aged(text, age, manners.language)

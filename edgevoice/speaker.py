@@ -54,7 +54,7 @@ class Speaker:
         self._agenda = Agenda(name, presence, tell=self._tell, speech_of=speech_of, escalate=escalate)
         self._saying = Saying(name, output, presence, chimes, faults)
         self._saying.on_sound, self._saying.on_heard = self._sounds, self._heard
-        self._saying.waits = lambda: self._first is not None
+        self._saying.waits = lambda: self.backlog.first(_now()) is not None
         self._observers = observers
         self._faults = faults
         self._changed = asyncio.Event()
@@ -194,7 +194,7 @@ class Speaker:
         self._changed.set()
         if self._timer is not None:
             self._timer.cancel()
-        moment = self._agenda.next_change(_now())
+        moment = self._agenda.next_change()
         loop = asyncio.get_running_loop()
         self._timer = None if moment is None else loop.call_at(moment, self.tick)
         self.show()
@@ -206,12 +206,9 @@ class Speaker:
             self._beside.stop("pause")
         elif "pause" not in self._beside and self._agenda.floor.current is not None:
             self._beside.run("pause", self._cut_at_pause(self._agenda.floor.current))
-            if self._first is not None:
-                self._saying.prepare(self._first)
 
-    @property
-    def _first(self) -> Turn | None:
-        return self.backlog.first(_now())
+        for turn, need, by in self._agenda.coming(_now()):
+            self._saying.prepare(turn, need, by)
 
     def _sounds(self) -> None:
         self._agenda.floor.sound(_now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgevoice.gate import Need, Rank
 from edgevoice.routing import Decision
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Speech:
     """Shared by all speakers of this node that say the announcement; filled at the first need.
 
-    `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds,
+    `need` is the greatest there is, None before any. `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds,
     None until then. It is spoken `as_asked` unless another voice said a part of it, or a part was put together
     from two requests. `on_unused` is told when nobody needs it any more, and closes the clip.
     """
@@ -26,6 +27,7 @@ class Speech:
     def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesis) -> None:
         self.announcement = announcement
         self.text = announcement.text
+        self.need: Need | None = None
         self.clip = clip
         self.decision: Decision | None = None
         self.transport: str | None = None
@@ -37,15 +39,41 @@ class Speech:
         self.on_unused: Callable[[Speech], None] = _close
         self._synthesis = synthesis
         self._users = 0
-        self._begun = False
 
-    def begin(self, preface: Callable[[str], str] | None = None) -> None:
-        """Start filling the clip, if nobody has yet; `preface` says what a text is to be told with."""
-        if not self._begun:
-            self._begun = True
-            if preface is not None and self.text is not None:
-                self.text = preface(self.text)
-            self._synthesis.fill(self)
+    @property
+    def headstart(self) -> float:
+        """Seconds that its clip should be ahead of what is heard, by the pace of its transport."""
+        return self._synthesis.headstarts.of(self.transport)
+
+    @property
+    def rank(self) -> Rank:
+        """Its rank at the account's gate."""
+        return Rank(self.need or Need.SPARE, self.announcement.urgency.rank)
+
+    def begin(self, preface: Callable[[str], str] | None = None, need: Need = Need.NOW) -> None:
+        """Have the clip filled, unless it is needed so much already; `preface` says how a text is to be told.
+
+        What was made ahead but failed, or would be told in other words now, is made anew.
+        """
+        if self.need is not None and need <= self.need:
+            return
+        text = self.announcement.text
+        text = text if text is None or preface is None else preface(text)
+        begun, self.need = self.need is not None, need
+        if begun and self.clip.error is None and text == self.text:
+            self._synthesis.hurry()
+            return
+        if begun:
+            self._throw_away()
+        self.text = text
+        self._synthesis.fill(self)
+
+    def _throw_away(self) -> None:
+        """Forget what was made of it, which nobody has heard."""
+        self._synthesis.give_up(self)
+        self.clip.close()
+        self.clip, self.transport, self.cached, self.as_asked = self._synthesis.clip(), None, False, True
+        self.asked_at = self.first_audio_at = None
 
     def join(self) -> None:
         """One more speaker needs it."""
@@ -62,7 +90,7 @@ class Speech:
         """The same clip, which is complete, for another announcement; no request is made for it."""
         speech = Speech(announcement, self.clip, self._synthesis)
         speech.decision = Decision((), "the clip was kept from before")
-        speech.transport, speech.cached, speech._begun = self.transport, True, True
+        speech.transport, speech.cached, speech.need = self.transport, True, Need.NOW
         return speech
 
 

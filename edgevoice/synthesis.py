@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from edgevoice.clip import Clip
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.filling import Filling
+from edgevoice.parts import first_request
 from edgevoice.routing import decide, said_of
 from edgevoice.speech import Speech
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from edgevoice.asking import Means
     from edgevoice.cache import Cache
     from edgevoice.config.options import Route
+    from edgevoice.headstart import Headstarts
+    from edgevoice.outlook import Outlook
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class Synthesis:
         self._routes = routes
         self._cache = cache
         self._spool = spool
-        self._tasks: dict[Speech, asyncio.Task[None]] = {}
+        self._tasks: dict[Clip, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,39 +65,59 @@ class Synthesis:
         """The names of the transports there are."""
         return frozenset(self._means.transports)
 
+    def outlook(self, text: str | None) -> Outlook:
+        """What is to be expected of the transports for a text now."""
+        means = self._means
+        warm = {name: transport.is_warm for name, transport in means.transports.items()}
+        return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
+
+    @property
+    def headstarts(self) -> Headstarts:
+        """How far clips are to be ahead before they sound."""
+        return self._means.headstarts
+
     def speech(self, announcement: Announcement) -> Speech:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return Speech(announcement, Clip(self._means.core.lightning.sample_rate, self._spool), self)
+        return Speech(announcement, self.clip(), self)
+
+    def clip(self) -> Clip:
+        """An empty one."""
+        return Clip(self._means.core.lightning.sample_rate, self._spool)
 
     def fill(self, speech: Speech) -> None:
         """Fill the clip of a speech in the background."""
-        task = asyncio.create_task(self._fill(speech), name=f"synthesis {speech.announcement.id}")
-        self._tasks[speech] = task
-        task.add_done_callback(lambda _: self._tasks.pop(speech, None))
+        clip = speech.clip
+        task = asyncio.create_task(self._fill(speech, clip), name=f"synthesis {speech.announcement.id}")
+        self._tasks[clip] = task
+        task.add_done_callback(lambda _: self._tasks.pop(clip, None))
+
+    def hurry(self) -> None:
+        """A speech is needed more than it was: see who has to wait for it."""
+        self._means.gate.look()
 
     def give_up(self, speech: Speech) -> None:
         """Cancel what is unmade of a speech."""
-        if task := self._tasks.get(speech):
+        if task := self._tasks.get(speech.clip):
             task.cancel()
 
-    async def _fill(self, speech: Speech) -> None:
+    async def _fill(self, speech: Speech, clip: Clip) -> None:
         name = self._cache.name(speech.announcement, speech.text)
         try:
-            speech.cached = await self._cache.fill(speech.clip, name)
+            speech.cached = await self._cache.fill(clip, name)
             said = said_of(speech.announcement, cached=speech.cached)
-            speech.decision = decide(said, self._routes, self.transports)
+            speech.decision = decide(said, self._routes, self.transports, self.outlook(speech.text))
             if speech.cached:
                 speech.first_audio_at = asyncio.get_running_loop().time()
                 return
             await Filling(self._means, speech, speech.decision.order).run()
-            speech.clip.finish()
+            clip.finish()
             if speech.as_asked:
-                self._cache.keep(name, speech.clip)
+                self._cache.keep(name, clip)
         except EdgeVoiceError as error:
-            speech.clip.finish(error)
+            clip.finish(error)
         except asyncio.CancelledError:
-            speech.clip.finish(ClipError("given up"))
+            clip.finish(ClipError("given up"))
             raise
         except Exception as error:
             logger.exception("synthesis broke", extra={"ANNOUNCEMENT_ID": speech.announcement.id})
-            speech.clip.finish(error)
+            clip.finish(error)

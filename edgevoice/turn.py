@@ -70,6 +70,11 @@ class Turn:
         """Seconds for which its speech was heard, over all rounds."""
         return (self._earlier + self.position) / self.speech.clip.rate
 
+    @property
+    def left_s(self) -> float:
+        """Seconds of its speech that are made and not yet heard."""
+        return max(0.0, self.speech.clip.seconds - self.position / self.speech.clip.rate)
+
     def hold(self, now: float) -> None:
         """Its ttl stands still from here on."""
         self.held_at = now

@@ -36,6 +36,10 @@ class Waiting:
     def __iter__(self) -> Iterator[Turn]:
         return itertools.chain(self.backlog, self.held)
 
+    def has(self, name: str) -> bool:
+        """Whether an announcement with this id waits or is held."""
+        return self.backlog.has(name) or any(turn.announcement.id == name for turn in self.held)
+
     def next_number(self) -> int:
         """A number higher than all before."""
         return next(self._numbers)
@@ -79,11 +83,13 @@ class Waiting:
 
     def look(self, now: float) -> None:
         """See what time and the switches have changed: what is stale, and what is to be held."""
-        self.posture = self._presence.posture
+        before, self.posture = self.posture, self._presence.posture
+        changes = self.posture != before or self.backlog.changes(now)
         self._ledger.end_all(self.backlog.expired(now), Step.EXPIRED, "ttl", now)
         self._ledger.end_all(self.held.expired(now), Step.EXPIRED, "held too long", now)
-        for turn in self.backlog.take_if(lambda turn: self.why_held(turn, now) is not None):
-            self._hold(turn, now)
+        if changes:
+            for turn in self.backlog.take_if(lambda turn: self.why_held(turn, now) is not None):
+                self._hold(turn, now)
 
     def release(self, now: float) -> None:
         """Let those that are held go on, as far as they may."""
@@ -93,6 +99,8 @@ class Waiting:
 
     def give_place(self, turn: Turn, now: float) -> None:
         """A newer turn takes the place of the older ones of its tag."""
+        if turn.announcement.tag is None:
+            return
 
         def older(other: Turn) -> bool:
             return replaces(turn.announcement, other.announcement)
@@ -116,9 +124,9 @@ class Waiting:
         for turn in [*self.backlog.take_if(lambda _: True), *self.held.take_if(lambda _: True)]:
             self._ledger.lose(turn, now)
 
-    def next_change(self, now: float) -> float | None:
+    def next_change(self) -> float | None:
         """When, without anything happening, time itself changes something next."""
-        moments = (self.backlog.next_change(now), self.held.next_expiry(), self._presence.next_change)
+        moments = (self.backlog.next_change(), self.held.next_expiry(), self._presence.next_change)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _hold(self, turn: Turn, now: float) -> None:

@@ -113,7 +113,7 @@ class Kept:
 
 
 async def test_the_history_gives_the_last_ones_oldest_first(tmp_path):
-    answering = answers(settings_from(HOUSE), None, Kept(30), None, None)  # type: ignore[arg-type]
+    answering = answers(settings_from(HOUSE), None, Kept(30), None, None, None)  # type: ignore[arg-type]
     async with Control(tmp_path, answering):
 
         async def last(**question: Any) -> list[str]:

@@ -37,7 +37,18 @@ def test_the_core_imports_no_plugin(file):
 
 
 @pytest.mark.parametrize(
-    "module", ["payload", "strict_json", "routing", "backlog", "sentences", "volume", "config/load"]
+    "module",
+    [
+        "payload",
+        "strict_json",
+        "routing",
+        "outlook",
+        "estimate",
+        "backlog",
+        "sentences",
+        "volume",
+        "config/load",
+    ],
 )
 def test_decisions_know_nothing_of_the_event_loop(module):
     seen, left = set(), {CORE / f"{module}.py"}

@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 
 import click
-import pytest
 
 import edgevoice
 from edgevoice.cli import edgevoice as command_line
@@ -111,9 +110,8 @@ def test_the_configuration_of_the_readme_is_ten_lines_that_load(tmp_path):
 
 def test_what_is_not_there_yet_is_said_and_so():
     [limits] = re.findall(r"^## What it is not.*", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert "`use: auto`" in limits
-    with pytest.raises(edgevoice.ConfigError, match="auto"):
-        settings_from("routes: [{use: auto}]")
+    assert "`edgevoice doctor`" in limits
+    assert "doctor" not in command_line.commands
 
 
 def test_the_page_of_plugins_names_all_that_can_be_imported():

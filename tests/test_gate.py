@@ -7,7 +7,8 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.gate import Gate, Preempted
+from edgevoice.gate import Gate, Need, Preempted
+from tests.support.asker import Asker
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
 
@@ -15,8 +16,8 @@ LOW, NORMAL, HIGH, CRITICAL = Urgency
 class Request:
     """Holds a place until told; asks again when its place was taken back, as synthesis does."""
 
-    def __init__(self, gate, urgency, log=None, name="", *, again=False):
-        self.urgency, self.name = urgency, name
+    def __init__(self, gate, urgency, log=None, name="", *, again=False, need=Need.NOW):
+        self.asker, self.name = Asker(urgency, need), name
         self.done, self.inside = asyncio.Event(), asyncio.Event()
         self.preempted = 0
         self._gate, self._log, self._again = gate, log if log is not None else [], again
@@ -25,7 +26,7 @@ class Request:
     async def _run(self):
         while True:
             try:
-                async with self._gate.place(self.urgency):
+                async with self._gate.place(self.asker):
                     self._log.append(self.name)
                     self.inside.set()
                     await self.done.wait()
@@ -128,9 +129,9 @@ async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
     gate = Gate(1)
     for error in (TimeoutError("its own"), ValueError("its own")):
         with pytest.raises(type(error), match="its own"):
-            async with gate.place(LOW):
+            async with gate.place(Asker(LOW)):
                 raise error
-    async with gate.place(LOW):
+    async with gate.place(Asker(LOW)):
         pass
 
 
@@ -138,12 +139,12 @@ async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_
     gate = Gate(1)
 
     async def body():
-        async with asyncio.timeout(0.01), gate.place(LOW):
+        async with asyncio.timeout(0.01), gate.place(Asker(LOW)):
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
         await body()
-    async with gate.place(LOW):
+    async with gate.place(Asker(LOW)):
         pass
 
 
@@ -169,7 +170,7 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
         done = False
         while not done:
             with contextlib.suppress(Preempted):
-                async with gate.place(urgency):
+                async with gate.place(Asker(urgency)):
                     await work(number)
                     done = True
 
@@ -194,3 +195,56 @@ async def all_places_are_free(gate, places):
     for holder in holders:
         holder.done.set()
         await holder.task
+
+
+async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_before_what_is_spare():
+    gate, log = Gate(1), []
+    first = Request(gate, CRITICAL, log, "held")
+    await first.inside.wait()
+    waiting = [
+        Request(gate, urgency, log, f"{need.name} {urgency}", need=need)
+        for need in Need
+        for urgency in (LOW, CRITICAL)
+    ]
+    await settle()
+    for request in [first, *waiting]:
+        request.done.set()
+    await asyncio.gather(*(request.task for request in waiting))
+    order = [f"{need} {urgency}" for need in ("NOW", "SOON", "SPARE") for urgency in (CRITICAL, LOW)]
+    assert log == ["held", *order]
+
+
+async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_turn_comes():
+    gate, log = Gate(1), []
+    ahead = Request(gate, HIGH, log, "ahead", again=True, need=Need.SOON)
+    await ahead.inside.wait()
+    now = Request(gate, NORMAL, log, "now", again=True)
+    await now.inside.wait()
+    assert ahead.preempted == 1
+    ahead.asker.need = Need.NOW
+    gate.look()
+    await ahead.inside.wait()
+    assert now.preempted == 1
+    for request in (ahead, now):
+        request.done.set()
+        await request.task
+    assert log == ["ahead", "now", "ahead", "now"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
+    gate, log = Gate(1), []
+    holder = Request(gate, NORMAL, log, "holder")
+    if begun:
+        await holder.inside.wait()
+    else:
+        await asyncio.sleep(0)
+    waiter = gate.place(Asker(CRITICAL)).__aenter__()
+    waiter.send(None)
+    with pytest.raises(asyncio.CancelledError):
+        waiter.throw(asyncio.CancelledError())
+    await settle()
+    assert not holder.preempted
+    holder.done.set()
+    await holder.task
+    assert log == ["holder"]

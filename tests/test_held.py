@@ -85,7 +85,7 @@ def test_digest_keep_counts_instead():
     kitchen = Kitchen(digest_keep=3600)
     kitchen.switch(mute=True)
     kitchen.say("a", ttl=1)
-    assert kitchen.agenda.next_change(kitchen.now) == kitchen.now + 3600
+    assert kitchen.agenda.next_change() == kitchen.now + 3600
     kitchen.wait(3599)
     assert kitchen.held == ["a"]
     kitchen.wait(1)
@@ -162,7 +162,7 @@ def test_do_not_disturb_for_some_minutes_ends_by_itself():
     kitchen = Kitchen(digest="off")
     kitchen.presence.set_dnd(minutes=5)
     kitchen.say("a")
-    assert kitchen.agenda.next_change(kitchen.now) == kitchen.now + 300
+    assert kitchen.agenda.next_change() == kitchen.now + 300
     kitchen.wait(299)
     assert kitchen.held == ["a"]
     kitchen.wait(1)

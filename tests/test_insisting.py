@@ -22,7 +22,7 @@ def rounds(kitchen, most=200):
             began.append(kitchen.now - 2)
             kitchen.finish()
         else:
-            moment = kitchen.agenda.next_change(kitchen.now)
+            moment = kitchen.agenda.next_change()
             if moment is None:
                 break
             kitchen.now = moment

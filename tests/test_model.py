@@ -188,7 +188,7 @@ class Speaker(RuleBasedStateMachine):
         ]
         assert mine.held == [item.name for item in sorted(theirs.held, key=lambda i: i.seq)]
         assert (mine.saying and label(mine.saying)) == (theirs.said and theirs.said.name)
-        moment, wakes = theirs.next_moment(), mine.agenda.next_change(mine.now)
+        moment, wakes = theirs.next_moment(), mine.agenda.next_change()
         assert moment is None or (wakes is not None and wakes <= moment)
 
     @invariant()

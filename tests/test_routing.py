@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
+from edgevoice.outlook import Expected, Outlook
 from edgevoice.routing import DEFAULT_ROUTES, Decision, Said, decide
 
 
@@ -78,6 +79,49 @@ def test_without_any_route_that_applies_the_local_voice_speaks():
     assert decide(said(), ()) == Decision(("local",), "no route applies")
 
 
+AUTO = (Route(when=When(urgency=Urgency.LOW), use=("http",)), Route(use="auto"))
+MEASURED = Outlook(
+    43,
+    {
+        "http": Expected(0.2, 0.001, 9, known=True),
+        "http_stream": Expected(0.15, 0.001, 9, known=True),
+        "websocket": Expected(0.1, 0.001, 9, known=True),
+        "local": Expected(0.01, 0.001, 9, known=True),
+    },
+)
+
+
+def test_auto_takes_the_transports_of_the_rules_the_quickest_first_and_the_local_voice_last():
+    assert decide(said(length=43), AUTO, URGENT, MEASURED) == Decision(
+        ("websocket", "http_stream", "http", "local"),
+        "auto: websocket 100 ms, http_stream 150 ms, http 200 ms (warm, 43 characters)",
+    )
+    assert decide(said(length=43), AUTO, ("http", "http_stream", "local"), MEASURED) == Decision(
+        ("http_stream", "http", "local"), "auto: http_stream 150 ms, http 200 ms (warm, 43 characters)"
+    )
+
+
+def test_auto_without_measurements_goes_by_the_rules_and_says_so():
+    assert decide(said(), AUTO, URGENT).order == SHORT
+    assert decide(said(Urgency.HIGH), AUTO).order == URGENT
+    assert decide(said(length=200), AUTO).why == (
+        "auto: knows too little yet (requests: http_stream 0, websocket 0, http 0), "
+        "by the rules: longer than 140 characters"
+    )
+
+
+def test_what_measurements_say_nothing_about_stays_as_it_is():
+    assert decide(said(length=None), AUTO, URGENT, MEASURED) == Decision(
+        ("websocket", "http_stream", "local"), "auto: the text is live"
+    )
+    assert decide(said(), AUTO, ("local",), MEASURED) == Decision(
+        ("local",), "auto: there is nothing to choose from"
+    )
+    assert decide(said(Urgency.LOW), AUTO, URGENT, MEASURED) == Decision(("http",), "urgency is low")
+    assert decide(said(private=True), AUTO, URGENT, MEASURED).order == ("local",)
+    assert decide(said(forced="http"), AUTO, URGENT, MEASURED).order == ("http",)
+
+
 NAMES = st.sampled_from(["http", "http_stream", "websocket", "local", "other"])
 ROUTES = st.lists(
     st.builds(
@@ -90,7 +134,7 @@ ROUTES = st.lists(
             longer_than=st.none() | st.integers(0, 300),
             up_to=st.none() | st.integers(1, 300),
         ),
-        use=st.lists(NAMES, max_size=6).map(tuple),
+        use=st.just("auto") | st.lists(NAMES, max_size=6).map(tuple),
     ),
     max_size=5,
 )
@@ -104,13 +148,28 @@ WHAT = st.builds(
 )
 
 
+EXPECTED = st.builds(
+    Expected,
+    seconds=st.floats(0.001, 60),
+    uncertainty=st.floats(0, 60),
+    requests=st.integers(0, 9),
+    known=st.booleans(),
+    warm=st.booleans(),
+)
+OUTLOOK = st.builds(
+    Outlook, characters=st.integers(0, 250), of=st.dictionaries(NAMES, EXPECTED), draw=st.floats(0, 1)
+)
+
+
 @settings(deadline=None, max_examples=300)
-@given(what=WHAT, routes=ROUTES | st.just(DEFAULT_ROUTES), available=st.none() | st.sets(NAMES))
-def test_every_decision_has_a_reason_and_no_transport_twice(what, routes, available):
-    decision = decide(what, routes, available)
+@given(
+    what=WHAT, routes=ROUTES | st.just(DEFAULT_ROUTES), available=st.none() | st.sets(NAMES), outlook=OUTLOOK
+)
+def test_every_decision_has_a_reason_and_no_transport_twice(what, routes, available, outlook):
+    decision = decide(what, routes, available, outlook)
     assert decision.why
     assert len(set(decision.order)) == len(decision.order)
     assert available is None or set(decision.order) <= available
-    assert decision == decide(what, routes, available)
+    assert decision == decide(what, routes, available, outlook)
     if what.private and not what.cached:
         assert set(decision.order) <= {"local"}

@@ -17,7 +17,7 @@ def test_the_first_sound_must_come_within_the_ttl(kitchen):
     kitchen.say("waits", ttl=10)
     kitchen.say("is made", "high", ttl=10)
     kitchen.take(heard=None)
-    assert kitchen.agenda.next_change(kitchen.now) == kitchen.now + 10
+    assert kitchen.agenda.next_change() == kitchen.now + 10
     kitchen.wait(9.9)
     assert not kitchen.cut()
     kitchen.wait(0.1)

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from edgevoice.cache_index import largest
 from edgevoice.chimes import NO_CHIME, Chimes
-from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
+from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS
 from edgevoice.config.yaml_file import shown
 from edgevoice.credentials import credential
 from edgevoice.errors import Refused
@@ -203,11 +203,13 @@ def _use(
     path: tuple[str | int, ...],
     transports: Mapping[str, object],
 ) -> None:
-    if use == "auto":
-        checker.mistake(path, "auto is not there yet; name the transports in the order to try them")
+    if use == AUTO:
         return
     if isinstance(use, str):
-        checker.mistake(path, f"has to be a list of transports, such as [{use}]")
+        checker.mistake(path, f"has to be {AUTO}, or a list of transports, such as [{use}]")
+        return
+    if AUTO in use:
+        checker.mistake(path, f"{AUTO} stands alone, as use: {AUTO}; it has every transport in it")
         return
     if not use:
         checker.mistake(path, "has to name at least one transport")

@@ -72,8 +72,12 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     up_to: Annotated[int, Meta(ge=1)] | None = None
 
 
+AUTO = "auto"
+"""In place of a list of transports: the order of the time to the first sound lately measured for them."""
+
+
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One route: the transports to try, in order, when it applies."""
+    """One route: the transports to try, in order, when it applies; or `auto`."""
 
     when: When | None = None
     use: tuple[str, ...] | str

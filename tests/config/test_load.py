@@ -95,7 +95,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_the_nearest_right_word(
           - when: {urgncy: high}
             use: [http, htpt, http]
           - when: {up_to: 0}
-            use: auto
+            use: [auto, local]
         """)
     expected = [
         "line 18: page.port: Expected whole number, got text (it is 'eighty')",
@@ -121,7 +121,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_the_nearest_right_word(
         "line 21: routes[0].use[1]: no transport is called 'htpt'; did you mean 'http'?",
         "line 21: routes[0].use: names a transport twice",
         "line 22: routes[1].when.up_to: ",
-        "line 23: routes[1].use: auto is not there yet; name the transports",
+        "line 23: routes[1].use: auto stands alone, as use: auto",
         "routes: the last route has to have no `when`",
     ]
     for start in expected:
@@ -173,8 +173,9 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
         ("routes: []", "the last route has to have no `when`"),
         ("routes: 5", "line 1: routes: "),
         ("routes: [5]", "routes[0]: has to be a mapping, not a number"),
-        ("routes: [{use: http}]", "has to be a list of transports, such as [http]"),
-        ("routes: [{use: auto}]", "auto is not there yet"),
+        ("routes: [{use: http}]", "has to be auto, or a list of transports, such as [http]"),
+        ("routes: [{use: [auto]}]", "auto stands alone, as use: auto"),
+        ("routes: [{use: automatic}]", "has to be auto, or a list of transports, such as [automatic]"),
         ("routes: [{use: []}]", "has to name at least one transport"),
         ("routes: [{when: {live: true}}]", "routes[0].use: missing"),
         ("routes: [{use: [http]}, {use: [local]}]", "routes[0]: without a `when` it takes all"),

@@ -56,7 +56,7 @@ def squeezed(pcm, rate):
 
 
 FAULTS = {
-    "429": Fault(status=429, body=b'{"error":"TooManyRequests"}', headers={"Retry-After": "1"}),
+    "429": Fault(status=429, body=b'{"error":"TooManyRequests"}'),
     "500": Fault(status=500, body=b'{"error":"InternalServerError","message":"oops"}'),
     "silent": Fault(at=-1, silent=True),
     "silent after the header": Fault(at=0, silent=True),

@@ -87,13 +87,22 @@ async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning, tmp
 
 
 async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lightning, tmp_path):
-    lightning.plan(Fault(at=-1, stall=0.5), on="websocket")
+    lightning.plan(Fault(at=-1, stall=1.5), on="websocket")
     lightning.plan(Fault(at=-1, silent=True), on="http_stream")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech, heard = await spoken(synthesis)
         assert (speech.transport, heard) == ("websocket", lightning.expected(TEXT))
         assert [attempt.transport for attempt in speech.attempts] == ["http_stream"]
-        await lightning.until(lambda: lightning.requests[1].cancelled)
+        await lightning.until(lambda: len(lightning.requests) == 2 and lightning.requests[1].cancelled)
+
+
+async def test_a_hedge_that_runs_is_heard_though_the_account_is_refused_to_the_first(lightning, tmp_path):
+    lightning.setup = 0.5
+    lightning.plan(Fault(status=401), on="websocket")
+    async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", late=0.0) as synthesis:
+        speech, heard = await spoken(synthesis)
+        assert (speech.transport, heard) == ("http_stream", lightning.expected(TEXT))
+        assert ["401" in attempt.error for attempt in speech.attempts] == [True]
 
 
 async def test_all_that_follows_is_spoken_by_the_one_who_sounded(lightning, tmp_path):

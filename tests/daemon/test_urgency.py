@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from edgevoice import parts, playing
+from edgevoice import cursor, parts
 from edgevoice.volume import RAMP
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
@@ -92,7 +92,7 @@ async def test_live_text_that_fell_silent_goes_on_where_it_was_and_after_a_cut_a
     broker, lightning, monkeypatch
 ):
     monkeypatch.setattr(parts, "IDLE", 0.3)
-    monkeypatch.setattr(playing, "IDLE", 0.3)
+    monkeypatch.setattr(cursor, "IDLE", 0.3)
     topic = "edgevoice/kitchen/stream/live"
     async with paced(broker, lightning) as house:
         await house.client.publish(topic, "k0z. k1z. ")

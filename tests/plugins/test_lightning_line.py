@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from edgevoice.errors import AccountRefused, TransportError
+from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import cut_short, opened, request, said, said_until
 
@@ -124,7 +124,7 @@ async def test_an_error_frame_replaces_the_line(server):
     async with opened("websocket", server.url) as transport:
         server.plan(Fault(status=429, body=b"concurrency limit reached"), on="websocket")
         _, error = await said_until(transport, request(TEXT))
-        assert type(error) is TransportError
+        assert type(error) is TooManyRequests
         assert "429" in str(error)
         assert "concurrency limit reached" in str(error)
         assert await said(transport, TEXT) == server.expected(TEXT)

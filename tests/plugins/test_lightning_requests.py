@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Lightning
-from edgevoice.errors import AccountRefused, TransportError
+from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from edgevoice.plugin import SpeechRequest
 from edgevoice_plugins.lightning.protocol.refusal import problem_error, refusal
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
@@ -104,11 +104,35 @@ def test_these_statuses_concern_the_account(status):
     assert isinstance(refusal(status, b""), AccountRefused)
 
 
-@pytest.mark.parametrize("status", [400, 404, 408, 409, 413, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [400, 404, 408, 409, 413, 500, 502, 503, 504])
 def test_other_statuses_leave_the_next_transport_a_chance(status):
     error = refusal(status, b'{"error":"X","message":"why"}')
     assert type(error) is TransportError
     assert str(error) == f"refused: {status} (why)"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [(None, None), ("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)],
+)
+def test_one_too_many_says_for_how_long_the_server_wants_to_be_left_alone(retry_after, seconds):
+    error = refusal(429, b'{"error":"X","message":"why"}', retry_after)
+    assert isinstance(error, TooManyRequests)
+    assert (str(error), error.retry_after) == ("refused: 429 (why)", seconds)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("no", "429"),
+        ("no", "TooManyRequests"),
+        ("no", "too_many_requests"),
+        ("Concurrency limit reached", None),
+        ("Too many requests", None),
+    ],
+)
+def test_a_problem_in_a_stream_may_be_one_request_too_many(message, code):
+    assert isinstance(problem_error(Problem(message, code)), TooManyRequests)
 
 
 @pytest.mark.parametrize("code", ["401", "410", "MODEL_DEPRECATED", "Unauthorized"])
@@ -116,7 +140,7 @@ def test_a_problem_in_a_stream_may_concern_the_account(code):
     assert isinstance(problem_error(Problem("no", code)), AccountRefused)
 
 
-@pytest.mark.parametrize("code", ["429", "500", None, "²", "whatever", "9" * 5000])
+@pytest.mark.parametrize("code", ["500", None, "²", "whatever", "9" * 5000])
 def test_another_problem_in_a_stream_does_not(code):
     error = problem_error(Problem("no", code))
     assert type(error) is TransportError

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from edgevoice.cli import edgevoice
 from edgevoice.errors import OutputError
-from edgevoice_plugins.sound_card.output import Options, SoundCard
+from edgevoice_plugins.sound_card.options import Options
+from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, noise
 
@@ -127,7 +128,8 @@ def test_devices_says_that_alsa_is_to_be_looked_at_when_portaudio_crashes(
 PROBE = """
 import asyncio
 from pathlib import Path
-from edgevoice_plugins.sound_card.output import Options, SoundCard
+from edgevoice_plugins.sound_card.options import Options
+from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import context
 
 async def main():

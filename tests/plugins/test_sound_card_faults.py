@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from edgevoice.errors import OutputError
-from edgevoice_plugins.sound_card.output import Options, SoundCard
+from edgevoice_plugins.sound_card.options import Options
+from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, longest_run_at_the_beginning, longest_run_at_the_end, noise
 
@@ -209,7 +210,8 @@ async def test_the_process_ends_with_the_output(pulse: Pulse, tmp_path: Path) ->
 DAEMON = """
 import asyncio
 from pathlib import Path
-from edgevoice_plugins.sound_card.output import Options, SoundCard
+from edgevoice_plugins.sound_card.options import Options
+from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import noise
 

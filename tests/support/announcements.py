@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgevoice.announcement import TTL, Announcement, Urgency
 from edgevoice.clip import Clip
+from edgevoice.headstart import Headstarts
 from edgevoice.speech import Speech
 from edgevoice.turn import Turn
 
@@ -16,14 +17,22 @@ class NoSynthesis:
     transports = frozenset({"http", "http_stream", "websocket", "local"})
 
     def __init__(self) -> None:
+        self.headstarts = Headstarts()
         self.speeches: list[Speech] = []
         self.filled: list[Speech] = []
         self.given_up: list[Speech] = []
+        self.hurried = 0
 
     def speech(self, announcement: Announcement) -> Speech:
-        speech = Speech(announcement, Clip(24000, lambda: Path("/var/tmp")), self)  # type: ignore[arg-type]
+        speech = Speech(announcement, self.clip(), self)  # type: ignore[arg-type]
         self.speeches.append(speech)
         return speech
+
+    def clip(self) -> Clip:
+        return Clip(24000, lambda: Path("/var/tmp"))
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def fill(self, speech: Speech) -> None:
         self.filled.append(speech)

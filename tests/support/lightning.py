@@ -60,7 +60,7 @@ class LightningServer:
         """Whether who asks for word timestamps over a WebSocket gets them."""
         self.answers_pings, self.pongs = True, 0
         self.requests: list[Asked] = []
-        self.in_flight = self.most_in_flight = 0
+        self.in_flight = self.most_in_flight = self.refused = 0
         self.sockets_opened = 0
         self.paths: list[str] = []
         """Of every HTTP request and upgrade, refused ones too."""
@@ -141,6 +141,7 @@ class LightningServer:
     async def speak(self, asked: Asked, wire: WireRequest, reply: Reply, fault: Fault) -> None:
         """Answer with the speech of `wire.text`, or with what the fault makes of it."""
         if self.concurrency is not None and self.in_flight >= self.concurrency:
+            self.refused += 1
             fault = Fault(at=-1, status=429, body=b'{"error":"TooManyRequests","message":"busy"}')
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

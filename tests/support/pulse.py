@@ -91,6 +91,16 @@ class Pulse:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def load(self, module: str) -> None:
+        """Load a module into the server, with its arguments."""
+        self._pactl("load-module", *module.split())
+
+    def set_default_sink(self, name: str) -> None:
+        self._pactl("set-default-sink", name)
+
+    def _pactl(self, *words: str) -> None:
+        subprocess.run(["pactl", *words], env={**os.environ, **self.env}, capture_output=True, check=True)
+
     def streams(self) -> int:
         """How many streams are open."""
         asked = subprocess.run(

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import sys
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from edgevoice.plugin import Transport
 
@@ -25,6 +25,9 @@ S = TypeVar("S", bound="Spare")
 
 class OpensAhead(Transport, Generic[S]):
     """A transport whose connections are open before they are needed."""
+
+    work: ClassVar[str]
+    """The module that does the work; it brings what is heavy, so it is imported before the first request."""
 
     def __init__(self, context: Context, options: Any) -> None:
         super().__init__(context, options)
@@ -60,5 +63,5 @@ class OpensAhead(Transport, Generic[S]):
         await self.context.ready.wait()
         if HEAVY not in sys.modules:
             await asyncio.sleep(SETTLED)
-            await asyncio.to_thread(importlib.import_module, HEAVY)
+        await asyncio.to_thread(importlib.import_module, self.work)
         self.spares.open_ahead()

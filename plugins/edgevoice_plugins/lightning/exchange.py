@@ -92,7 +92,7 @@ async def check(reply: aiohttp.ClientResponse, accept: str) -> None:
         AccountRefused, TransportError: it is not.
     """
     if reply.status != 200:
-        raise refusal(reply.status, await head(reply))
+        raise refusal(reply.status, await head(reply), reply.headers.get("Retry-After"))
     if (encoding := reply.headers.get("Content-Encoding", "identity")).lower() != "identity":
         raise TransportError(
             f"the server sent a reply compressed as {encoding[:20]!r}, which was not asked for"

@@ -26,6 +26,8 @@ SLICE = 64 * 1024
 class HttpTransport(OpensAhead["IdleConnection"]):
     """Speech is there when all of it is made: for short texts."""
 
+    work = "edgevoice_plugins.lightning.connections"
+
     def make_spares(self) -> Spares[IdleConnection]:
         from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
 

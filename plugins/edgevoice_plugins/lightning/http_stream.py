@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 class HttpStreamTransport(OpensAhead["IdleConnection"]):
     """Speech begins while the rest is still being made."""
 
+    work = "edgevoice_plugins.lightning.connections"
+
     def make_spares(self) -> Spares[IdleConnection]:
         from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
 

@@ -55,7 +55,8 @@ async def dial(context: Context) -> Line:
                 max_msg_size=LARGEST_FRAME,
             )
     except aiohttp.WSServerHandshakeError as error:
-        raise refusal(error.status, b"no WebSocket") from error
+        retry_after = error.headers.get("Retry-After") if error.headers else None
+        raise refusal(error.status, b"no WebSocket", retry_after) from error
     except (aiohttp.ClientError, OSError) as error:
         raise TransportError(describe(error, context.lightning.root)) from error
     return Line(socket)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class WebSocketTransport(OpensAhead["Line"]):
     """Speech over a line that was opened ahead; it takes text that is still arriving."""
 
+    work = "edgevoice_plugins.lightning.answer"
     takes_pieces = True
 
     def make_spares(self) -> Spares[Line]:

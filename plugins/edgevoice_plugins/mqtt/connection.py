@@ -11,6 +11,7 @@ import logging
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import error_string
@@ -26,10 +27,11 @@ from edgevoice_plugins.mqtt.failures import (
     unanswered,
     unreachable,
 )
+from edgevoice_plugins.mqtt.handover import Handover
 from edgevoice_plugins.mqtt.options import THREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.outbox import Outgoing
     from edgevoice_plugins.mqtt.session import Session
-    from edgevoice_plugins.mqtt.topics import Filter
+    from edgevoice_plugins.mqtt.topics import Filter, Message
 
 _OPEN = 30.0
 """Seconds for names, TCP and TLS."""
@@ -56,7 +58,7 @@ class Connection:
         self.version = version
         self._broker = broker
         self._session = session
-        self._loop = asyncio.get_running_loop()
+        self._tell = Handover().tell
         self._client = paho.new_client(
             broker, version, session.client_id, clean=session.clean, will=session.will
         )
@@ -163,12 +165,17 @@ class Connection:
         self._grants = codes
         self._subscribed.set()
 
-    def _deliver(self, message: MQTTMessage) -> None:
+    def _deliver(self, message: Message, packet: int | None) -> None:
         if self._ended.is_set():
             return  # not acknowledged, it comes again with the next connection
-        acknowledge = self._acknowledgements.expect(message.mid) if message.qos else _nothing
+        acknowledge = _nothing
+        if packet is not None:
+            acknowledge = self._acknowledgements.expect(packet)
+            # The number tells the packet ids of one session from those of another.
+            delivery = self._session.number, packet
+            message = replace(message, delivery=delivery, acknowledge=acknowledge)
         try:
-            self._session.received(paho.received(message, self._session.number, acknowledge))
+            self._session.received(message)
         except Exception:  # noqa: BLE001 - logged
             # Not acknowledged, it would come again and again, and in the end stop all others.
             _log.exception("a message could not be taken")
@@ -202,11 +209,6 @@ class Connection:
             client.on_message = client.on_publish = None
             self._tell(self._finish, failure)
 
-    def _tell(self, what: Callable[..., None], *values: object) -> None:
-        # The loop is closed when the process ends; nobody is left to be told.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(what, *values)
-
     def _on_connect(
         self, _client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
@@ -225,7 +227,7 @@ class Connection:
         self._tell(self._grant, [code.value for code in codes])
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._tell(self._deliver, message)
+        self._tell(self._deliver, paho.received(message), message.mid if message.qos else None)
 
     def _on_publish(
         self, _client: Client, _data: object, packet: int, reason: ReasonCode, _properties: object

@@ -6,16 +6,15 @@ import asyncio
 import importlib.util
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING
 
 from edgevoice.errors import OutputError
 from edgevoice.plugin import Output
 from edgevoice.resample import Resampler
+from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.playback import Playback
 from edgevoice_plugins.sound_card.process import CardProcess, ProcessLost
+from edgevoice_plugins.sound_card.waking import Waking
 from edgevoice_plugins.sound_card_child import wire
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from edgevoice.plugin import Context, Progress
+    from edgevoice_plugins.sound_card.lead_in import LeadIn
 
 MISSING = (
     'needs pyaudio: pip install "edgevoice[audio]" '
@@ -40,13 +40,6 @@ STUCK_S = 10.0
 """So long after a deadline that passed unseen, this part cannot help itself."""
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`device` is a name or a part of it; `sample_rate` in Hz is the card's, by default the rate of the speech."""
-
-    device: Annotated[str, Meta(min_length=1, max_length=200)] = "default"
-    sample_rate: Annotated[int, Meta(ge=8000, le=192000)] | None = None
-
-
 class SoundCard(Output):
     """Plays on one device."""
 
@@ -56,6 +49,7 @@ class SoundCard(Output):
         self._options = options
         self._speaker = speaker
         self._usual_rate = context.lightning.sample_rate
+        self._waking = Waking(speaker, options, context.state_dir, monotonic)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._process: CardProcess | None = None
@@ -70,6 +64,11 @@ class SoundCard(Output):
         """The id of the process that has the card now."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def lead_in(self) -> LeadIn:
+        """The silence that goes before the first sound, and why."""
+        return self._waking.lead_in
+
     def stuck(self) -> str | None:
         if self._deadline is None or monotonic() < self._deadline + STUCK_S:
             return None
@@ -78,6 +77,7 @@ class SoundCard(Output):
     async def __aenter__(self) -> Self:
         with suppress(ProcessLost):  # the first to need it will say so
             self._started()
+        self._waking.begin()
         # What resampling needs is loaded before the first announcement waits for it.
         await asyncio.to_thread(Resampler, self._usual_rate, self._rate(self._usual_rate))
         return self
@@ -85,6 +85,11 @@ class SoundCard(Output):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._waking.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOPPED_WITHIN_S):
+                while self._process is not None and self._process.is_fading:
+                    await self._something_new()
         self._replace("the output is closed")
 
     async def probe(self) -> None:
@@ -94,9 +99,10 @@ class SoundCard(Output):
                 process.told.capacity = None
                 process.send(wire.pack(wire.TRY, self._rate(self._usual_rate)))
                 async with asyncio.timeout(BACK_WITHIN_S):
-                    while process.told.capacity is None:
+                    while not process.told.is_open:
                         await self._something_new()
                         process.check()
+                self._waking.is_called(process.told.device)
             except ProcessLost as lost:
                 raise OutputError(self._sentence(lost)) from lost
             except TimeoutError as late:
@@ -108,7 +114,7 @@ class SoundCard(Output):
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
         async with self._turn:
             resampler = await self._resampler(rate)
-            playback = Playback(audio, resampler, progress, self._news.set)
+            playback = Playback(audio, resampler, progress, self._news.set, lead_in=self._waking.needed())
             filling = asyncio.create_task(playback.fill())
             try:
                 await self._play(playback)
@@ -116,6 +122,8 @@ class SoundCard(Output):
                 await self._silence(playback)
                 raise
             finally:
+                if playback.has_sounded:
+                    self._waking.sounded()
                 self._deadline = None
                 filling.cancel()
                 await asyncio.gather(filling, return_exceptions=True)

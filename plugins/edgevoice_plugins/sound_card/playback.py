@@ -20,10 +20,19 @@ AHEAD_S = 0.15
 
 
 class Playback:
-    """Frames at the card's rate, from the first one not yet heard on; a new process goes on from there."""
+    """Frames at the card's rate, from the first one not yet heard on; a new process goes on from there.
+
+    `lead_in` is the silence in s that the first one needs before it.
+    """
 
     def __init__(
-        self, audio: AsyncIterator[bytes], resampler: Resampler, progress: Progress, news: Callable[[], None]
+        self,
+        audio: AsyncIterator[bytes],
+        resampler: Resampler,
+        progress: Progress,
+        news: Callable[[], None],
+        *,
+        lead_in: float = 0.0,
     ) -> None:
         self.heard = 0
         self.moved_at = monotonic()
@@ -32,6 +41,7 @@ class Playback:
         self._resampler = resampler
         self._progress = progress
         self._news = news
+        self._lead_in = lead_in
         self._rate = resampler.target_rate
         self._unheard = bytearray()
         self._handed = self._sent = 0
@@ -57,7 +67,8 @@ class Playback:
         self._begun = self._sent = self.heard
         self._end_sent = self._opened = False
         self.moved_at = monotonic()
-        card.begin(self._rate)
+        lead_in = 0.0 if self.has_sounded else self._lead_in
+        card.begin(self._rate, round(lead_in * self._rate))
 
     def advance(self, card: CardProcess) -> None:
         """Take note of what the card did, and send as much as it may have.
@@ -67,10 +78,8 @@ class Playback:
         """
         self.note(card)
         card.check()
-        if card.told.capacity is None:
-            return
         was_owing = self.is_owed
-        most = self.heard + max(round(self._rate * AHEAD_S), card.told.capacity + self._period)
+        most = self.heard + max(round(self._rate * AHEAD_S), (card.told.capacity or 0) + self._period)
         while self._sent < min(self._end, most):
             start = (self._sent - self.heard) * wire.BYTES_PER_FRAME
             pcm = self._unheard[start : start + self._period * wire.BYTES_PER_FRAME]
@@ -88,7 +97,7 @@ class Playback:
         heard = self._begun + told.heard
         if not self._opened and told.capacity is not None:
             self._opened = True
-            self.moved_at = monotonic()
+            self.moved_at = monotonic() + (0.0 if self.has_sounded else self._lead_in)
         if (handed := self._begun + told.handed) > self._handed:
             self._handed = handed
             self._progress.handed(self._resampler.source_frames(self._handed))
@@ -100,14 +109,20 @@ class Playback:
             self._space.set()
 
     def is_over(self, card: CardProcess) -> bool:
-        """Whether the last frame was heard; raises the error that the audio ended with, if one did."""
+        """Whether it was heard but for the last `EARLY_S`; raises the error that the audio ended with, if any."""
         if not card.told.done:
             return False
+        frames = self._resampler.taken if self._error is None else self._resampler.source_frames(self._sent)
+        self._progress.handed(frames)
+        self._progress.heard(frames)
         if self._error is not None:
             raise self._error
-        self._progress.handed(self._resampler.taken)
-        self._progress.heard(self._resampler.taken)
         return True
+
+    @property
+    def has_sounded(self) -> bool:
+        """Whether any of it was handed to a card."""
+        return self._handed > 0
 
     @property
     def is_owed(self) -> bool:

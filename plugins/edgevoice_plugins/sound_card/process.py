@@ -30,11 +30,20 @@ class ProcessLost(Exception):
 class Told:
     """What the process has said since it was told to start; frames at the card's rate."""
 
+    device: str = ""
+    """The name of the device that was opened."""
     capacity: int | None = None
     handed: int = 0
     heard: int = 0
     done: bool = False
+    """All but the last `EARLY_S` was heard."""
+    out: bool = False
+    """The last frame was."""
     stopped: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.capacity is not None
 
 
 def child_environment() -> dict[str, str]:
@@ -87,14 +96,19 @@ class CardProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def begin(self, rate: int) -> None:
-        """Begin an announcement at `rate` Hz: `told` begins anew.
+    @property
+    def is_fading(self) -> bool:
+        """Whether the last of what was played is still to be heard."""
+        return self.lost is None and self.told.done and not self.told.out
+
+    def begin(self, rate: int, lead_in: int) -> None:
+        """Begin an announcement at `rate` Hz, with so many frames of silence at least: `told` begins anew.
 
         Raises:
             ProcessLost: the process has ended.
         """
         self.told = Told()
-        self.send(wire.pack(wire.START, rate))
+        self.send(wire.pack(wire.START, rate, lead_in))
 
     def send(self, message: bytes) -> None:
         """Send a message; there is always room for the little that is sent ahead of the ear.
@@ -148,9 +162,11 @@ class CardProcess:
             self.told.handed, self.told.heard = wire.numbers(message)
             self.told.stopped = kind == wire.STOPPED
         elif kind == wire.OPENED:
-            (self.told.capacity,) = wire.numbers(message)
+            self.told.capacity, self.told.device = wire.opened(message)
         elif kind == wire.DONE:
             self.told.done = True
+        elif kind == wire.OUT:
+            self.told.out = True
         elif kind == wire.LOST:
             self.kill(message[1:].decode())
         else:

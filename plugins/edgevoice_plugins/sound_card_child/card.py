@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class CardLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something PortAudio can play on; `rate` in Hz is its default."""
+    """Something PortAudio can play on or listen to; `rate` in Hz is its default."""
 
     index: int
     name: str
@@ -41,21 +42,29 @@ class Device:
 
 def devices(audio: pyaudio.PyAudio) -> list[Device]:
     """The devices that can play, in PortAudio's order; it lists them once for each `PyAudio()`."""
-    try:
-        default = audio.get_default_output_device_info()["index"]
-    except OSError:
-        default = None
+    return _devices(audio, "Output")
+
+
+def inputs(audio: pyaudio.PyAudio) -> list[Device]:
+    """The devices that can be listened to."""
+    return _devices(audio, "Input")
+
+
+def _devices(audio: pyaudio.PyAudio, way: str) -> list[Device]:
+    default = None
+    with suppress(OSError):
+        default = getattr(audio, f"get_default_{way.lower()}_device_info")()["index"]
     found = [audio.get_device_info_by_index(index) for index in range(audio.get_device_count())]
     return [
         Device(
             index=int(one["index"]),
             name=str(one["name"]),
-            channels=int(one["maxOutputChannels"]),
+            channels=int(one[f"max{way}Channels"]),
             rate=round(float(one["defaultSampleRate"])),
             is_default=one["index"] == default,
         )
         for one in found
-        if int(one["maxOutputChannels"]) > 0
+        if int(one[f"max{way}Channels"]) > 0
     ]
 
 
@@ -91,6 +100,7 @@ class Card:
         self._audio = pyaudio.PyAudio()
         self._wanted = wanted
         self._stream: Stream | None = None
+        self.name = ""
         self.rate = 0
         self.capacity = 0
         """Frames that the card holds."""
@@ -120,7 +130,7 @@ class Card:
             )
         except OSError as error:
             raise CardLost(_refusal(device, rate, error)) from error
-        self.rate = rate
+        self.name, self.rate = device.name, rate
         self.capacity = self.room()
 
     def close(self) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import struct
 
 BYTES_PER_FRAME = 2
+EARLY_S = 0.03
+"""`DONE` is said while so much is still to be heard, so that the next announcement follows without a gap."""
 PERIOD_S = 0.02
 """Seconds of audio in one packet, and the period asked of the card; shorter ones underflow under load."""
 
 # To the process.
 START = b"P"
-"""Begin an announcement at so many Hz (one number): opens the card; answered by `OPENED`."""
+"""Begin an announcement at so many Hz, with at least so many frames of silence before its first sound (two
+numbers): opens the card; answered by `OPENED`. Frames may follow at once."""
 AUDIO = b"A"
 """The next frames."""
 END = b"E"
-"""No more will come; answered by `DONE` when the last frame was heard."""
+"""No more will come; answered by `DONE` when the last frame is about to be heard."""
 STOP = b"S"
 """Forget what is not yet heard and be silent at once; answered by `STOPPED`."""
 TRY = b"T"
@@ -26,10 +29,12 @@ TRY = b"T"
 
 # From the process; numbers of frames count from the last START.
 OPENED = b"O"
-"""The card is open; it holds so many frames (one number)."""
+"""The card is open; it holds so many frames (one number), and is called so (UTF-8)."""
 HEARD = b"H"
 """So many frames handed to the card, so many of them heard (two numbers)."""
 DONE = b"D"
+OUT = b"R"
+"""After `DONE`: the last frame was heard."""
 STOPPED = b"X"
 """So many frames handed, so many heard (two numbers); no more will be."""
 LOST = b"F"
@@ -47,3 +52,8 @@ def pack(kind: bytes, *numbers: int) -> bytes:
 def numbers(message: bytes) -> tuple[int, ...]:
     """The numbers of a message."""
     return struct.unpack(f"<{(len(message) - 1) // 8}Q", message[1:])
+
+
+def opened(message: bytes) -> tuple[int, str]:
+    """What `OPENED` says."""
+    return numbers(message[:9])[0], message[9:].decode()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from edgevoice.config.options import MODELS
-from edgevoice.errors import AccountRefused, TransportError
+from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
 
 _ACCOUNT = {
@@ -16,25 +17,43 @@ _ACCOUNT = {
     403: "the account or key may not use this",
     410: f"the model or route is retired, {' and '.join(MODELS)} are served",
 }
-_CODES = {"UNAUTHORIZED": 401, "FORBIDDEN": 403, "MODEL_DEPRECATED": 410}
+_TOO_MANY = 429
+_SAYS_TOO_MANY = re.compile("too many requests|concurrency|rate limit", re.IGNORECASE)
+"""The vendor documents that a WebSocket answers one request too many with an error, and no code for it."""
+_CODES = {
+    "UNAUTHORIZED": 401,
+    "FORBIDDEN": 403,
+    "MODEL_DEPRECATED": 410,
+    "TOO_MANY_REQUESTS": _TOO_MANY,
+    "TOOMANYREQUESTS": _TOO_MANY,
+    "RATE_LIMIT_EXCEEDED": _TOO_MANY,
+    **{str(status): status for status in (*_ACCOUNT, _TOO_MANY)},
+}
 
 
-def refusal(status: int, body: bytes) -> TransportError:
-    """The error for a reply with `status` and `body`; it names what the server recommends instead."""
+def refusal(status: int, body: bytes, retry_after: str | None = None) -> TransportError:
+    """The error for a reply with `status` and `body`; it names what the server recommends instead.
+
+    `retry_after` is the header of that name, of which seconds are understood.
+    """
     detail = _detail(body)
     if status in _ACCOUNT:
         return AccountRefused(f"refused: {status} {_ACCOUNT[status]}{detail}")
+    if status == _TOO_MANY:
+        seconds = float(retry_after) if retry_after and re.fullmatch(r"\d{1,6}", retry_after) else None
+        return TooManyRequests(f"refused: {status}{detail}", seconds)
     return TransportError(f"refused: {status}{detail}")
 
 
 def problem_error(problem: Problem) -> TransportError:
     """The error for a problem inside a stream, whose code may be a status or the name of one."""
     code = (problem.code or "").upper()
-    status = _CODES.get(code) or next((known for known in _ACCOUNT if code == str(known)), 0)
+    status = _CODES.get(code) if code else _TOO_MANY if _SAYS_TOO_MANY.search(problem.message) else None
     shown = f" {problem.code[:40]}" if problem.code else ""
     if status in _ACCOUNT:
         return AccountRefused(f"refused:{shown} {_ACCOUNT[status]} ({problem.message})")
-    return TransportError(f"refused:{shown} {problem.message}")
+    kind = TooManyRequests if status == _TOO_MANY else TransportError
+    return kind(f"refused:{shown} {problem.message}")
 
 
 def _detail(body: bytes) -> str:

@@ -1,0 +1,131 @@
+"""Fetch ahead in the whole daemon: the next one is made while this one is heard, and never at anybody's cost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.bursts import check, heard_in, text_of
+from tests.support.house import House
+from tests.support.lightning_faults import Fault
+
+LONG = "d2000z The long one."
+NEXT = "d1000z The next one."
+
+
+def paced(broker, lightning, **more):
+    return House(broker, pace=True, lightning={"base_url": lightning.url}, **more)
+
+
+def asked(lightning, text=None):
+    return [request for request in lightning.requests if text in (None, request.text)]
+
+
+async def begin(house, lightning, *texts, names="abcdef"):
+    """Say the first; once it is all made, the others, of which one second takes one to be made."""
+    await house.say(texts[0], id=names[0])
+    await lightning.until(lambda: bool(lightning.requests) and lightning.requests[0].ended)
+    lightning.pace = 1
+    for name, text in zip(names[1:], texts[1:], strict=False):
+        await house.say(text, id=name)
+    await lightning.until(lambda: any(request.made for request in asked(lightning, texts[1])))
+    assert len(house.heard()) < len(lightning.expected(texts[0]))
+
+
+async def test_the_next_one_is_all_there_before_the_last_sample_of_this_one_is_heard(broker, lightning):
+    async with paced(broker, lightning) as house:
+        await house.say(LONG, id="a")
+        await house.say(NEXT, id="b")
+        await lightning.until(lambda: any(request.ended for request in asked(lightning, NEXT)))
+        assert len(house.heard()) < len(lightning.expected(LONG))
+        assert (await house.outcome("b"))["event_type"] == "finished"
+        assert house.steps("b") == ["queued", "started", "finished"]
+        assert house.heard() == lightning.expected(LONG) + lightning.expected(NEXT)
+        assert lightning.most_in_flight == 1
+        assert len(lightning.requests) == 2
+
+
+async def test_it_is_given_up_for_a_critical_one_then_made_again_and_heard_whole(broker, lightning):
+    first, following = text_of(range(2)), text_of(range(10, 12))
+    async with paced(broker, lightning) as house:
+        await begin(house, lightning, first, following)
+        await house.said("d200z Fire.", urgency="critical", id="fire")
+        await house.outcome("b")
+        ahead, again = asked(lightning, following)
+        assert ahead.cancelled
+        assert again.ended
+        assert lightning.requests.index(asked(lightning, "d200z Fire.")[0]) == 2
+        heard = heard_in(house.heard())
+    check(heard, range(10, 12), cuts=0)
+    check([burst for burst in heard if burst.seconds > 0.1], range(2), cuts=1)
+
+
+async def test_what_is_only_made_ahead_never_keeps_another_speaker_silent(broker, lightning):
+    async with paced(broker, lightning, speakers={"kitchen": {}, "attic": {}}) as house:
+        await begin(house, lightning, LONG, NEXT)
+        await house.said("d200z For the attic.", to="attic", urgency="low", id="attic")
+        await house.outcome("b")
+        assert [request.text for request in lightning.requests] == [LONG, NEXT, "d200z For the attic.", NEXT]
+        assert asked(lightning, NEXT)[0].cancelled
+        assert house.heard() == lightning.expected(LONG) + lightning.expected(NEXT)
+
+
+async def test_what_ends_before_its_turn_is_given_up(broker, lightning):
+    async with paced(broker, lightning) as house:
+        await begin(house, lightning, LONG, NEXT)
+        await house.client.publish("edgevoice/kitchen/stop", "b")
+        assert (await house.outcome("b"))["event_type"] == "cancelled"
+        await lightning.until(lambda: asked(lightning, NEXT)[0].cancelled)
+        await house.outcome("a")
+        assert house.heard() == lightning.expected(LONG)
+        assert len(lightning.requests) == 2
+
+
+async def test_what_waits_behind_a_more_urgent_one_keeps_what_it_has(broker, lightning):
+    async with paced(broker, lightning) as house:
+        await house.say("d3000z The long one.", id="a")
+        await house.say(NEXT, id="b")
+        await lightning.until(lambda: any(request.ended for request in asked(lightning, NEXT)))
+        assert len(house.heard()) < len(lightning.expected("d3000z The long one."))
+        await house.said("d300z Fire.", urgency="critical", id="fire")
+        assert (await house.outcome("b"))["event_type"] == "finished"
+        assert len(asked(lightning, NEXT)) == 1
+
+
+async def test_what_could_not_be_made_ahead_is_asked_for_again_when_its_turn_comes(broker, lightning):
+    async with paced(broker, lightning) as house:
+        await house.say(LONG, id="a")
+        await lightning.until(lambda: bool(asked(lightning, LONG)))
+        lightning.plan(Fault(at=-1, status=500), on="http")
+        await house.say(NEXT, id="b", transport="http")
+        outcome = await house.outcome("b")
+        assert outcome["event_type"] == "finished"
+        assert [attempt["error"][:12] for attempt in outcome["attempts"]] == ["refused: 500"]
+        assert len(asked(lightning, NEXT)) == 2
+        assert house.heard() == lightning.expected(LONG) + lightning.expected(NEXT)
+
+
+async def test_how_late_it_is_said_is_told_as_of_its_turn(broker, lightning):
+    told = f"A minute ago: {NEXT}"
+    async with paced(broker, lightning, say_age=2.5) as house:
+        await house.say(LONG, id="a")
+        await house.say(NEXT, id="b")
+        await lightning.until(lambda: any(request.ended for request in asked(lightning, NEXT)))
+        await house.said("d1000z Fire.", urgency="critical")
+        await house.outcome("b")
+        assert [request.text for request in lightning.requests] == [LONG, NEXT, "d1000z Fire.", told]
+        assert house.heard().endswith(lightning.expected(told))
+
+
+async def test_live_text_that_waits_is_made_while_another_is_heard(broker, lightning):
+    async with paced(broker, lightning) as house:
+        await house.say(LONG, id="a")
+        await lightning.until(lambda: bool(asked(lightning, LONG)))
+        await house.client.publish("edgevoice/kitchen/stream/live", "d500z First. ")
+        await lightning.until(lambda: any(request.made for request in asked(lightning)[1:]))
+        assert len(house.heard()) < len(lightning.expected(LONG))
+        await asyncio.sleep(0.1)
+        await house.client.publish("edgevoice/kitchen/stream/live", "d500z Second.")
+        await house.client.publish("edgevoice/kitchen/stream/live", "")
+        assert (await house.outcome("live"))["event_type"] == "finished"
+        live = lightning.expected("d500z First.") + lightning.expected("d500z Second.")
+        assert house.heard() == lightning.expected(LONG) + live

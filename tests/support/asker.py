@@ -1,0 +1,17 @@
+"""One who asks for a place at the account's gate."""
+
+from __future__ import annotations
+
+from edgevoice.announcement import Urgency
+from edgevoice.gate import Need, Rank
+
+
+class Asker:
+    """Its rank may change."""
+
+    def __init__(self, urgency: Urgency = Urgency.NORMAL, need: Need = Need.NOW) -> None:
+        self.urgency, self.need = urgency, need
+
+    @property
+    def rank(self) -> Rank:
+        return Rank(self.need, self.urgency.rank)

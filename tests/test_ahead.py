@@ -1,0 +1,122 @@
+"""What a speaker has made while another is heard: no more than is needed, and told as it is when its turn comes."""
+
+import pytest
+
+from edgevoice import Urgency, backlog
+from edgevoice.errors import ClipError
+from edgevoice.gate import Need, Rank
+from tests.support.agenda import Kitchen
+from tests.support.announcements import NoSynthesis, announcement
+
+SOON, NOW = Need.SOON, Need.NOW
+SECOND = bytes(2 * 24_000)
+
+
+def coming(kitchen):
+    """What is made besides what is being said, and how much it is needed."""
+    made = [(turn.announcement.id, need) for turn, need, _ in kitchen.agenda.coming(kitchen.now)]
+    assert made[:1] == ([(kitchen.saying, NOW)] if kitchen.saying else [])
+    return made[1:]
+
+
+async def made(kitchen, *names):
+    """A second of speech each, complete."""
+    for speech in kitchen.synthesis.speeches:
+        if speech.announcement.id in names:
+            await speech.clip.append(SECOND)
+            speech.clip.finish()
+
+
+async def test_only_the_next_one_is_made_until_it_is_whole():
+    kitchen = Kitchen()
+    for name in ("a", "b", "c"):
+        kitchen.say(name)
+    assert coming(kitchen) == []  # nothing is heard yet: it is needed now
+    kitchen.take()
+    assert coming(kitchen) == [("b", SOON)]
+    await made(kitchen, "b")
+    assert coming(kitchen) == [("b", SOON), ("c", SOON)]
+
+
+async def test_no_more_is_made_than_some_seconds_of_sound():
+    kitchen = Kitchen()
+    names = [f"n{number}" for number in range(9)]
+    for name in names:
+        kitchen.say(name)
+    kitchen.take()
+    await made(kitchen, *names)
+    assert [name for name, _ in coming(kitchen)] == names[1 : 1 + int(backlog.AHEAD)]
+
+
+async def test_nothing_is_made_that_may_not_be_said_yet_or_is_held():
+    kitchen = Kitchen()
+    kitchen.say("now", ttl=900)
+    kitchen.take(heard=1.0)
+    kitchen.say("later", not_before=60)
+    assert coming(kitchen) == []
+    kitchen.wait(61)
+    assert coming(kitchen) == [("later", SOON)]
+    kitchen.presence.mute = True
+    kitchen.wait(0)
+    assert coming(kitchen) == []
+
+
+async def test_what_is_to_cut_in_is_needed_now():
+    kitchen = Kitchen()
+    kitchen.say("long")
+    kitchen.say("next")
+    kitchen.take(heard=1.0)
+    kitchen.say("high", "high")
+    assert coming(kitchen) == [("high", NOW)]
+    await made(kitchen, "high")
+    assert coming(kitchen) == [("high", NOW), ("next", SOON)]
+    kitchen.say("critical", "critical")
+    assert coming(kitchen) == [("critical", NOW)]
+
+
+async def test_it_is_known_by_when_each_is_needed():
+    kitchen = Kitchen()
+    for name in ("a", "b", "c"):
+        kitchen.say(name)
+    await made(kitchen, "a", "b")
+    kitchen.take(heard=0.25)
+    assert [by - kitchen.now for _, _, by in kitchen.agenda.coming(kitchen.now)] == [0.0, 0.75, 1.75]
+
+
+@pytest.fixture
+def synthesis():
+    return NoSynthesis()
+
+
+async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis):
+    speech = synthesis.speech(announcement(Urgency.HIGH))
+    clip = speech.clip
+    for need, rank in ((Need.SPARE, Need.SPARE), (SOON, SOON), (Need.SPARE, SOON), (NOW, NOW), (SOON, NOW)):
+        speech.begin(need=need)
+        assert speech.rank == Rank(rank, Urgency.HIGH.rank)
+    assert synthesis.filled == [speech]
+    assert synthesis.hurried == 2
+    assert speech.clip is clip
+
+
+async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_anew(synthesis):
+    speech = synthesis.speech(announcement(text="Hello."))
+    speech.begin(None, SOON)
+    ahead = speech.clip
+    await ahead.append(SECOND)
+    speech.begin(lambda text: f"1 minute ago: {text}", NOW)
+    assert (speech.text, speech.clip.frames) == ("1 minute ago: Hello.", 0)
+    assert ahead.ended
+    assert synthesis.given_up == [speech]
+    assert synthesis.filled == [speech, speech]
+
+
+async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(synthesis):
+    speech = synthesis.speech(announcement())
+    speech.begin(need=SOON)
+    speech.clip.finish(ClipError("no transport spoke"))
+    speech.begin(need=SOON)
+    assert synthesis.filled == [speech]
+    speech.begin()
+    assert synthesis.filled == [speech, speech]
+    assert not speech.clip.ended
