@@ -47,6 +47,7 @@ def measure(course: Course) -> list[Finding]:
     with course.rig() as rig, rig.edgevoice():
         voice = Voice("edgevoice", "edgevoice")
         course.tell(f"cut-in: EdgeVoice, {times} times")
+        hear(rig, Voice("edgevoice", "edgevoice", transport=TRANSPORT))  # the first of all opens the card
         for _ in range(times):
             heard = hear(rig, Voice("edgevoice", "edgevoice", transport=TRANSPORT))
             ordinary.added.append(heard.added_ms if heard else None)
