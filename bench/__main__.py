@@ -33,8 +33,8 @@ METHOD = (
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--only", type=click.Choice(list(ROWS)), multiple=True, help="This row; may be repeated.")
-@click.option("--full", "mode", flag_value="full", help="All of it, in about 20 minutes.")
-@click.option("--quick", "mode", flag_value="quick", default="quick", help="Less, in about 4; the default.")
+@click.option("--full", "mode", flag_value="full", help="All of it, in about 25 minutes.")
+@click.option("--quick", "mode", flag_value="quick", default="quick", help="Less, in about 5; the default.")
 @click.option("-n", "n", type=click.IntRange(1), help="How often each is measured.")
 @click.option("--no-peers", is_flag=True, help="EdgeVoice and the references alone.")
 @click.option("--real-idle", is_flag=True, help="far: three waits of ten minutes.")

@@ -37,7 +37,8 @@ def page(run: Run) -> str:
 
 
 def _line(finding: Finding) -> list[str]:
-    peers = sorted(finding.peers.items(), key=lambda item: item[1].median)
+    # Where more is better, what is drawn is what is missing.
+    peers = sorted(finding.peers.items(), key=lambda item: finding.drawn.get(item[0], item[1].median))
     own = _cell(list(finding.edgevoice.items())) or finding.note or "not measured"
     note = f" ({finding.note})" if finding.note and finding.edgevoice else ""
     return [

@@ -47,6 +47,7 @@ def measure(course: Course) -> list[Finding]:
     with course.rig() as rig, rig.edgevoice():
         voice = Voice("edgevoice", "edgevoice")
         course.tell(f"cut-in: EdgeVoice, {times} times")
+        hear(rig, Voice("edgevoice", "edgevoice", transport=TRANSPORT))  # the first of all opens the card
         for _ in range(times):
             heard = hear(rig, Voice("edgevoice", "edgevoice", transport=TRANSPORT))
             ordinary.added.append(heard.added_ms if heard else None)
@@ -54,7 +55,8 @@ def measure(course: Course) -> list[Finding]:
             rig.publisher.publish(f"{BASE}/edgevoice/stop", "all")
         course.tell(f"cut-in: behind {WAITING} that wait")
         _behind_many(rig, voice, full_queue, times)
-    others = {kind.name: _peer(course, kind.name, times // 2) for kind in course.peers if kind.cuts_in}
+    peers = course.peers if course.is_full else ()
+    others = {kind.name: _peer(course, kind.name, times // 2) for kind in peers if kind.cuts_in}
     return _findings(course, idle_queue, full_queue, ordinary, others)
 
 

@@ -59,6 +59,13 @@ def test_the_table_has_a_line_for_each_finding_and_a_cell_for_each_column():
     assert second[6] == "not told"
 
 
+def test_where_more_is_better_the_best_peer_is_the_one_that_misses_least():
+    shares = {"silent": Figure(6.0, 6.0, 1), "loud": Figure(90.0, 90.0, 1)}
+    missing = {"edgevoice": 1.0, "silent": 94.0, "loud": 10.0}
+    found = cells(table([msgspec.structs.replace(MEASURED, peers=shares, drawn=missing)]).splitlines()[2])
+    assert found[4:6] == ["loud 90.0", "silent 6.00"]
+
+
 def test_a_goal_that_was_missed_stands_out():
     missed = msgspec.structs.replace(MEASURED, met=False)
     assert "**no**" in table([missed])
