@@ -116,6 +116,7 @@ class Player:
 
     def _audio(self, message: bytes) -> None:
         self._queue += message[1:]
+        self._changed = monotonic()  # starved is who waits for more since this, not since the start
 
     def _end(self, message: bytes) -> None:  # noqa: ARG002 - as the others
         self._ending = True
