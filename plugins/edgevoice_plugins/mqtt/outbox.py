@@ -14,6 +14,8 @@ KEPT_OFFLINE = 200
 """Events that wait for the broker's return; of more, the oldest are dropped."""
 KEPT_ONLINE = 5000
 """Events that wait for a broker that is slow."""
+TOLD_AFTER = 0.005
+"""Seconds until what is put is published: nobody waits for it so much as for the sound that it tells of."""
 IN_FLIGHT = 10
 """Messages that the broker has not acknowledged yet, at most; some brokers end the connection for more."""
 
@@ -54,11 +56,12 @@ class Outbox:
         self._changed: dict[str, None] = {}
         self._unacknowledged: dict[int, Outgoing] = {}
         self._publish: Callable[[Outgoing], int] | None = None
+        self._pumps: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
     def put(self, message: Outgoing) -> None:
-        """Publish it, now or when there is a broker again."""
+        """Publish it, soon or when there is a broker again."""
         if message.lasting:
             self._keep(message)
         self.put_again(message)
@@ -72,7 +75,8 @@ class Outbox:
         else:
             self._events.append(message)
             self._trim()
-        self._pump()
+        if self._pumps is None:
+            self._pumps = asyncio.get_running_loop().call_later(TOLD_AFTER, self._pump)
 
     def forget(self, topic: str) -> None:
         """A retained topic that is not to be published again by itself."""
@@ -111,6 +115,9 @@ class Outbox:
         await self._empty.wait()
 
     def _pump(self) -> None:
+        if self._pumps is not None:
+            self._pumps.cancel()
+            self._pumps = None
         while self._publish is not None and len(self._unacknowledged) < IN_FLIGHT:
             message = self._next()
             if message is None:
