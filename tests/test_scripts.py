@@ -79,14 +79,14 @@ def test_without_arguments_the_linters_come_first_and_pytest_last(checkout):
         "mypy",
         "python",
     ]
-    assert lines[-1] == "python 2: <-m> <pytest>"
+    assert lines[-1] == "python 6: <-m> <pytest> <-n> <4> <--dist> <loadfile>"
 
 
 @pytest.mark.parametrize("program", ["ruff", "mypy", "python"])
 def test_a_failure_of_any_of_them_is_told_by_the_exit_status(checkout, program):
     status, lines = run(checkout / "scripts/test", FAILING=program)
     assert status != 0
-    assert lines[-1] == "python 2: <-m> <pytest>"
+    assert lines[-1] == "python 6: <-m> <pytest> <-n> <4> <--dist> <loadfile>"
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])

@@ -154,8 +154,9 @@ async def test_a_fault_of_the_account_is_over_with_the_next_success(broker, ligh
         states = await house.client.collect("edgevoice/kitchen/state")
         await house.said("Hello.")
         await states.wait(lambda message: "402" in (message.json["fault"] or ""))
+        states = await house.client.collect("edgevoice/kitchen/state")
         await house.said(SHORT)
-        assert states.messages[-1].json["fault"] is None
+        await states.wait(lambda message: message.json["fault"] is None)
 
 
 async def test_a_refused_upgrade_names_the_reason_and_goes_to_local(broker, lightning):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,7 @@ class CardProcess:
         except BlockingIOError:
             self.kill("it reads no more")
         except OSError:
+            self._receive()  # it may have said why
             self.kill(DIED)
         self.check()
 
@@ -147,13 +149,11 @@ class CardProcess:
         self._news()
 
     def _receive(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             while self.lost is None:
-                self._note(self._line.recv(wire.LARGEST))
-        except BlockingIOError:
-            pass
-        except ConnectionResetError:
-            self.kill(DIED)
+                # That it ended with something unread is told once, and before what it said last.
+                with suppress(ConnectionResetError):
+                    self._note(self._line.recv(wire.LARGEST))
         self._news()
 
     def _note(self, message: bytes) -> None:
