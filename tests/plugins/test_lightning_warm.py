@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from edgevoice.errors import TransportError
+from edgevoice_plugins.lightning.connections import IdleConnection
 from tests.support.front import Front
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import KINDS, opened, opened_together, request, said, said_until
@@ -251,3 +252,13 @@ asyncio.run(main())
 async def test_entering_a_transport_imports_nothing_heavy():
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", LIGHT)
     assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("name", ["http", "http_stream"])
+async def test_a_connection_that_carries_many_requests_remembers_none_of_them(server, front, name):
+    async with opened(name, front.url) as transport:
+        for _ in range(10):
+            assert await said(transport, "d50z Again.") == server.expected("d50z Again.")
+        gc.collect()
+        assert sum(isinstance(found, IdleConnection) for found in gc.get_objects()) <= 2
+        assert len(front.passages) == 1

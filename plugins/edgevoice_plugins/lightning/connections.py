@@ -30,6 +30,7 @@ class IdleConnection:
         self.used = used
         self._connection = connection
         self._protocol = protocol
+        self._forget: Callable[[], object] = _nothing
 
     @property
     def is_free(self) -> bool:
@@ -37,18 +38,21 @@ class IdleConnection:
         return not (self._connection.closed or self._protocol.should_close)
 
     def when_lost(self, tell: Callable[[], None]) -> None:
-        def ended(closed: asyncio.Future[None]) -> None:
-            closed.exception()  # how it ended makes no difference; it just has to be looked at
+        def ended(_closed: asyncio.Future[None]) -> None:
             tell()
 
         closed = self._protocol.closed
         if closed is None:
             asyncio.get_running_loop().call_soon(tell)
         else:
+            closed.remove_done_callback(_seen)
+            closed.add_done_callback(_seen)
             closed.add_done_callback(ended)
+            self._forget = partial(closed.remove_done_callback, ended)
 
     def lend(self) -> None:
         """Put it into the pool, where the next request takes it: this connection is one no more."""
+        self._forget()
         self._connection.release()
 
     async def close(self) -> None:
@@ -61,6 +65,16 @@ class IdleConnection:
             await asyncio.wait({closed}, timeout=1)
         if transport is not None:
             transport.abort()
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
+
+
+def _seen(closed: asyncio.Future[None]) -> None:
+    """How it ended makes no difference, but asyncio complains unless somebody looks."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 Connections: TypeAlias = Spares[IdleConnection]
