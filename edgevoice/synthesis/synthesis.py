@@ -10,8 +10,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.config.options import AUTO
 from edgevoice.errors import ClipError, EdgeVoiceError
-from edgevoice.routing import decide, said_of
+from edgevoice.routing import NO_OUTLOOK, decide, said_of
 from edgevoice.synthesis.clip import Clip
 from edgevoice.synthesis.filling import Filling
 from edgevoice.synthesis.parts import first_request
@@ -66,8 +67,10 @@ class Synthesis:
         return frozenset(self._means.transports)
 
     def outlook(self, text: str | None) -> Outlook:
-        """What is to be expected of the transports for a text now."""
+        """What is to be expected of the transports for a text now, where a route asks for that."""
         means = self._means
+        if all(route.use != AUTO for route in self._routes):
+            return NO_OUTLOOK
         warm = {name: transport.is_warm for name, transport in means.transports.items()}
         return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
 
