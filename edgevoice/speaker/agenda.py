@@ -132,12 +132,11 @@ class Agenda:
 
     def coming(self, now: float) -> Iterator[tuple[Turn, Need, float]]:
         """What is to be made: what is being said, and what is next; how much it is needed, and by when."""
-        current = self.floor.current
-        if current is None:
-            return
-        yield current, Need.NOW, now
-        is_cut = self.floor.pausing or self.floor.verdict is not None
-        need, by = (Need.NOW, now) if is_cut else (Need.SOON, now + current.left_s)
+        need, by = Need.NOW, now
+        if (current := self.floor.current) is not None:
+            yield current, need, by
+            if not self.floor.pausing and self.floor.verdict is None:
+                need, by = Need.SOON, now + current.left_s
         for turn in self.waiting.backlog.coming(now):
             yield turn, need, by
             need, by = Need.SOON, by + turn.left_s
