@@ -1,13 +1,21 @@
 """What a speaker has made while another is heard: no more than is needed, and told as it is when its turn comes."""
 
+import asyncio
+
 import pytest
 
 from edgevoice import Urgency
+from edgevoice.cache.cache import Cache
+from edgevoice.config.options import CacheOptions, Core, Route
 from edgevoice.errors import ClipError
+from edgevoice.plugin import Transport
 from edgevoice.speaker import backlog
-from edgevoice.synthesis.gate import Need, Rank
+from edgevoice.synthesis.asking import Means
+from edgevoice.synthesis.gate import Gate, Need, Rank
+from edgevoice.synthesis.synthesis import Synthesis
 from tests.support.agenda import Kitchen
 from tests.support.announcements import NoSynthesis, announcement
+from tests.support.caches import RECIPE
 
 SOON, NOW = Need.SOON, Need.NOW
 SECOND = bytes(2 * 24_000)
@@ -121,3 +129,35 @@ async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(s
     speech.begin()
     assert synthesis.filled == [speech, speech]
     assert not speech.clip.ended
+
+
+class Slow(Transport):
+    """Says what it is told to, when it is told to; asked again, nothing."""
+
+    metered = False
+
+    def __init__(self):
+        self.asked = 0
+        self.go = asyncio.Event()
+
+    async def synthesize(self, request):
+        self.asked += 1
+        await (self.go.wait() if self.asked == 1 else asyncio.Event().wait())
+        yield SECOND
+
+
+async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path):
+    slow = Slow()
+    means = Means({"local": slow}, Core(), Gate(1), lambda _part, _what: None)
+    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    async with Synthesis(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
+        speech = synthesis.speech(announcement(text="Hello."))
+        speech.begin(need=SOON)
+        while not slow.asked:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # until nothing moves but what the test moves
+        slow.go.set()
+        speech.begin(lambda text: f"1 minute ago: {text}", NOW)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (speech.transport, speech.first_audio_at, speech.as_asked) == (None, None, True)

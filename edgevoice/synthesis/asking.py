@@ -8,7 +8,6 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency
 from edgevoice.errors import EdgeVoiceError, TransportError
 from edgevoice.forecast.forecast import Forecast
 from edgevoice.synthesis.clip import BYTES_PER_FRAME
@@ -16,6 +15,7 @@ from edgevoice.synthesis.gate import Preempted
 from edgevoice.synthesis.headstart import Headstarts
 from edgevoice.synthesis.hedging import Budget
 from edgevoice.synthesis.pace import Paces
+from edgevoice.synthesis.patience import STALLED, to_next
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from edgevoice.config.options import Core
     from edgevoice.forecast.forecast import Timing
     from edgevoice.plugin import SpeechRequest, Transport, WordMark
+    from edgevoice.synthesis.clip import Clip
     from edgevoice.synthesis.gate import Gate
     from edgevoice.synthesis.parts import Part
     from edgevoice.synthesis.speech import Speech
 
 logger = logging.getLogger(__name__)
-
-STALLED = 10.0
-"""Seconds without audio in mid-speech after which a transport counts as dead."""
 
 
 class LateError(TransportError):
@@ -53,11 +51,12 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of a speech that is to be spoken, and what with."""
+    """A part of a speech that is to be spoken, what with, and where to: the speech may have a new clip by then."""
 
     means: Means
     speech: Speech
     part: Part
+    clip: Clip
 
 
 class Asking:
@@ -83,11 +82,13 @@ class Asking:
         self.warm = False
         self.frames = 0
         self.marks: list[WordMark] = []
+        self._passage = passage
         self._means = passage.means
         self._speech = passage.speech
         self._part = passage.part
         self._within = within
         self._alone = alone
+        self._limit: asyncio.Timeout | None = None
         self._on_asked = on_asked
 
     async def run(self, write: Callable[[Asking, bytes], Awaitable[None]]) -> None:
@@ -114,12 +115,19 @@ class Asking:
                 self._means.fault("lightning", None)
             return
 
+    def hurry(self) -> None:
+        """It is needed more than it was: in mid-speech, be no more patient than that allows."""
+        limit = self._limit
+        if limit is not None and (at := limit.when()) is not None and self.frames and not limit.expired():
+            limit.reschedule(min(at, self._patient_until()))
+
     async def _receive(self, write: Callable[[Asking, bytes], Awaitable[None]], timing: Timing) -> None:
         """Hand on what the transport yields, but for what was handed on before."""
         request = self._part.request(self._speech.clip.rate)
         audio, had = self._ask(request), self.frames * BYTES_PER_FRAME
         try:
             async with asyncio.timeout(self._within) as limit:
+                self._limit = limit
                 async for pcm in audio:
                     timing.sounds()
                     limit.reschedule(None)
@@ -127,7 +135,7 @@ class Asking:
                     if fresh:
                         await write(self, fresh)
                         self.frames += len(fresh) // BYTES_PER_FRAME
-                    limit.reschedule(_now() + self._patience())
+                    limit.reschedule(self._patient_until())
         except EdgeVoiceError:
             raise
         except TimeoutError as error:
@@ -135,10 +143,12 @@ class Asking:
         except Exception as error:
             raise _broke(self.name, error) from error
         finally:
+            self._limit = None
             await _close(audio)
 
     def _ask(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         transport, speech = self._means.transports[self.name], self._speech
+        self._passage.clip.check_open()
         self.warm, self.marks, self.asked_at = transport.is_warm, request.marks, _now()
         speech.asked_at = speech.asked_at or self.asked_at
         speech.as_asked &= not self.frames
@@ -147,22 +157,13 @@ class Asking:
         learns = request.pieces is None  # live text comes at the pace of its sender
         return self._means.headstarts.observed(self.name, audio, request.sample_rate, learns=learns)
 
-    def _patience(self) -> float:
-        """Seconds to the next audio: what is critical must not fall silent, once the clip has run dry."""
-        if self._alone or self._speech.announcement.urgency is not Urgency.CRITICAL:
-            return STALLED
-        dry = max(0.0, dry_at(self._speech) - _now())
-        return min(STALLED, dry + self._means.core.critical_deadline)
+    def _patient_until(self) -> float:
+        return _now() + (STALLED if self._alone else to_next(self._passage, _now()))
 
     def _timed_out(self) -> TransportError:
         if self.frames:
             return TransportError("timed out: no more audio")
         return LateError("timed out: no audio in time")
-
-
-def dry_at(speech: Speech) -> float:
-    """The monotonic second at which all that there is has been heard, if it was heard as it came."""
-    return (speech.first_audio_at or _now()) + speech.clip.seconds
 
 
 def _no_gate() -> contextlib.AbstractAsyncContextManager[None]:

@@ -56,14 +56,22 @@ class Clip:
     def seconds(self) -> float:
         return self.frames / self.rate
 
+    def check_open(self) -> None:
+        """Nothing is done for a clip that has ended.
+
+        Raises:
+            ClipError: it has.
+        """
+        if self.ended:
+            raise ClipError("the clip has ended; nothing can be appended")
+
     async def append(self, pcm: bytes) -> None:
         """Append whole samples.
 
         Raises:
-            ClipError: the clip is longer than allowed, or there is no disk for it.
+            ClipError: the clip has ended, is longer than allowed, or there is no disk for it.
         """
-        if self.ended:
-            raise ClipError("the clip has ended; nothing can be appended")
+        self.check_open()
         if self._spooled + len(self._tail) + len(pcm) > self._longest:
             raise ClipError(f"longer than {self._longest / BYTES_PER_FRAME / self.rate / 60:.0f} minutes")
         if len(self._tail) + len(pcm) > TAIL:

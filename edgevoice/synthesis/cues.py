@@ -33,9 +33,9 @@ class Cues:
 NO_CUES = Cues()
 
 
-def cues_for(now: float, dry: float, deadline: float, *, understudy: bool) -> Cues:
-    """The cues of a critical part that is begun now, while the clip has audio until `dry`."""
-    due = max(now, dry) + deadline
+def cues_for(since: float, dry: float, deadline: float, *, understudy: bool) -> Cues:
+    """The cues of a critical part that is waited for `since` then, while the clip has audio until `dry`."""
+    due = max(since, dry) + deadline
     if not understudy:
         return Cues(over=due)
     return Cues(ready=due - deadline * REHEARSAL, sound=due, over=due + GRACE)

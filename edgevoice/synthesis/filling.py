@@ -51,7 +51,7 @@ class Filling:
 
     async def _part(self, part: Part) -> None:
         start = self._clip.frames
-        passage = Passage(self._means, self._speech, part)
+        passage = Passage(self._means, self._speech, part, self._clip)
         race = Race(passage, self._left, failed=self._failed, append=self._append)
         await race.run()
         if race.winner is None:

@@ -11,23 +11,19 @@ import contextlib
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency
 from edgevoice.errors import AccountRefused, TransportError
 from edgevoice.routing import LOCAL
-from edgevoice.synthesis.asking import Asking, LateError, dry_at
-from edgevoice.synthesis.cues import NO_CUES, Cues, cues_for, is_given
+from edgevoice.synthesis.asking import Asking, LateError
+from edgevoice.synthesis.cues import NO_CUES, is_given
 from edgevoice.synthesis.hedging import hedge_at, hedge_of
 from edgevoice.synthesis.parts import LivePart, TextPart
+from edgevoice.synthesis.patience import PATIENCE, cues_of, to_first
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from edgevoice.synthesis.asking import Passage
 
-PATIENCE = 60.0
-"""Seconds to the first audio where no other transport is left to go to."""
-LIVE_DELAY = 5.0
-"""Seconds that live text may add to the first audio: the server waits for a sentence's end."""
 LEAVING = 1.0
 """Seconds that are waited for those who are stopped to cancel their requests."""
 
@@ -66,10 +62,8 @@ class Race:
         self._hedge: Asking | None = None
         self._may_sound = asyncio.Event()
         self._news = asyncio.Event()
-        self._cues = self._find_cues()
-        self._may_hedge = (
-            self._cues is not NO_CUES and self._means.core.hedges and isinstance(self._part, TextPart)
-        )
+        self._cues = NO_CUES
+        self._may_hedge = self._means.core.hedges and isinstance(self._part, TextPart)
 
     async def run(self) -> None:
         """Let them run until the part is spoken, or nobody is left that could.
@@ -77,6 +71,7 @@ class Race:
         Raises:
             EdgeVoiceError: the clip cannot be filled, whoever speaks.
         """
+        self._speech.on_needed = self._hurry
         try:
             self._look_around(_now())
             while self._running:
@@ -94,6 +89,11 @@ class Race:
         finally:
             await self._stop()
 
+    def _hurry(self) -> None:
+        for asking in self._running:
+            asking.hurry()
+        self._news.set()
+
     async def _wait(self) -> None:
         """Until somebody has news, or a moment has come."""
         with contextlib.suppress(TimeoutError):
@@ -108,7 +108,9 @@ class Race:
         return min((at for at in (cue, hedge) if at is not None and at > now), default=None)
 
     def _look_around(self, now: float) -> None:
-        """Begin who is to begin now."""
+        """Begin who is to begin now; the cues hold from the first moment at which they are known."""
+        if self._cues is NO_CUES:
+            self._cues = cues_of(self._passage, self._left, now)
         if all(asking is self._understudy for asking in self._running):
             self._begin_next()
         if is_given(self._hedge_at(), now):
@@ -138,7 +140,7 @@ class Race:
         asking = Asking(
             self._passage,
             name,
-            within=PATIENCE if alone or self._cues.sound is not None else self._usual_patience(),
+            within=PATIENCE if alone or self._cues.sound is not None else to_first(self._passage),
             alone=alone,
             on_asked=self._news.set,
         )
@@ -148,20 +150,10 @@ class Race:
         self._running[asking] = task
         return asking
 
-    def _usual_patience(self) -> float:
-        within = self._means.core.first_audio_within(self._speech.announcement.urgency)
-        return within + (LIVE_DELAY if isinstance(self._part, LivePart) else 0)
-
-    def _find_cues(self) -> Cues:
-        if self._speech.announcement.urgency is not Urgency.CRITICAL or len(self._left) == 1:
-            return NO_CUES
-        understudy = LOCAL in self._left and not isinstance(self._part, LivePart)
-        return cues_for(_now(), dry_at(self._speech), self._usual_patience(), understudy=understudy)
-
     def _hedge_at(self) -> float | None:
         """When a hedge is to begin, beside the only one that still tries."""
         trying = [asking for asking in self._running if asking is not self._understudy]
-        if self._hedge is not None or len(trying) != 1 or not self._may_hedge:
+        if self._hedge is not None or len(trying) != 1 or self._cues is NO_CUES or not self._may_hedge:
             return None
         return hedge_at(self._means, trying[0], len(self._part.text))
 
@@ -181,6 +173,7 @@ class Race:
 
     def _win(self, winner: Asking) -> None:
         """The others are stopped at once; what is to come is spoken in the same voice."""
+        self._passage.clip.check_open()
         self.winner = winner
         now = _now()
         self._speech.first_audio_at = self._speech.first_audio_at or now

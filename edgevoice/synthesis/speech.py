@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from edgevoice.routing import Decision
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 class Speech:
     """Shared by all speakers of this node that say the announcement; filled at the first need.
 
-    `need` is the greatest there is, None before any. `text` is what is said, None while it is live. `asked_at` and `first_audio_at` are monotonic seconds,
-    None until then. It is spoken `as_asked` unless another voice said a part of it, or a part was put together
-    from two requests. `on_unused` is told when nobody needs it any more, and closes the clip.
+    `need` is the greatest there is, None before any; `on_needed` is told when it grows while the clip is filled.
+    `text` is what is said, None while it is live. `awaited_at`, from which on somebody is silent until it is
+    there, `asked_at` and `first_audio_at` are monotonic seconds, None until then. It is spoken `as_asked` unless
+    another voice said a part of it, or a part was put together from two requests. `on_unused` is told when nobody needs it any more, and closes the clip.
     """
 
     def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesis) -> None:
         self.announcement = announcement
         self.text = announcement.text
         self.need: Need | None = None
+        self.awaited_at: float | None = None
+        self.on_needed: Callable[[], None] = lambda: None
         self.clip = clip
         self.decision: Decision | None = None
         self.transport: str | None = None
@@ -50,6 +54,11 @@ class Speech:
         """Its rank at the account's gate."""
         return Rank(self.need or Need.SPARE, self.announcement.urgency.rank)
 
+    @property
+    def dry_at(self) -> float:
+        """The monotonic second at which all that there is has been heard, if it was as it came, once awaited."""
+        return max(self.first_audio_at or 0.0, self.awaited_at or 0.0) + self.clip.seconds
+
     def begin(self, preface: Callable[[str], str] | None = None, need: Need = Need.NOW) -> None:
         """Have the clip filled, unless it is needed so much already; `preface` says how a text is to be told.
 
@@ -60,8 +69,11 @@ class Speech:
         text = self.announcement.text
         text = text if text is None or preface is None else preface(text)
         begun, self.need = self.need is not None, need
+        if need is Need.NOW:
+            self.awaited_at = asyncio.get_running_loop().time()
         if begun and self.clip.error is None and text == self.text:
             self._synthesis.hurry()
+            self.on_needed()
             return
         if begun:
             self._throw_away()

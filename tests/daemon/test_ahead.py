@@ -69,6 +69,27 @@ async def test_what_is_only_made_ahead_never_keeps_another_speaker_silent(broker
         assert house.heard() == lightning.expected(LONG) + lightning.expected(NEXT)
 
 
+async def test_an_alarm_that_is_made_ahead_is_late_for_nobody_until_its_turn(broker, lightning):
+    lightning.pace = 1
+    first, second = "d3500z Water in the cellar.", "d300z Fire in the kitchen."
+    async with paced(broker, lightning) as house:
+        await house.say(first, id="water", urgency="critical", tag="water")
+        await lightning.until(lambda: bool(asked(lightning, first)))
+        outcome = await house.said(second, id="fire", urgency="critical", tag="fire")
+        assert (outcome["transport"], outcome["attempts"]) == ("websocket", [])
+        assert [request.text for request in lightning.requests] == [first, second]
+
+
+async def test_an_alarm_that_falls_silent_while_it_is_made_ahead_is_waited_for(broker, lightning):
+    first, second = "d3500z Water in the cellar.", "d500z Fire in the kitchen."
+    async with paced(broker, lightning, critical_deadline=1.0) as house:
+        await house.say(first, id="water", urgency="critical", tag="water")
+        await lightning.until(lambda: any(request.ended for request in asked(lightning, first)))
+        lightning.plan(Fault(at=2, stall=1.8), on="websocket")
+        outcome = await house.said(second, id="fire", urgency="critical", tag="fire")
+        assert (outcome["transport"], outcome["attempts"]) == ("websocket", [])
+
+
 async def test_what_ends_before_its_turn_is_given_up(broker, lightning):
     async with paced(broker, lightning) as house:
         await begin(house, lightning, LONG, NEXT)

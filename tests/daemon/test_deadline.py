@@ -17,8 +17,8 @@ ALARM = "Fire in the kitchen."
 
 @pytest.fixture(autouse=True)
 def _nothing_else_ends_it(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.asking.STALLED", 1000.0)
-    monkeypatch.setattr("edgevoice.synthesis.race.PATIENCE", 1000.0)
+    monkeypatch.setattr("edgevoice.synthesis.patience.STALLED", 1000.0)
+    monkeypatch.setattr("edgevoice.synthesis.patience.PATIENCE", 1000.0)
     monkeypatch.setattr("edgevoice_plugins.lightning.http_stream.SILENCE", 1000.0)
 
 
@@ -105,6 +105,21 @@ async def test_a_later_part_that_falls_silent_is_spoken_by_the_local_voice(fault
         assert [attempt["transport"] for attempt in outcome["attempts"]] == ["http_stream"]
         assert house.heard()[RAMP:].startswith(lightning.expected(first)[RAMP:])
         assert len(house.heard()) > len(lightning.expected(f"{first} {second}"))
+
+
+@pytest.mark.parametrize("at", [-1, 2], ids=["before", "in"])
+async def test_what_fell_silent_as_it_was_made_ahead_is_late_from_its_turn_on(at, broker, lightning):
+    first, second = "d2000z Water in the cellar.", "d1000z Fire in the kitchen."
+    routes = [{"use": ["websocket", "local"]}]
+    async with house_of(broker, lightning.url, pace=True, routes=routes, first_audio_timeout=1000) as house:
+        await house.say(first, id="water", urgency="critical", tag="water")
+        await lightning.until(lambda: any(request.ended for request in lightning.requests))
+        lightning.plan(Fault(at=at, silent=True), on="websocket")
+        outcome = await house.said(second, id="fire", urgency="critical", tag="fire")
+        assert is_local(outcome)
+        assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
+        assert house.heard()[RAMP:].startswith(lightning.expected(first)[RAMP:])
+        assert len(lightning.requests) == 2
 
 
 async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hole, monkeypatch):
