@@ -4,10 +4,12 @@ import asyncio
 import logging
 import os
 import resource
+import threading
 import time
 
 import pytest
 
+from edgevoice.cache import cache as cache_itself
 from edgevoice.cache import folder as cache_folder
 from edgevoice.cache import writer as cache_writer
 from edgevoice.cache.cache import Cache, in_words
@@ -275,3 +277,62 @@ async def test_it_says_in_words_how_much_it_spares(folder):
         for name in (NAME, NAME, NAME, OTHER):
             await found(cache, name)
         assert in_words(cache.state) == "1 clip, 1 of 5 MB; 3 of 4 needed no request (75%)"
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """How often a disk was asked that does not answer, until the event is set."""
+    asked, answers, opened = [], threading.Event(), cache_folder.ClipFolder.open
+
+    def hang(self, name, rate, *, note_use=False):
+        asked.append(name)
+        answers.wait()
+        return opened(self, name, rate, note_use=note_use)
+
+    monkeypatch.setattr(cache_folder.ClipFolder, "open", hang)
+    yield asked, answers
+    answers.set()
+
+
+async def test_a_disk_that_hangs_is_not_asked_again_until_it_answers(folder, hanging, caplog):
+    asked, answers = hanging
+    async with running(folder) as cache:
+        await kept(cache, NAME, b"abcd")
+        await kept(cache, OTHER, b"efgh")
+        for _ in range(40):
+            assert await found(cache, NAME) is None
+            assert await found(cache, OTHER) is None
+        assert asked == [NAME]
+        assert (cache.hits, cache.misses) == (0, 80)
+        assert caplog.text.count("the disk is too slow") == 1
+        answers.set()
+        while await found(cache, OTHER) != b"efgh":
+            await asyncio.sleep(0.01)
+        assert await found(cache, NAME) == b"abcd"
+
+
+async def test_however_many_look_ups_hang_other_work_finds_a_thread(folder, hanging):
+    asked, _ = hanging
+    async with running(folder) as cache:
+        await kept(cache, NAME, b"abcd")
+        looking = [asyncio.create_task(found(cache, NAME)) for _ in range(40)]
+        while len(asked) < 40:
+            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(str, 1) == "1"
+        assert not any(task.done() for task in looking)
+        assert await asyncio.gather(*looking) == [None] * 40
+
+
+def test_a_disk_that_hangs_does_not_keep_the_process_from_ending(folder, hanging, monkeypatch):
+    monkeypatch.setattr(cache_itself, "LAST_WRITES", 0.1)
+    _, answers = hanging
+    monkeypatch.setattr(cache_folder.ClipFolder, "write", lambda *_: answers.wait())
+
+    async def use():
+        async with running(folder) as cache:
+            cache.keep(NAME, complete(b"abcd"))
+        async with Cache(folder, CacheOptions(), RECIPE) as early:
+            assert await found(early, NAME) is None
+
+    asyncio.run(use())
+    assert not answers.is_set()

@@ -45,7 +45,10 @@ def test_the_alarm_is_another_sound_than_the_rest():
 
 def test_a_sound_is_made_once():
     chimes = Chimes()
+    assert not chimes.is_made("ding", RATE)
     assert chimes.sound("ding", RATE) is chimes.sound("ding", RATE)
+    assert chimes.is_made("ding", RATE)
+    assert not chimes.is_made("ding", RATE + 1)
 
 
 def test_an_unknown_name_is_silence():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -64,3 +64,18 @@ def differences(
 ) -> dict[str, Figure]:
     """The figure of the paired differences of each column from the baseline; a column may end before that."""
     return figures({name: paired(column, baseline[: len(column)]) for name, column in columns.items()})
+
+
+def lost(columns: Mapping[str, Sequence[float | None]]) -> str:
+    """In which columns how many rounds have no value; "" if none."""
+    missing = {name: sum(value is None for value in column) for name, column in columns.items()}
+    told = (f"{name} {count} of {len(columns[name])}" for name, count in missing.items() if count)
+    return ", ".join(told)
+
+
+def reached(columns: Mapping[str, Sequence[float | None]], goal: Callable[[Figure], bool]) -> bool | None:
+    """Whether each column reaches a goal; None if those with values do, and others or some rounds have none."""
+    found = figures(columns)
+    if not all(goal(figure) for figure in found.values()):
+        return False
+    return True if found and len(found) == len(columns) and not lost(columns) else None

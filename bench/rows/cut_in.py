@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
 from bench.figures.sounds import cut_in
-from bench.figures.statistics import Figure, figures
+from bench.figures.statistics import Figure, figures, lost, reached
 from bench.rig.contestants import BASE, Voice
 from bench.rig.ear import BLOCK_MS
 from bench.rig.hearing import hear
@@ -34,11 +34,16 @@ TRANSPORT = "websocket"
 
 @dataclass
 class Cuts:
-    """In milliseconds from the publication of the urgent message."""
+    """In milliseconds from the publication of the urgent message; None where a round was lost."""
 
     stops: list[float | None] = field(default_factory=list)
+    """Fewer where there was nothing to stop."""
     added: list[float | None] = field(default_factory=list)
     """Until it is heard, less the server's own time."""
+
+    def lose(self) -> None:
+        self.stops.append(None)
+        self.added.append(None)
 
 
 def measure(course: Course) -> list[Finding]:
@@ -81,6 +86,7 @@ def _alone(rig: Rig, voice: Voice, cuts: Cuts) -> None:
     text = tagged(next(rig.numbers), OLD_MS, hz=OLD_HZ)
     published = rig.publisher.publish(voice.topic, voice.payload(text))
     if rig.ear.first_sound(rig.ear.position(published), HEARD_WITHIN_S) is None:
+        cuts.lose()
         return
     time.sleep(1.5 + random.random() * 0.1)
     _cut(rig, voice, cuts)
@@ -97,12 +103,12 @@ def _cut(rig: Rig, voice: Voice, cuts: Cuts) -> None:
         found = cut_in(rig.ear.samples(begin), OLD_HZ, NEW_HZ, RATE)
     record = rig.server.record(number)
     if found is None or record is None:
-        cuts.added.append(None)
+        cuts.lose()
         return
     total = rig.ear.moment(begin + found.new_begins) - published
     cuts.added.append((total - record.own) * 1000)
-    stopped = 0.0 if found.old_ends is None else rig.ear.moment(begin + found.old_ends) - published
-    cuts.stops.append(stopped * 1000)
+    if found.old_ends is not None:  # else there was nothing to stop
+        cuts.stops.append((rig.ear.moment(begin + found.old_ends) - published) * 1000)
     time.sleep(NEW_MS / 1000)
 
 
@@ -124,9 +130,10 @@ def _findings(
     course.keep("cut-in: old sound stops", stops)
     course.keep("cut-in: its first sound", added)
     stopping, sounding = figures(stops), figures(added)
-    usual = sounding.pop("ordinary")
+    usual = sounding.pop("ordinary", None)
+    stops_own, sounds_own = ({name: kept[name] for name in variants} for kept in (stops, added))
     own_stop = {name: stopping.pop(name) for name in variants if name in stopping}
-    own_sound = {name: over(sounding.pop(name), usual) for name in variants if name in sounding}
+    own_sound = {name: sounding.pop(name) for name in variants if name in sounding}
     return [
         Finding(
             row=NAME,
@@ -135,7 +142,8 @@ def _findings(
             unit="ms",
             edgevoice=own_stop,
             peers=stopping,
-            met=all(f.median <= MOST_MEDIAN_MS and f.p95 <= MOST_P95_MS for f in own_stop.values()),
+            met=reached(stops_own, lambda f: f.median <= MOST_MEDIAN_MS and f.p95 <= MOST_P95_MS),
+            note=noted(stops_own),
             drawn=drawn(stops),
             resolution=BLOCK_MS,
         ),
@@ -144,19 +152,30 @@ def _findings(
             what="an urgent one cuts in: its first sound",
             goal="1.2 times its ordinary added latency, also behind 1,000",
             unit="times EdgeVoice's ordinary added latency",
-            edgevoice=own_sound,
-            peers={name: over(figure, usual) for name, figure in sounding.items()},
-            met=all(figure.median <= MOST_RATIO for figure in own_sound.values()),
-            note=f"ordinary over {TRANSPORT}, same run",
+            edgevoice=over(own_sound, usual),
+            peers=over(sounding, usual),
+            met=reached(sounds_own, lambda f: f.median <= MOST_RATIO * usual.median) if usual else None,
+            note=noted({**sounds_own, "ordinary": ordinary.added}, f"ordinary over {TRANSPORT}, same run"),
             drawn=drawn(added),
             resolution=BLOCK_MS,
         ),
     ]
 
 
-def over(figure: Figure, usual: Figure) -> Figure:
-    """How many times the usual a figure is."""
-    return Figure(round(figure.median / usual.median, 3), round(figure.p95 / usual.p95, 3), figure.n)
+def over(found: dict[str, Figure], usual: Figure | None) -> dict[str, Figure]:
+    """How many times the usual each figure is; nothing if that is not known."""
+    if usual is None:
+        return {}
+    return {
+        name: Figure(round(figure.median / usual.median, 3), round(figure.p95 / usual.p95, 3), figure.n)
+        for name, figure in found.items()
+    }
+
+
+def noted(columns: dict[str, list[float | None]], note: str = "") -> str:
+    """A note, and which rounds were lost."""
+    missing = lost(columns)
+    return "; ".join(part for part in (note, f"lost: {missing}" if missing else "") if part)
 
 
 def drawn(columns: dict[str, list[float | None]]) -> dict[str, float]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from edgevoice.cache import disk
 from edgevoice.cache.folder import ClipFolder, DamagedClip
 from edgevoice.cache.index import DAY, Index
 from edgevoice.cache.recipe import Recipe
@@ -14,6 +17,7 @@ from edgevoice.cache.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
     from edgevoice.announcement import Announcement
@@ -27,6 +31,8 @@ logger = logging.getLogger(__name__)
 MB = 1_000_000
 PATIENCE = 0.5
 """Seconds a clip may take to be opened; then it is asked for anew."""
+LAST_WRITES = 5.0
+"""Seconds for which an end waits for the disk."""
 LOOK = 3600.0
 """Seconds between looks at what was not used for too long."""
 
@@ -50,12 +56,15 @@ class Cache:
         self._index = Index(options.max_mb * MB, options.max_days * DAY)
         self._writer = Writer(self._folder, self._index, wall)
         self._known = asyncio.Event()
+        self._overdue: Future[Recording] | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.written()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITES):
+                await self.written()
 
     def name(self, announcement: Announcement, text: str | None) -> str | None:
         """The name of the clip that says `text`; None if such a one is never kept."""
@@ -80,22 +89,29 @@ class Cache:
         return True
 
     async def recording(self, name: str, rate: int) -> Recording | None:
-        """What is kept under a name; None if there is nothing, or nothing whole."""
-        if self._known.is_set() and name not in self._index:
+        """What is kept under a name; None if there is nothing, or nothing whole, or the disk hangs."""
+        if (self._known.is_set() and name not in self._index) or self._hangs:
             return None
         due = self._index.use(name, self._wall())
+        opening = disk.begin(functools.partial(self._folder.open, name, rate, note_use=due))
         try:
             async with asyncio.timeout(PATIENCE):
-                return await asyncio.to_thread(self._folder.open, name, rate, note_use=due)
+                return await asyncio.wrap_future(opening)
         except DamagedClip:
             logger.warning("the clip %s of the cache was damaged, and is made anew", name)
             self._index.discard(name)
         except FileNotFoundError:
             self._index.discard(name)
         except OSError as error:  # TimeoutError is one
+            self._overdue = opening
             why = error.strerror or "the disk is too slow"
             logger.warning("the clip %s of the cache cannot be read: %s", name, why)
         return None
+
+    @property
+    def _hangs(self) -> bool:
+        """Whether the disk has still not answered what it was given up for."""
+        return self._overdue is not None and not self._overdue.done()
 
     def keep(self, name: str | None, clip: Clip) -> None:
         """Keep a complete clip, which may be closed at once."""
@@ -138,7 +154,7 @@ class Cache:
     async def run(self) -> None:
         """See what there is, then throw away what was not used for too long, for ever."""
         try:
-            self._index.load(await asyncio.to_thread(self._folder.scan))
+            self._index.load(await asyncio.wrap_future(disk.begin(self._folder.scan)))
         except OSError as error:
             self._writer.refused(error)
         if not self._options.enabled:

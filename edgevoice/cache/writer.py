@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from typing import TYPE_CHECKING
 
+from edgevoice.cache import disk
 from edgevoice.cache.folder import size_on_disk
 from edgevoice.intake.buckets import Bucket, Rate
 
@@ -74,7 +76,8 @@ class Writer:
                 return
             self._daily.take(now, size)
             try:
-                await asyncio.to_thread(self._replace, going, name, rate, recording)
+                replacing = functools.partial(self._replace, going, name, rate, recording)
+                await asyncio.wrap_future(disk.begin(replacing))
             except OSError as error:
                 self.refused(error)
                 return
@@ -86,7 +89,7 @@ class Writer:
     async def _remove(self, names: Sequence[str]) -> None:
         async with self._turn:
             try:
-                await asyncio.to_thread(self._folder.remove, names)
+                await asyncio.wrap_future(disk.begin(functools.partial(self._folder.remove, names)))
             except OSError as error:
                 self.refused(error)
 

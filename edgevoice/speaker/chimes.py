@@ -65,6 +65,10 @@ class Chimes:
             self._made[key] = self._make(name, rate)
         return self._made[key]
 
+    def is_made(self, name: str, rate: int) -> bool:
+        """Whether the sound is there at once."""
+        return (name, rate) in self._made
+
     def tone(self, rate: int) -> bytes:
         """What sounds where a critical announcement cannot be spoken: the alarm, three times."""
         return self.sound("alarm", rate) * 3

@@ -82,8 +82,7 @@ class Saying:
         name = self._presence.chime(turn.announcement) if fresh else None
         playing = Playing(
             turn,
-            # A thread: one that was never heard yet has to be read or made first.
-            chime=await asyncio.to_thread(self._chimes.sound, name, rate) if name else b"",
+            chime=await self._chime(name, rate) if name else b"",
             ramp=turn.announcement.urgency is Urgency.CRITICAL,
             on_sound=self.on_sound,
             on_heard=self.on_heard,
@@ -93,6 +92,11 @@ class Saying:
         if turn.error is not None and turn.announcement.urgency is Urgency.CRITICAL and turn.position == 0:
             tone = await asyncio.to_thread(self._chimes.tone, rate)
             await self._output.play(playing.instead(tone), rate, playing)
+
+    async def _chime(self, name: str, rate: int) -> bytes:
+        if not self._chimes.is_made(name, rate):
+            return await asyncio.to_thread(self._chimes.sound, name, rate)
+        return self._chimes.sound(name, rate)
 
     def _preface(self, turn: Turn, now: float) -> Callable[[str], str] | None:
         """How a text that comes late says its age."""

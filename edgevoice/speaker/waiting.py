@@ -130,6 +130,7 @@ class Waiting:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _hold(self, turn: Turn, now: float) -> None:
+        turn.speech.put_off()
         given_up = self.held.add(turn, now)
         self._ledger.tell(turn, Step.HELD, self.why_held(turn, now))
         if given_up is not None:

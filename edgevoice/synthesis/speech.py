@@ -80,6 +80,12 @@ class Speech:
         self.text = text
         self._synthesis.fill(self)
 
+    def put_off(self) -> None:
+        """Its speaker holds it: what is being made ahead is given up until the next need, if no other shares it."""
+        if self.need is Need.SOON and self._users == 1 and not self.clip.ended:
+            self._throw_away()
+            self.need = None
+
     def _throw_away(self) -> None:
         """Forget what was made of it, which nobody has heard."""
         self._synthesis.give_up(self)

@@ -2,9 +2,23 @@
 
 import pytest
 
+from bench.course import Course
 from bench.figures.interrupted import Interrupted, later, most_holes_beyond_stalls, share
 from bench.figures.sounds import Silence, played
-from bench.figures.statistics import Figure, differences, figure, figures, median, paired, quantile
+from bench.figures.statistics import (
+    Figure,
+    differences,
+    figure,
+    figures,
+    lost,
+    median,
+    paired,
+    quantile,
+    reached,
+)
+from bench.rows import cut_in, flood, memory
+from bench.rows.cut_in import Cuts
+from bench.rows.flood import outcomes_of
 
 
 def test_the_median_lies_in_the_middle():
@@ -72,3 +86,52 @@ def test_holes_are_counted_against_the_stalls_of_the_server():
     stalled = Interrupted(Silence(2, 0.3), 0.0, CHUNKS, stall=0.4)
     assert stalled.stalls == 1
     assert most_holes_beyond_stalls([stalled, Interrupted(Silence(1, 0.1), 0.0, CHUNKS, stall=0.4)]) == 1
+
+
+def quick(found):
+    return found.median < 10
+
+
+def test_a_goal_is_reached_only_where_every_round_was_measured():
+    assert reached({"alone": [1.0, 2.0], "behind": [3.0]}, quick) is True
+    assert reached({"alone": [1.0, 2.0], "behind": [30.0]}, quick) is False
+    assert reached({"alone": [1.0, None], "behind": [3.0]}, quick) is None
+    assert reached({"alone": [1.0, None], "behind": [30.0]}, quick) is False
+    assert reached({"alone": [1.0], "behind": []}, quick) is None
+    assert reached({"alone": [None]}, quick) is None
+    assert reached({}, quick) is None
+
+
+def test_lost_rounds_are_told():
+    assert lost({"alone": [1.0, None, None], "behind": [3.0]}) == "alone 2 of 3"
+    assert lost({"alone": [1.0]}) == ""
+
+
+def test_an_urgent_message_that_was_not_heard_is_in_the_findings():
+    course = Course("quick", ())
+    heard, lost_one = Cuts([4.0, 5.0], [8.0, 9.0]), Cuts([4.0], [8.0])
+    lost_one.lose()
+    stop, sound = cut_in._findings(course, heard, lost_one, Cuts(added=[8.0]), {})
+    assert (stop.met, sound.met) == (None, None)
+    assert stop.note == "lost: behind 1000 1 of 2"
+    stop, sound = cut_in._findings(course, heard, heard, Cuts(added=[8.0]), {})
+    assert (stop.met, stop.note, sound.met) == (True, "", True)
+    assert sound.edgevoice["alone"] == Figure(1.062, 1.119, 2)
+    stop, sound = cut_in._findings(course, Cuts(), Cuts(), Cuts(), {})
+    assert (stop.met, sound.met) == (None, None)
+
+
+def test_memory_that_was_not_measured_meets_no_goal():
+    assert memory._finding({"10 minutes": [1.0]}, [10]).met is True
+    assert memory._finding({"10 minutes": [4.0]}, [10]).met is False
+    assert memory._finding({"10 minutes": [1.0], "60 minutes": [None]}, [10, 60]).met is None
+    assert memory._finding({"10 minutes": [None]}, [10]).met is None
+
+
+def test_an_outcome_that_is_told_twice_is_seen_and_one_from_before_does_not_count():
+    told = [("before", "finished"), ("a", "queued"), ("a", "finished"), ("b", "cancelled"), ("b", "failed")]
+    events = [{"id": name, "event_type": step} for name, step in told]
+    assert outcomes_of(events, {"before"}) == (1, 1)
+    figures_of = {"edgevoice": Figure(99.0, 99.0, 1)}
+    for once, more, met in ((1000, 0, True), (999, 1, False), (999, 0, False), (1000, 1, False)):
+        assert flood._findings(dict(figures_of), dict(figures_of), once, more)[2].met is met

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
@@ -99,6 +100,35 @@ async def test_what_ends_before_its_turn_is_given_up(broker, lightning):
         await house.outcome("a")
         assert house.heard() == lightning.expected(LONG)
         assert len(lightning.requests) == 2
+
+
+async def test_what_comes_to_be_held_is_given_up_and_made_anew_when_it_is_released(broker, lightning):
+    async with paced(broker, lightning, digest="off") as house:
+        await begin(house, lightning, LONG, NEXT)
+        await house.client.publish("edgevoice/kitchen/dnd/set", "5")
+        await house.step("b", "held")
+        await lightning.until(lambda: asked(lightning, NEXT)[0].cancelled)
+        await house.step("a", "held")
+        assert len(lightning.requests) == 2
+        lightning.pace = math.inf
+        await house.client.publish("edgevoice/kitchen/dnd/set", "0")
+        assert (await house.outcome("b"))["event_type"] == "finished"
+        assert house.heard().endswith(lightning.expected(NEXT))
+        assert len(asked(lightning, NEXT)) == 2
+
+
+async def test_what_one_speaker_holds_is_made_on_for_another(broker, lightning):
+    async with paced(broker, lightning, speakers={"kitchen": {}, "attic": {}}) as house:
+        await house.say(LONG, id="a", to="all")
+        await lightning.until(lambda: bool(lightning.requests) and lightning.requests[0].ended)
+        lightning.pace = 1
+        await house.say(NEXT, id="b", to="all")
+        await lightning.until(lambda: any(request.made for request in asked(lightning, NEXT)))
+        await house.client.publish("edgevoice/kitchen/dnd/set", "5")
+        await house.step("b", "held")
+        assert (await house.outcome("b", speaker="attic"))["event_type"] == "finished"
+        assert house.heard("attic") == lightning.expected(LONG) + lightning.expected(NEXT)
+        assert len(asked(lightning, NEXT)) == 1
 
 
 async def test_what_waits_behind_a_more_urgent_one_keeps_what_it_has(broker, lightning):

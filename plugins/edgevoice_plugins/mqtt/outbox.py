@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_log = logging.getLogger(__name__)
+
 KEPT_OFFLINE = 200
 """Events that wait for the broker's return; of more, the oldest are dropped."""
 KEPT_ONLINE = 5000
 """Events that wait for a broker that is slow."""
 TOLD_AFTER = 0.005
 """Seconds until what is put is published: nobody waits for it so much as for the sound that it tells of."""
+AGAIN_AFTER = 1.0
+"""Seconds until what could not be handed over is tried again."""
 IN_FLIGHT = 10
 """Messages that the broker has not acknowledged yet, at most; some brokers end the connection for more."""
 
@@ -75,8 +80,7 @@ class Outbox:
         else:
             self._events.append(message)
             self._trim()
-        if self._pumps is None:
-            self._pumps = asyncio.get_running_loop().call_later(TOLD_AFTER, self._pump)
+        self._pump_in(TOLD_AFTER)
 
     def forget(self, topic: str) -> None:
         """A retained topic that is not to be published again by itself."""
@@ -114,6 +118,10 @@ class Outbox:
         """Wait until the broker has everything."""
         await self._empty.wait()
 
+    def _pump_in(self, seconds: float) -> None:
+        if self._pumps is None:
+            self._pumps = asyncio.get_running_loop().call_later(seconds, self._pump)
+
     def _pump(self) -> None:
         if self._pumps is not None:
             self._pumps.cancel()
@@ -122,7 +130,14 @@ class Outbox:
             message = self._next()
             if message is None:
                 break
-            self._unacknowledged[self._publish(message)] = message
+            try:
+                packet = self._publish(message)
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("publishing to %s broke; it is tried again", message.topic)
+                self._put_back(message)
+                self._pump_in(AGAIN_AFTER)
+                break
+            self._unacknowledged[packet] = message
         if not (self._events or self._changed or self._unacknowledged):
             self._empty.set()
 
@@ -134,6 +149,13 @@ class Outbox:
             del self._changed[topic]
             return self._latest[topic]
         return None
+
+    def _put_back(self, message: Outgoing) -> None:
+        """Behind all others: if it can never be published, it keeps nothing else from that."""
+        if message.retain:
+            self._changed[message.topic] = None
+        else:
+            self._events.append(message)
 
     def _trim(self) -> None:
         most = KEPT_OFFLINE if self._publish is None else KEPT_ONLINE
