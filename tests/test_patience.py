@@ -25,7 +25,7 @@ async def test_what_is_made_ahead_has_no_cues_and_the_patience_of_what_is_less_u
     ahead, high = passage_of(Need.SOON), passage_of(Need.NOW, Urgency.HIGH)
     assert cues_of(ahead, BOTH, 100.0) is NO_CUES
     assert to_first(ahead) == to_first(high)
-    assert to_next(ahead, 100.0) == STALLED
+    assert to_next(ahead, 100.0, alone=False) == STALLED
 
 
 async def test_the_deadline_counts_from_the_need_whatever_was_waited_for_since():
@@ -42,7 +42,7 @@ async def test_what_was_made_ahead_is_heard_from_the_need_on():
     passage.speech.begin(need=Need.NOW)
     needed = passage.speech.awaited_at
     assert passage.speech.dry_at == needed + 1
-    assert to_next(passage, needed) == pytest.approx(1 + passage.means.core.critical_deadline)
+    assert to_next(passage, needed, alone=False) == pytest.approx(1 + passage.means.core.critical_deadline)
 
 
 async def test_where_nobody_could_take_over_there_are_no_cues():

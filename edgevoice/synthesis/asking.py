@@ -15,7 +15,7 @@ from edgevoice.synthesis.gate import Preempted
 from edgevoice.synthesis.headstart import Headstarts
 from edgevoice.synthesis.hedging import Budget
 from edgevoice.synthesis.pace import Paces
-from edgevoice.synthesis.patience import STALLED, to_next
+from edgevoice.synthesis.patience import to_next
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -158,7 +158,7 @@ class Asking:
         return self._means.headstarts.observed(self.name, audio, request.sample_rate, learns=learns)
 
     def _patient_until(self) -> float:
-        return _now() + (STALLED if self._alone else to_next(self._passage, _now()))
+        return _now() + to_next(self._passage, _now(), alone=self._alone)
 
     def _timed_out(self) -> TransportError:
         if self.frames:

@@ -33,9 +33,9 @@ def to_first(passage: Passage) -> float:
     return passage.means.core.first_audio_within(urgency) + delay
 
 
-def to_next(passage: Passage, now: float) -> float:
+def to_next(passage: Passage, now: float, *, alone: bool) -> float:
     """Seconds to the next audio: what is critical must not fall silent, once the clip has run dry."""
-    if not _is_pressing(passage.speech):
+    if alone or not _is_pressing(passage.speech):
         return STALLED
     dry = max(0.0, passage.speech.dry_at - now)
     return min(STALLED, dry + passage.means.core.critical_deadline)

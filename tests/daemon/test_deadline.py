@@ -118,6 +118,7 @@ async def test_what_fell_silent_as_it_was_made_ahead_is_late_from_its_turn_on(at
         outcome = await house.said(second, id="fire", urgency="critical", tag="fire")
         assert is_local(outcome)
         assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
+        assert outcome["attempts"][0]["error"].startswith("timed out")
         assert house.heard()[RAMP:].startswith(lightning.expected(first)[RAMP:])
         assert len(lightning.requests) == 2
 
