@@ -77,7 +77,7 @@ class Backlog:
         return next(self.ready(now), None)
 
     def coming(self, now: float) -> Iterator[Turn]:
-        """Those to be made while another is heard: what is said next, and more while all is short and whole."""
+        """Those to be made: what is said next, and more while all is short and whole."""
         made = 0.0
         for turn in self.ready(now):
             yield turn
