@@ -64,9 +64,10 @@ def place(ratio: float) -> float:
 
 
 def picture(run: Run) -> str:
-    """The SVG, legible on light and on dark ground; the rows that have something to compare."""
-    rows = [(finding, found) for finding in run.findings if (found := marks(finding))]
-    height = TOP + ROW * len(rows) + 66
+    """The SVG, legible on light and on dark ground; the rows that have a peer."""
+    compared = [(finding, marks(finding)) for finding in run.findings]
+    rows = [(finding, found) for finding, found in compared if not all(mark.is_reference for mark in found)]
+    height = TOP + ROW * len(rows) + 83
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"',
         '  aria-labelledby="title desc" font-family="system-ui, -apple-system, sans-serif">',
@@ -133,12 +134,9 @@ def _band(finding: Finding, y: int) -> list[str]:
 
 def _foot(run: Run, y: int) -> list[str]:
     machine = f"{run.machine.get('processor', '')}, {run.machine.get('cores', '')} cores, loopback"
-    first = (
-        "Medians; to the right EdgeVoice needs less. What is beyond the axis stands at its end; the green band cannot "
-        "be told from EdgeVoice. Rings are references, no peers."
+    lines = (
+        "Medians; who stands to the right needs more. What is beyond the axis stands at its end.",
+        "What is within the green band cannot be told from EdgeVoice. Rings are references, no peers.",
+        f"{run.date}, {run.mode} run on {machine}; method: bench/README.md",
     )
-    second = f"{run.date}, {run.mode} run on {machine}; method: bench/README.md"
-    return [
-        f'<text x="24" y="{y}">{escape(first)}</text>',
-        f'<text x="24" y="{y + 17}">{escape(second)}</text>',
-    ]
+    return [f'<text x="24" y="{y + 17 * place}">{escape(line)}</text>' for place, line in enumerate(lines)]
