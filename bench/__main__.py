@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import time
 import traceback
@@ -42,6 +43,7 @@ METHOD = (
 @click.option("--results", type=Folder, default=HERE / "results", help="Where the run is kept.")
 def main(only: tuple[str, ...], no_peers: bool, results: Path, **measure: Any) -> None:
     """Measure EdgeVoice beside a reference and the peers that are installed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends with it
     if lacking := missing():
         raise click.ClickException(f"not installed: apt-get install {' '.join(lacking)}")
     began = datetime.now(UTC)
