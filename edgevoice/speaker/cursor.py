@@ -53,7 +53,8 @@ class Cursor:
         if self._frame >= self._clip.frames:
             await self._clip.beyond(self._frame)
             if self._is_dry:
-                self._holes = 1 + self._holes * is_close(self._holes, self._second - self._sounds_from)
+                close = is_close(self._holes, self._second - self._sounds_from)
+                self._holes = self._holes + 1 if close else 1
                 await self._gather(regain(self._holes))
         return await self._clip.read(self._frame)
 

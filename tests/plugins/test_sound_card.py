@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,6 @@ from tests.support.outputs import Recorder, context, in_bursts, pieces
 from tests.support.pulse import Pulse, noise
 
 RATE = 24000
-
-
-@pytest.fixture
-def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
-    with Pulse() as pulse:
-        pulse.enter(monkeypatch)
-        yield pulse
-
-
-@pytest.fixture
-async def card(pulse: Pulse, tmp_path: Path) -> AsyncIterator[SoundCard]:
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
-        yield card
 
 
 async def test_every_sample_arrives_from_the_first_to_the_last(pulse: Pulse, card: SoundCard) -> None:

@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,19 +17,6 @@ from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, longest_run_at_the_beginning, longest_run_at_the_end, noise
 
 RATE = 24000
-
-
-@pytest.fixture
-def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
-    with Pulse() as pulse:
-        pulse.enter(monkeypatch)
-        yield pulse
-
-
-@pytest.fixture
-async def card(pulse: Pulse, tmp_path: Path) -> AsyncIterator[SoundCard]:
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
-        yield card
 
 
 @asynccontextmanager

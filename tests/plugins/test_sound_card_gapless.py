@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,19 +14,6 @@ from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, longest_run_at_the_beginning, noise
 
 RATE = 24000
-
-
-@pytest.fixture
-def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
-    with Pulse() as pulse:
-        pulse.enter(monkeypatch)
-        yield pulse
-
-
-@pytest.fixture
-async def card(pulse: Pulse, tmp_path: Path) -> AsyncIterator[SoundCard]:
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
-        yield card
 
 
 async def test_nothing_separates_announcements_that_are_ready(pulse: Pulse, card: SoundCard) -> None:
