@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,7 @@ from tests.support.broker import Broker
 from tests.support.lightning import LightningServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
 
 IN_REAL_TIME = ("daemon", "test_sound_card")
@@ -22,6 +24,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(part.startswith(IN_REAL_TIME) for part in item.path.parts):
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+if sys.version_info < (3, 12, 2):
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Format a failure without garbage collection.
+
+        In older versions of Python `ast.parse` is not reentrant: a finalizer that parses source while a traceback is
+        formatted ends the whole run with "AST constructor recursion depth mismatch" (python/cpython#106905).
+        """
+        gc.disable()
+        try:
+            return (yield)
+        finally:
+            gc.enable()
 
 
 @pytest.fixture(autouse=True)
