@@ -42,13 +42,14 @@ def is_in_real_time(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_in_real_time(item):
+            item.add_marker(pytest.mark.real_time)
             item.add_marker(pytest.mark.flaky(reruns=RERUNS, only_rerun=[MachineTooSlow]))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Name the machine as the cause of a failure, if it was too slow while a test in real time ran."""
-    if not is_in_real_time(pyfuncitem):
+    if pyfuncitem.get_closest_marker("real_time") is None:
         return (yield)
     stash = pyfuncitem.config.stash
     if METER not in stash:
