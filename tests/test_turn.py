@@ -6,9 +6,9 @@ import msgspec
 
 from edgevoice import EventType, Urgency
 from edgevoice.outcome import Attempt
-from edgevoice.routing import Decision
 from edgevoice.speaker.turn import Turn
-from edgevoice.synthesis.live import LiveText
+from edgevoice.synthesis.routing import Decision
+from edgevoice.text.live import LiveText
 from tests.support.announcements import NoSynthesis, announcement, turn
 
 KEYS = {

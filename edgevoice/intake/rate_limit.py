@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.intake.buckets import Rate, TokenBucket
+from edgevoice.token_bucket import Rate, TokenBucket
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
