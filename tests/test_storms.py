@@ -14,7 +14,7 @@ SIX = Rate(6, 6)
 
 def admitted(storms, count, now=0.0, topic="garage", urgency=Urgency.NORMAL):
     """How many of so many are admitted at one moment."""
-    return sum(storms.admits(announcement(urgency), topic, now) for _ in range(count))
+    return sum(storms.try_acquire(announcement(urgency), topic, now) for _ in range(count))
 
 
 def test_a_topic_may_bring_its_burst_and_then_as_many_as_its_rate():

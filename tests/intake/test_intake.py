@@ -87,7 +87,7 @@ async def test_what_the_payload_says_is_in_the_announcement(house):
     (said,) = house.kitchen.said
     assert (said.id, said.tag, said.volume, said.speed, said.private) == ("i", "t", 30, 2, True)
     assert (said.transport, said.not_before, said.ttl, said.urgency) == ("http", 7, 99, Urgency.HIGH)
-    assert said.expires == pytest.approx(said.arrived + 106)
+    assert said.expires == pytest.approx(said.received_monotonic + 106)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ async def test_how_an_alert_insists_is_read(house):
     house.intake.submit(Say(target="kitchen", payload=payload))
     house.intake.submit(Say(target="kitchen", payload=b'{"text": "b", "repeat": {}}'))
     house.intake.submit(Say(target="kitchen", payload=b"c"))
-    until_acknowledged, thrice, once = (said.insists for said in house.kitchen.said)
-    assert (until_acknowledged.until_ack, until_acknowledged.every) == (True, 10)
+    until_acknowledged, thrice, once = (said.repeat for said in house.kitchen.said)
+    assert (until_acknowledged.until_ack, until_acknowledged.every_s) == (True, 10)
     assert (until_acknowledged.escalate_after, until_acknowledged.escalate_to) == (2, ("bath",))
-    assert (thrice.times, thrice.every, thrice.until_ack) == (3, 30, False)
+    assert (thrice.times, thrice.every_s, thrice.until_ack) == (3, 30, False)
     assert once is None
 
 
