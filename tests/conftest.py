@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
 
-#: Folders and files of tests that listen to sound as it is played, with the first letters of their names.
-IN_REAL_TIME = ("daemon", "sound_card", "test_sound_card")
+#: Tests in folders whose names begin so listen to sound as it is played.
+IN_REAL_TIME = ("daemon", "sound_card")
 RERUNS = 2
 METER = pytest.StashKey[LatenessMeter]()
 

@@ -10,9 +10,10 @@ from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
 from edgevoice.speaker import backlog
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter, Priority, Rank
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.priority import Priority, Rank
+from edgevoice.synthesis.synthesizer import Synthesizer
 from tests.support.agenda import Kitchen
 from tests.support.announcements import NoSynthesis, announcement
 from tests.support.caches import RECIPE
@@ -100,7 +101,7 @@ def synthesis():
 
 
 async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis):
-    speech = synthesis.speech(announcement(Urgency.HIGH))
+    speech = synthesis.new_job(announcement(Urgency.HIGH))
     clip = speech.clip
     for need, rank in (
         (Priority.PRERENDER, Priority.PRERENDER),
@@ -109,7 +110,7 @@ async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis
         (NOW, NOW),
         (SOON, NOW),
     ):
-        speech.begin(need=need)
+        speech.request(need=need)
         assert speech.rank == Rank(rank, Urgency.HIGH.rank)
     assert synthesis.filled == [speech]
     assert synthesis.hurried == 2
@@ -117,11 +118,11 @@ async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis
 
 
 async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_anew(synthesis):
-    speech = synthesis.speech(announcement(text="Hello."))
-    speech.begin(None, SOON)
+    speech = synthesis.new_job(announcement(text="Hello."))
+    speech.request(None, SOON)
     ahead = speech.clip
     await ahead.append(SECOND)
-    speech.begin(lambda text: f"1 minute ago: {text}", NOW)
+    speech.request(lambda text: f"1 minute ago: {text}", NOW)
     assert (speech.text, speech.clip.frames) == ("1 minute ago: Hello.", 0)
     assert ahead.ended
     assert synthesis.given_up == [speech]
@@ -129,12 +130,12 @@ async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_ane
 
 
 async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(synthesis):
-    speech = synthesis.speech(announcement())
-    speech.begin(need=SOON)
+    speech = synthesis.new_job(announcement())
+    speech.request(need=SOON)
     speech.clip.finish(ClipError("no transport spoke"))
-    speech.begin(need=SOON)
+    speech.request(need=SOON)
     assert synthesis.filled == [speech]
-    speech.begin()
+    speech.request()
     assert synthesis.filled == [speech, speech]
     assert not speech.clip.ended
 

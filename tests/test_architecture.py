@@ -41,13 +41,13 @@ def test_the_core_imports_no_plugin(file):
     "module",
     [
         "intake/payload",
-        "intake/strict_json",
-        "routing",
+        "text/strict_json",
+        "synthesis/routing",
         "forecast/outlook",
         "forecast/estimate",
         "speaker/backlog",
-        "synthesis/sentences",
-        "speaker/volume",
+        "text/sentences",
+        "audio/gain",
         "config/load",
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgevoice.synthesis.live import LiveText
+from edgevoice.text.live import LiveText
 from tests.support.agenda import Kitchen
 
 

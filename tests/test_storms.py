@@ -5,8 +5,8 @@ import random
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.intake.buckets import Rate, TokenBucket
-from edgevoice.intake.storms import CALM, LONGEST, MOST_TOPICS, RateLimiter, RateLimits, SuppressedBurst
+from edgevoice.intake.rate_limit import CALM, LONGEST, MOST_TOPICS, RateLimiter, RateLimits, SuppressedBurst
+from edgevoice.token_bucket import Rate, TokenBucket
 from tests.support.announcements import announcement
 
 SIX = Rate(6, 6)
@@ -14,7 +14,7 @@ SIX = Rate(6, 6)
 
 def admitted(storms, count, now=0.0, topic="garage", urgency=Urgency.NORMAL):
     """How many of so many are admitted at one moment."""
-    return sum(storms.admits(announcement(urgency), topic, now) for _ in range(count))
+    return sum(storms.try_acquire(announcement(urgency), topic, now) for _ in range(count))
 
 
 def test_a_topic_may_bring_its_burst_and_then_as_many_as_its_rate():

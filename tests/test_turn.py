@@ -6,9 +6,9 @@ import msgspec
 
 from edgevoice import EventType, Urgency
 from edgevoice.outcome import Attempt
-from edgevoice.routing import Decision
 from edgevoice.speaker.turn import Turn
-from edgevoice.synthesis.live import LiveText
+from edgevoice.synthesis.routing import Decision
+from edgevoice.text.live import LiveText
 from tests.support.announcements import NoSynthesis, announcement, turn
 
 KEYS = {
@@ -32,7 +32,7 @@ async def test_an_outcome_has_all_keys_of_the_contract_also_where_nothing_is_kno
 
 
 async def test_an_outcome_tells_how_it_came_to_be():
-    speech = NoSynthesis().speech(announcement(Urgency.HIGH, warnings=("volume: out of range",)))
+    speech = NoSynthesis().new_job(announcement(Urgency.HIGH, warnings=("volume: out of range",)))
     said = Turn(speech, "kitchen", 1, 60)
     speech.decision, speech.transport = Decision(("websocket", "http"), "urgency is high"), "http"
     speech.attempts.append(Attempt("websocket", "refused: 429"))
@@ -100,14 +100,14 @@ async def test_the_next_round_has_no_deadline_and_begins_anew():
 
 async def test_the_warnings_of_a_live_text_are_told_with_its_own():
     live = LiveText()
-    speech = NoSynthesis().speech(announcement(live=live, warnings=("a",)))
+    speech = NoSynthesis().new_job(announcement(live=live, warnings=("a",)))
     live.warnings += ("b",)
     assert Turn(speech, "kitchen", 1, 60).event(EventType.FINISHED).warnings == ("a", "b")
 
 
 async def test_a_speech_that_nobody_needs_any_more_is_given_up_and_its_clip_closed():
     synthesis = NoSynthesis()
-    speech = synthesis.speech(announcement())
+    speech = synthesis.new_job(announcement())
     Turn(speech, "kitchen", 1, 60)
     Turn(speech, "bath", 1, 60)
     speech.request()

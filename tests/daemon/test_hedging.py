@@ -13,9 +13,9 @@ from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Lightning, Route
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.plugin import NoOptions
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.synthesizer import Synthesizer
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE
@@ -69,8 +69,8 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
 
 async def spoken(synthesis, urgency=Urgency.CRITICAL, text=TEXT):
     """The speech of a text, when its clip has ended, and what is in it."""
-    speech = synthesis.speech(announcement(urgency, text=text))
-    speech.begin()
+    speech = synthesis.new_job(announcement(urgency, text=text))
+    speech.request()
     async with asyncio.timeout(20):
         while await speech.clip.read(speech.clip.frames):
             pass

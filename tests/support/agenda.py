@@ -36,7 +36,7 @@ class Kitchen:
             "kitchen",
             self.presence,
             tell=self._tell,
-            speech_of=self.synthesis.speech,
+            speech_of=self.synthesis.new_job,
             escalate=self.escalated.append,
         )
 
@@ -61,11 +61,11 @@ class Kitchen:
         """An announcement arrives, with its name as its text if it has none."""
         more = {"text": name, **more}
         made = announcement(Urgency(urgency), id=name, received_monotonic=self.now, **more)
-        self.agenda.add(self.synthesis.speech(made), self.now)
+        self.agenda.add(self.synthesis.new_job(made), self.now)
 
     def refuse(self, name: str) -> None:
         made = announcement(id=name, received_monotonic=self.now)
-        self.agenda.refuse(self.synthesis.speech(made), EventType.SUPPRESSED, "rate", self.now)
+        self.agenda.refuse(self.synthesis.new_job(made), EventType.SUPPRESSED, "rate", self.now)
 
     def take(self, *, heard: float | None = 0.0) -> str | None:
         """The next one has the floor, and sounds at once; None leaves it silent. Its name."""

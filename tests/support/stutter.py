@@ -13,9 +13,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.announcement import Urgency
+from edgevoice.audio.jitter_buffer import JitterStats
 from edgevoice.speaker.playing import Playing
 from edgevoice.speaker.turn import Turn
-from edgevoice.synthesis.headstart import JitterStats
 from tests.support import virtual_time
 from tests.support.announcements import NoSynthesis, announcement
 
@@ -93,8 +93,8 @@ class Room:
     ) -> Ear:
         """Hear one announcement whose audio comes in these pieces; `chime` sounds for so many seconds before."""
         synthesis = NoSynthesis()
-        synthesis.headstarts = self.headstarts
-        turn = Turn(synthesis.speech(announcement(urgency, **keys)), "kitchen", 1, 100)
+        synthesis.jitter = self.headstarts
+        turn = Turn(synthesis.new_job(announcement(urgency, **keys)), "kitchen", 1, 100)
         began = _now()
         playing = Playing(
             turn,
@@ -149,10 +149,10 @@ async def _listen(playing: Playing) -> Ear:
         elif dry_since is not None and _now() - dry_since > 1e-6:
             ear.holes.append(_now() - dry_since)
         frames = min(taken - heard, round(TICK * RATE))
-        playing.handed(heard + frames)
+        playing.written(heard + frames)
         await asyncio.sleep(frames / RATE)
         heard += frames
-        playing.heard(heard)
+        playing.played(heard)
         dry_since = _now()
     await taking
     return ear

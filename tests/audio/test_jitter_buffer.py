@@ -1,0 +1,175 @@
+"""A sound begins as soon as it will not run dry, in virtual time: what is asserted here is what would be heard."""
+
+import asyncio
+
+import pytest
+
+from edgevoice.announcement import Urgency
+from edgevoice.audio.jitter_buffer import LONGEST, JitterStats, Trace, moment_to_sound, target_buffer_s
+from edgevoice.text.live import LiveText
+from tests.support import virtual_time
+from tests.support.stutter import JITTER, STALLS, STEADY, TIGHT, TRANSPORT, Room, Server, heard, simple
+
+STUTTERS = [(0.1, 0.08), (0.5, 0.08), (0.52, 0.08), (0.54, 0.08), (0.9, 0.08), (0.92, 0.08), (0.94, 0.08)]
+
+
+def in_a_room(*heard):
+    """The ears of several announcements, one after the other; each is its pieces, or pieces and keys."""
+
+    async def main():
+        room = Room()
+        calls = [one if isinstance(one, tuple) else (one, {}) for one in heard]
+        return [await room.hears(pieces, **keys) for pieces, keys in calls]
+
+    return virtual_time.run(main())
+
+
+@pytest.mark.parametrize("server", [JITTER, TIGHT], ids=["jitter", "tight"])
+def test_over_fifty_announcements_a_quarter_of_the_silence_is_left_for_a_tenth_of_a_second(server):
+    row = heard(server)
+    assert row.silence <= row.simple().silence / 4
+    assert row.delay() <= 0.1
+    assert row.delay(0.5) <= 0.1
+
+
+def test_where_the_server_stalls_it_is_not_worse_than_any_player_that_begins_as_late():
+    row = heard(STALLS)
+    assert row.silence <= row.simple(row.delay()).silence
+    assert row.holes <= row.simple(row.delay()).holes
+
+
+@pytest.mark.parametrize("stalls_at", [(3,), (10,), (5, 20), (4, 9, 30)])
+def test_a_stall_is_one_hole_but_for_a_few(stalls_at):
+    row = heard(Server(speed=2, jitter=0.02, stalls_at=stalls_at, stall=0.7))
+
+    def with_more(one):
+        return sum(len(ear.holes) > len(stalls_at) for ear in one.ears)
+
+    assert any(ear.holes for ear in row.ears)
+    assert with_more(row) <= len(row.ears) / 10
+    assert with_more(row) < with_more(row.simple(row.delay()))
+
+
+@pytest.mark.parametrize("speed", [1.05, 1.5, 5])
+def test_with_a_steady_server_nothing_is_late_and_nothing_waits(speed):
+    row = heard(Server(speed=speed), seeds=range(40))
+    assert row.holes == row.delay(1) == 0
+
+
+def test_an_hour_of_announcements_from_a_steady_server_has_no_hole():
+    row = heard(STEADY, seeds=range(720))
+    assert row.holes == row.delay(1) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0])
+def test_short_announcements_are_learned_from_too(seconds):
+    row = heard(JITTER, seconds, seeds=range(1, 151))
+    assert row.silence <= row.simple().silence / 2
+    assert row.delay() <= 0.1
+
+
+def test_a_server_that_is_too_slow_makes_few_long_holes_and_not_many_short_ones():
+    slow = Server(speed=0.9, jitter=0.01)
+    row = heard(slow, seeds=range(20))
+    assert row.holes < row.simple().holes / 10
+    assert row.delay(1) <= LONGEST
+    assert len(row.ears[0].holes) < len(simple(slow.pieces(0, 5.0)).holes) / 4
+
+
+def test_the_first_announcement_begins_with_its_first_piece_and_the_next_knows_better():
+    first, second = in_a_room(STUTTERS, STUTTERS)
+    assert first.delay == 0
+    assert first.holes
+    assert second.delay > 0
+    assert second.silence < first.silence
+
+
+def test_what_is_critical_never_waits():
+    _, critical = in_a_room(STUTTERS, (STUTTERS, {"urgency": Urgency.CRITICAL}))
+    assert critical.delay == 0
+
+
+def test_a_clip_that_is_complete_never_waits():
+    _, complete = in_a_room(STUTTERS, [(0.1, 0.08), (0.1, 0.08)])
+    assert complete.delay == 0
+
+
+def test_live_text_neither_teaches_nor_waits():
+    live = {"live": LiveText()}
+    before, after = in_a_room((STUTTERS, live), STUTTERS)
+    assert before.delay == after.delay == 0
+    _, late = in_a_room(STUTTERS, (STUTTERS, live))
+    assert late.delay == 0
+
+
+def test_one_late_announcement_is_no_habit():
+    steady = STEADY.pieces(1, 2.0)
+    *_, last = in_a_room(steady, STUTTERS, steady, steady)
+    assert last.delay == 0
+
+
+def test_what_a_server_was_like_is_forgotten():
+    steady = STEADY.pieces(1, 2.0)
+    ears = in_a_room(STUTTERS, STUTTERS, *[steady] * 17)
+    assert ears[2].delay > 0
+    assert ears[-1].delay == 0
+
+
+def test_while_a_chime_sounds_the_clip_gets_ahead():
+    _, chimed = in_a_room(STUTTERS, (STUTTERS, {"chime": 1.0}))
+    assert chimed.holes == []
+
+
+def test_no_transport_knows_of_another():
+    headstarts = JitterStats()
+    headstarts.learn(TRANSPORT, Trace((0.2, 0.1, 0.0), 0.16, 0.3))
+    assert headstarts.of(TRANSPORT) > 0
+    assert headstarts.of("http") == headstarts.of(None) == 0
+
+
+def test_nothing_is_known_of_one_piece():
+    async def main():
+        headstarts = JitterStats()
+
+        async def one():
+            yield bytes(100)
+
+        async for _ in headstarts.observed(TRANSPORT, one(), 24000, learns=True):
+            pass
+        return headstarts.of(TRANSPORT)
+
+    assert asyncio.run(main()) == 0
+
+
+def test_what_is_not_taken_at_once_is_not_late():
+    async def main():
+        headstarts = JitterStats()
+
+        async def two():
+            yield bytes(100)
+            yield bytes(100)
+
+        async for _ in headstarts.observed(TRANSPORT, two(), 24000, learns=True):
+            await asyncio.sleep(5)
+        return headstarts.of(TRANSPORT)
+
+    assert virtual_time.run(main()) == 0
+
+
+def test_a_headstart_is_what_leaves_a_twentieth_of_the_silence_while_that_costs_little():
+    fast = Trace((0.1, 0.0, 0.0, 0.0, 0.0), 10.0, 1.0)
+    assert target_buffer_s([fast]) == pytest.approx(0.095)
+    slow = Trace((0.3, 0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
+    assert target_buffer_s([slow]) == pytest.approx(0.095)
+    stalling = Trace((0.4, 0.3, 0.2, 0.0), 1.0, 1.0)
+    assert target_buffer_s([stalling]) == pytest.approx(0.3)
+    hopeless = Trace((9.0,) * 10, 1.0, 10.0)
+    assert target_buffer_s([hopeless]) == LONGEST
+    assert target_buffer_s([]) == 0
+
+
+def test_it_is_waited_for_in_audio_and_only_its_rest_in_time():
+    assert moment_to_sound(ahead=0.08, newest=0.08, arrived=7.0, wanted=0.0) == 7.0
+    assert moment_to_sound(ahead=0.08, newest=0.08, arrived=7.0, wanted=0.1) is None
+    assert moment_to_sound(ahead=0.16, newest=0.08, arrived=7.0, wanted=0.1) == pytest.approx(7.02)
+    assert moment_to_sound(ahead=0.24, newest=0.08, arrived=7.0, wanted=0.1) == 7.0

@@ -1,0 +1,253 @@
+"""The account's places: never more than there are, the more urgent first, and none is ever lost."""
+
+import asyncio
+import contextlib
+import random
+
+import pytest
+
+from edgevoice import Urgency
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter, Preempted
+from edgevoice.synthesis.priority import Priority
+from tests.support.asker import Asker
+
+LOW, NORMAL, HIGH, CRITICAL = Urgency
+
+
+class Request:
+    """Holds a place until told; asks again when its place was taken back, as synthesis does."""
+
+    def __init__(self, gate, urgency, log=None, name="", *, again=False, need=Priority.NEEDED_NOW):
+        self.asker, self.name = Asker(urgency, need), name
+        self.done, self.inside = asyncio.Event(), asyncio.Event()
+        self.preempted = 0
+        self._gate, self._log, self._again = gate, log if log is not None else [], again
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self):
+        while True:
+            try:
+                async with self._gate.acquire(self.asker):
+                    self._log.append(self.name)
+                    self.inside.set()
+                    await self.done.wait()
+                    return
+            except Preempted:
+                self.inside.clear()
+                self.preempted += 1
+                if not self._again:
+                    raise
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
+    gate, log = ConcurrencyLimiter(1), []
+    first = Request(gate, CRITICAL, log, "held")
+    await first.inside.wait()
+    waiting = [
+        Request(gate, urgency, log, name)
+        for urgency, name in [
+            (LOW, "low"),
+            (NORMAL, "normal 1"),
+            (HIGH, "high"),
+            (NORMAL, "normal 2"),
+            (CRITICAL, "critical"),
+        ]
+    ]
+    await settle()
+    assert gate.waiting == 5
+    for request in [first, *waiting]:
+        request.done.set()
+    await asyncio.gather(*(request.task for request in waiting))
+    assert log == ["held", "critical", "high", "normal 1", "normal 2", "low"]
+
+
+async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it_back_later():
+    gate, log = ConcurrencyLimiter(1), []
+    less = Request(gate, NORMAL, log, "normal", again=True)
+    await less.inside.wait()
+    more = Request(gate, HIGH, log, "high")
+    await more.inside.wait()
+    assert less.preempted == 1
+    assert not less.inside.is_set()
+    more.done.set()
+    await less.inside.wait()
+    less.done.set()
+    await less.task
+    assert log == ["normal", "high", "normal"]
+
+
+async def test_nobody_is_preempted_by_its_like_or_by_less():
+    gate = ConcurrencyLimiter(1)
+    holder = Request(gate, NORMAL)
+    await holder.inside.wait()
+    others = [Request(gate, NORMAL), Request(gate, LOW)]
+    await settle()
+    assert holder.inside.is_set()
+    for request in [holder, *others]:
+        request.done.set()
+    await asyncio.gather(holder.task, *(other.task for other in others))
+
+
+async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way():
+    gate = ConcurrencyLimiter(2)
+    high, low = Request(gate, HIGH), Request(gate, LOW)
+    await asyncio.gather(high.inside.wait(), low.inside.wait())
+    more = Request(gate, CRITICAL)
+    await more.inside.wait()
+    with pytest.raises(Preempted):
+        await low.task
+    later = Request(gate, CRITICAL)
+    await later.inside.wait()
+    with pytest.raises(Preempted):
+        await high.task
+    for request in (more, later):
+        request.done.set()
+        await request.task
+
+
+async def test_one_that_has_its_place_but_not_begun_gives_way_too():
+    gate, log = ConcurrencyLimiter(1), []
+    first = Request(gate, LOW, log, "first")
+    await first.inside.wait()
+    less = Request(gate, LOW, log, "less", again=True)
+    await settle()
+    first.done.set()
+    more = Request(gate, CRITICAL, log, "more")  # asks between the end of the first and the turn of the next
+    await more.inside.wait()
+    assert less.preempted == 1
+    more.done.set()
+    less.done.set()
+    await less.task
+    assert log == ["first", "more", "less"]
+
+
+async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
+    gate = ConcurrencyLimiter(1)
+    for error in (TimeoutError("its own"), ValueError("its own")):
+        with pytest.raises(type(error), match="its own"):
+            async with gate.acquire(Asker(LOW)):
+                raise error
+    async with gate.acquire(Asker(LOW)):
+        pass
+
+
+async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_too():
+    gate = ConcurrencyLimiter(1)
+
+    async def body():
+        async with asyncio.timeout(0.01), gate.acquire(Asker(LOW)):
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        await body()
+    async with gate.acquire(Asker(LOW)):
+        pass
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
+    dice = random.Random(seed)
+    places = dice.choice([1, 2, 3])
+    gate, inside, crowd = ConcurrencyLimiter(places), set(), []
+
+    async def breathe(most):
+        for _ in range(dice.randint(0, most)):
+            await asyncio.sleep(0)
+
+    async def work(number):
+        inside.add(number)
+        crowd.append(len(inside))
+        try:
+            await breathe(6)
+        finally:
+            inside.discard(number)
+
+    async def request(number, urgency):
+        done = False
+        while not done:
+            with contextlib.suppress(Preempted):
+                async with gate.acquire(Asker(urgency)):
+                    await work(number)
+                    done = True
+
+    tasks = []
+    for number in range(60):
+        tasks.append(asyncio.create_task(request(number, dice.choice(list(Urgency)))))
+        await breathe(3)
+        if dice.random() < 0.4:
+            dice.choice(tasks).cancel()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert max(crowd) <= places
+    assert not gate.waiting
+    assert not gate._holding
+    assert not {repr(task.exception()) for task in tasks if not task.cancelled()} - {"None"}
+    await all_places_are_free(gate, places)
+
+
+async def all_places_are_free(gate, places):
+    holders = [Request(gate, CRITICAL) for _ in range(places)]
+    await asyncio.gather(*(holder.inside.wait() for holder in holders))
+    for holder in holders:
+        holder.done.set()
+        await holder.task
+
+
+async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_before_what_is_spare():
+    gate, log = ConcurrencyLimiter(1), []
+    first = Request(gate, CRITICAL, log, "held")
+    await first.inside.wait()
+    waiting = [
+        Request(gate, urgency, log, f"{need.name} {urgency}", need=need)
+        for need in Priority
+        for urgency in (LOW, CRITICAL)
+    ]
+    await settle()
+    for request in [first, *waiting]:
+        request.done.set()
+    await asyncio.gather(*(request.task for request in waiting))
+    order = [
+        f"{need} {urgency}" for need in ("NEEDED_NOW", "PREFETCH", "PRERENDER") for urgency in (CRITICAL, LOW)
+    ]
+    assert log == ["held", *order]
+
+
+async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_turn_comes():
+    gate, log = ConcurrencyLimiter(1), []
+    ahead = Request(gate, HIGH, log, "ahead", again=True, need=Priority.PREFETCH)
+    await ahead.inside.wait()
+    now = Request(gate, NORMAL, log, "now", again=True)
+    await now.inside.wait()
+    assert ahead.preempted == 1
+    ahead.asker.need = Priority.NEEDED_NOW
+    gate.rebalance()
+    await ahead.inside.wait()
+    assert now.preempted == 1
+    for request in (ahead, now):
+        request.done.set()
+        await request.task
+    assert log == ["ahead", "now", "ahead", "now"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
+    gate, log = ConcurrencyLimiter(1), []
+    holder = Request(gate, NORMAL, log, "holder")
+    if begun:
+        await holder.inside.wait()
+    else:
+        await asyncio.sleep(0)
+    waiter = gate.acquire(Asker(CRITICAL)).__aenter__()
+    waiter.send(None)
+    with pytest.raises(asyncio.CancelledError):
+        waiter.throw(asyncio.CancelledError())
+    await settle()
+    assert not holder.preempted
+    holder.done.set()
+    await holder.task
+    assert log == ["holder"]
