@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.broker import Broker
+from tests.support.examples import examples
 from tests.support.lightning import LightningServer
 from tests.support.machine import (
     RERUN_LIMIT,
@@ -29,9 +29,8 @@ IN_REAL_TIME = ("daemon", "sound_card")
 RERUNS = 2
 METER = pytest.StashKey[LatenessMeter]()
 
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, max_examples=500, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+settings.register_profile("tests", examples(500), print_blob=True)
+settings.load_profile("tests")
 
 
 def is_in_real_time(item: pytest.Item) -> bool:
