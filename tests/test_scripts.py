@@ -86,7 +86,9 @@ def test_the_lowest_versions_have_an_environment_of_their_own(checkout):
     status, lines = run(checkout / "scripts/test", "--lowest", "-x")
     assert status == 0
     assert lines[0] == "setup 1: <lowest>"
-    assert lines[1].endswith("<-m> <not long and not real_time> <--ignore> <tests/bench> <-x>")
+    assert lines[1].endswith(
+        "<-m> <not long and not real_time> <tests/config> <tests/intake> <tests/plugins> <tests/test_*.py> <-x>"
+    )
 
 
 @pytest.mark.parametrize("program", ["ruff", "mypy", "codespell", "lint-imports", "python"])
