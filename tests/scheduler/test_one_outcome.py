@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from edgevoice.announcement import Insistence
-from tests.support.agenda import Kitchen
+from edgevoice.announcement import RepeatPolicy
+from edgevoice.scheduler import actions as act
+from tests.support.scheduler import Kitchen
 
 URGENCIES = ["low", "normal", "high", "critical"]
 
@@ -25,7 +26,7 @@ class Dice:
 
     def arrive(self):
         choose = self.random.choice
-        insists = choose([None, None, Insistence(times=2, every=5), Insistence(until_ack=True, every=5)])
+        insists = choose([None, None, RepeatPolicy(times=2, every=5), RepeatPolicy(until_ack=True, every=5)])
         tag, resolves = choose([None, "a", "b"]), choose([False, False, True])
         name = f"n{self.random.randrange(12)}"
         self.kitchen.say(
@@ -33,7 +34,7 @@ class Dice:
             choose(URGENCIES),
             tag=tag,
             resolves=resolves,
-            insists=insists,
+            repeat=insists,
             ttl=choose([5, 60]),
             topic=name,
         )
@@ -57,34 +58,36 @@ class Dice:
         else:
             does = [self.hear, self.hear, self.hear, kitchen.cut, kitchen.cut, self.pause, self.fall_silent]
             self.random.choice([*does, self.fail, kitchen.finish])()
-        for turn in kitchen.agenda.waiting:
-            turn.parked = turn.parked and self.random.random() < 0.5
+        for one in list(kitchen.watched):
+            if self.random.random() < 0.5:
+                kitchen.watched.remove(one)
+                kitchen.text_arrives(one)
 
     def hear(self):
-        kitchen, floor = self.kitchen, self.kitchen.agenda.floor
-        if not floor.current.sounds:
-            floor.sound(kitchen.now)
+        kitchen = self.kitchen
+        kitchen.report(act.Started)
         kitchen.hear(self.random.choice([0.5, 6.0]))
 
     def pause(self):
-        self.kitchen.agenda.floor.pause(self.kitchen.now)
+        self.kitchen.pause()
 
     def fall_silent(self):
-        self.kitchen.agenda.floor.current.parked = True
-        self.kitchen.finish()
+        self.kitchen.report(act.Starved)
+        if self.kitchen.parking:
+            self.kitchen.finish()
 
     def fail(self):
-        self.kitchen.agenda.conclude(self.kitchen.now, failure="broken")
+        self.kitchen.fail()
 
     def wait(self):
         self.kitchen.wait(self.random.choice([0.1, 3, 5, 60]))
 
-    def check(self):
+    def check(self, lost=()):
         kitchen = self.kitchen
         queued = Counter(name for name, step, _ in kitchen.told if step == "queued")
         ended = Counter(name for name, step, _ in kitchen.told if step.is_outcome)
         kept = Counter([*kitchen.queue, *kitchen.held, *([kitchen.saying] if kitchen.saying else [])])
-        assert queued == ended + kept
+        assert queued == ended + kept + Counter(lost)
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -93,20 +96,17 @@ def test_exactly_one_outcome(seed):
     for _ in range(300):
         dice.step()
         dice.check()
-    dice.kitchen.agenda.close(dice.kitchen.now, lambda _: False)
-    dice.kitchen.agenda.floor.cut_short()
-    dice.kitchen.cut()
-    dice.check()
+    kept = [*dice.kitchen.queue, *dice.kitchen.held]
+    dice.kitchen.close()
+    dice.check(lost=[one.announcement.id for one in dice.kitchen.kept])
     assert (dice.kitchen.queue, dice.kitchen.held, dice.kitchen.saying) == ([], [], None)
+    assert {one.announcement.id for one in dice.kitchen.kept} >= {name for name in kept if name[0] == "n"}
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_speech_that_has_ended_is_given_up_once(seed):
+def test_every_item_is_released_once(seed):
     dice = Dice(seed)
     for _ in range(300):
         dice.step()
-    dice.kitchen.agenda.close(dice.kitchen.now, lambda _: False)
-    dice.kitchen.agenda.floor.cut_short()
-    dice.kitchen.cut()
-    given_up = dice.kitchen.synthesis.given_up
-    assert Counter(map(id, given_up)) == Counter(map(id, dice.kitchen.synthesis.speeches))
+    dice.kitchen.close()
+    assert set(dice.kitchen.released) == set(dice.kitchen.items)

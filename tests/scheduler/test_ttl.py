@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.agenda import Kitchen
+from tests.support.scheduler import Kitchen
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def test_the_first_sound_must_come_within_the_ttl(kitchen):
     kitchen.say("waits", ttl=10)
     kitchen.say("is made", "high", ttl=10)
     kitchen.take(heard=None)
-    assert kitchen.agenda.next_change() == kitchen.now + 10
+    assert kitchen.next_wakeup == kitchen.now + 10
     kitchen.wait(9.9)
     assert not kitchen.cut()
     kitchen.wait(0.1)
@@ -45,7 +45,7 @@ def test_while_interrupted_it_waits_at_most_its_ttl_again_then_ends_expired_with
     assert kitchen.ended("old") is None
     kitchen.wait(0.1)
     assert kitchen.ended("old") == ("expired", "ttl")
-    (outcome,) = [event for event in kitchen.events if event.event_type == "expired"]
+    (outcome,) = [event for event in kitchen.emitted if event.type == "expired"]
     assert outcome.spoken_s == 3.0
 
 

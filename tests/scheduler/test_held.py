@@ -4,22 +4,23 @@ from datetime import timedelta
 
 import pytest
 
-from edgevoice.speaker.quiet import DAYS, Window
-from tests.support.agenda import Kitchen
+from edgevoice.scheduler.policy import QuietWindow
+from edgevoice.text.live import LiveText
+from tests.support.scheduler import Kitchen
 
-NIGHT = Window(frozenset(range(len(DAYS))), 22 * 60, 7 * 60)
+NIGHT = QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)
 
 
 def at_night(**manners):
     kitchen = Kitchen(quiet_hours=(NIGHT,), **manners)
     kitchen.wall = kitchen.wall.replace(hour=23)
-    kitchen.agenda.look(kitchen.now)
+    kitchen.wait(0)
     return kitchen
 
 
 def morning(kitchen):
     kitchen.wall += timedelta(hours=9)
-    kitchen.agenda.look(kitchen.now)
+    kitchen.wait(0)
 
 
 # Quiet hours; do not disturb, mute
@@ -85,7 +86,7 @@ def test_digest_keep_counts_instead():
     kitchen = Kitchen(digest_keep=3600)
     kitchen.switch(mute=True)
     kitchen.say("a", ttl=1)
-    assert kitchen.agenda.next_change() == kitchen.now + 3600
+    assert kitchen.next_wakeup == kitchen.now + 3600
     kitchen.wait(3599)
     assert kitchen.held == ["a"]
     kitchen.wait(1)
@@ -109,7 +110,7 @@ def test_on_request_one_sentence_says_how_many_wait():
     kitchen.say("a")
     kitchen.say("b")
     morning(kitchen)
-    assert kitchen.synthesis.speeches[-1].announcement.text == "2 announcements are waiting."
+    assert kitchen.internal[-1].text == "2 announcements are waiting."
     assert len(kitchen.order()) == 1
     assert kitchen.held == ["a", "b"]
 
@@ -160,9 +161,9 @@ def test_nothing_is_said_where_nothing_waits():
 
 def test_do_not_disturb_for_some_minutes_ends_by_itself():
     kitchen = Kitchen(digest="off")
-    kitchen.presence.set_dnd(minutes=5)
+    kitchen.do(kitchen.scheduler.apply_setting("dnd", "5", kitchen.now))
     kitchen.say("a")
-    assert kitchen.agenda.next_change() == kitchen.now + 300
+    assert kitchen.next_wakeup == kitchen.now + 300
     kitchen.wait(299)
     assert kitchen.held == ["a"]
     kitchen.wait(1)
@@ -172,18 +173,58 @@ def test_do_not_disturb_for_some_minutes_ends_by_itself():
 # The daemon ends
 
 
-def test_what_waits_or_is_held_when_the_daemon_ends_is_told_as_lost_unless_a_restart_brings_it_back():
+@pytest.mark.parametrize("urgency", ["low", "normal", "high", "critical"])
+def test_close_keeps_what_waits_or_is_held_or_is_cut_off(urgency):
+    kitchen = Kitchen()
+    kitchen.say("said", urgency)
+    kitchen.take(heard=1)
+    kitchen.say("waits", urgency, not_before=9)
+    kitchen.switch(mute=True)
+    kitchen.say("held", "normal")
+    kitchen.close()
+    assert {one.announcement.id for one in kitchen.kept} == {"said", "waits", "held"}
+    assert [kitchen.ended(name) for name in ("said", "waits", "held")] == [None] * 3
+    assert kitchen.order() == []
+
+
+def test_close_fails_what_cannot_be_kept():
     kitchen = at_night()
     kitchen.say("held")
     kitchen.digest()
-    kitchen.say("waits", "high", not_before=9)
-    kitchen.say("lost", not_before=9)
-    kitchen.say("said", "critical")
+    kitchen.say("private", private=True)
+    live = LiveText()
+    kitchen.say("live", "critical", text=None, live=live)
+    kitchen.close()
+    assert kitchen.ended("private") == kitchen.ended("live") == ("failed", "restart")
+    assert kitchen.ended(kitchen.internal[0].id) == ("failed", "restart")
+    assert [one.announcement.id for one in kitchen.kept] == ["held"]
+
+
+def test_what_is_playing_may_end_after_close():
+    kitchen = Kitchen()
+    kitchen.say("said")
     kitchen.take(heard=1)
-    kitchen.agenda.close(kitchen.now, lambda announcement: announcement.urgency.rank > 1)
-    assert kitchen.ended("held") == kitchen.ended("lost") == ("failed", "restart")
-    assert kitchen.ended("waits") is None
-    kitchen.agenda.floor.cut_short()
-    kitchen.cut()
-    assert kitchen.ended("said") is None
-    assert kitchen.order() == []
+    kitchen.do(kitchen.scheduler.close(kitchen.now))
+    kitchen.finish()
+    assert kitchen.ended("said") == ("finished", None)
+    assert kitchen.kept == []
+
+
+def test_an_alert_between_its_rounds_is_kept():
+    kitchen = Kitchen()
+    kitchen.say("leak", "high", repeat=kitchen.every(30))
+    kitchen.take(heard=1)
+    kitchen.do(kitchen.scheduler.close(kitchen.now))
+    kitchen.finish()
+    assert [(one.announcement.id, one.due) for one in kitchen.kept] == [("leak", kitchen.now + 30)]
+    assert kitchen.ended("leak") is None
+
+
+def test_the_deadline_to_store_leaves_out_the_time_for_which_it_was_held():
+    kitchen = Kitchen()
+    kitchen.say("a", ttl=100)
+    kitchen.wait(40)
+    kitchen.switch(mute=True)
+    kitchen.wait(1000)
+    kitchen.close()
+    assert kitchen.kept[0].expires_at(kitchen.now) == kitchen.now + 60

@@ -1,4 +1,4 @@
-"""The agenda of a speaker against a reference of the contract's rules: whatever happens, in any order."""
+"""The scheduler of a speaker against a reference of the contract's rules: whatever happens, in any order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from edgevoice.announcement import TTL, Insistence, Urgency
-from edgevoice.speaker.quiet import DAYS, Window
-from tests.support.agenda import Kitchen
-from tests.support.reference import OWN, Item, Reference
+from edgevoice.announcement import RepeatPolicy, Urgency
+from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.scheduler import actions as act
+from edgevoice.scheduler.actions import Admission
+from edgevoice.scheduler.policy import QuietWindow
+from edgevoice.token_bucket import Rate
+from tests.support.scheduler import Kitchen
+from tests.support.scheduler_reference import OWN, Item, Reference
 
-NIGHT = Window(frozenset(range(len(DAYS))), 0, 12 * 60)
+NIGHT = QuietWindow(frozenset(range(7)), 0, 12 * 60)
 LIMIT = 8
 SEEDS = (7, 23, 1976, 65_537)
 """One that found a mistake is added, and stays."""
@@ -40,7 +44,7 @@ def said_by(reason: str | None) -> str | None:
     return "by own" if reason and reason.startswith("by edgevoice-") else reason
 
 
-class Speaker(RuleBasedStateMachine):
+class Model(RuleBasedStateMachine):
     """Both are told the same; a cut takes effect at once."""
 
     @initialize(digest=st.sampled_from(["on_request", "at_end", "off"]))
@@ -48,6 +52,11 @@ class Speaker(RuleBasedStateMachine):
         self.real = Kitchen(queue=LIMIT, digest=digest, quiet_hours=(NIGHT,))
         self.model = Reference(digest=digest, limit=LIMIT)
         self.alarms = 0
+        self.last = None
+        self.asked = Counter()
+        self.refused = 0
+        slow = Rate(6, 6)
+        self.limiter = RateLimiter(RateLimits(per_topic=slow, total=Rate(20, 10), critical=Rate(10, 10)))
 
     # What may happen
 
@@ -63,21 +72,48 @@ class Speaker(RuleBasedStateMachine):
         rounds=st.sampled_from([None, None, 0, 1, 3]),
     )
     def arrive(self, *, name, urgency, tag, text, topic, ttl, after, resolves, rounds):
-        text = text or name
-        insists = None if rounds is None else Insistence(times=rounds or 3, every=20, until_ack=rounds == 0)
-        self.real.say(
-            name,
-            urgency,
-            tag=tag,
-            text=text,
-            topic=topic,
-            ttl=ttl,
-            not_before=after,
-            resolves=resolves,
-            insists=insists,
-        )
+        repeat = None if rounds is None else RepeatPolicy(times=rounds or 3, every=20, until_ack=rounds == 0)
+        more = {
+            "tag": tag,
+            "text": text or name,
+            "topic": topic,
+            "ttl": ttl,
+            "not_before": after,
+            "resolves": resolves,
+            "repeat": repeat,
+        }
+        self.arrive_both(name, urgency, more)
+
+    def arrive_both(self, name, urgency, more):
+        """The limiter is asked only for what would be queued, and what it refuses is suppressed."""
+        self.last = (name, urgency, more)
+        made = self.real.make(name, urgency, **more)
+        self.real.wait(0)
+        self.model.time_passes()
+        admission = self.real.scheduler.admission(made, self.real.now)
+        assert admission.name == self.model.admission(name, urgency, more)
+        self.asked[admission] += 1
+        if admission is Admission.QUEUED and not self.limiter.try_acquire(made, made.topic, self.real.now):
+            self.refused += 1
+            self.real.refuse(name, urgency, **more)
+            self.model.outcomes.append((name, "suppressed", "rate"))
+            return
+        self.real.say(name, urgency, **more)
+        repeat = more["repeat"]
+        rounds = None if repeat is None else 0 if repeat.until_ack else repeat.times
         self.model.arrive(
-            Item(name, urgency, self.model.now + after, ttl, tag, text, topic, resolves, rounds, every=20)
+            Item(
+                name,
+                urgency,
+                self.model.now + more["not_before"],
+                more["ttl"],
+                more["tag"],
+                more["text"],
+                more["topic"],
+                more["resolves"],
+                rounds,
+                every=20,
+            )
         )
 
     @precondition(lambda self: self.model.said is not None)
@@ -135,7 +171,7 @@ class Speaker(RuleBasedStateMachine):
     @precondition(lambda self: self.model.said is not None and not self.model.said.sounds)
     @rule()
     def sounds(self):
-        self.real.agenda.floor.sound(self.real.now)
+        self.real.report(act.Started)
         self.model.sound()
 
     @precondition(lambda self: self.model.said is not None and self.model.said.sounds)
@@ -147,7 +183,7 @@ class Speaker(RuleBasedStateMachine):
     @precondition(lambda self: self.model.said is not None)
     @rule()
     def a_pause_comes(self):
-        self.real.agenda.floor.pause(self.real.now)
+        self.real.pause()
         self.model.pause_comes()
 
     @precondition(lambda self: self.model.said is not None and self.model.said.sounds)
@@ -159,18 +195,41 @@ class Speaker(RuleBasedStateMachine):
     @precondition(lambda self: self.model.said is not None)
     @rule()
     def fails(self):
-        self.real.agenda.conclude(self.real.now, failure="broken")
+        self.real.fail()
         self.model.fail()
 
-    @rule()
-    def the_daemon_is_restarted(self):
-        """High and critical ones come back, the rest is lost; the held ones come back, too."""
-        back = self.real.restart()
-        self.model.restart()
-        for name, urgency in back:
-            self.real.say(name, urgency)
+    @rule(crash=st.booleans())
+    def the_daemon_is_restarted(self, crash):
+        """What waits comes back, after a crash only high and critical; so does what had begun."""
+        expected = self.model.restart(crash=crash)
+        back = {one.id: (one, due, expires) for one, due, expires in self.real.restart(crash=crash)}
+        assert list(back) == [item.name for item in expected]
+        for item in expected:
+            announcement, due, expires = back[item.name]
+            due = max(due, self.real.now)
+            self.real.say_again(announcement, due, expires)
             self.settle()
-            self.model.arrive(Item(name, urgency, self.model.now, TTL[Urgency(urgency)], text=name))
+            restored = Item(
+                item.name,
+                item.urgency,
+                due,
+                expires - due,
+                item.tag,
+                item.text,
+                item.topic,
+                item.resolves,
+                item.rounds,
+                every=item.every,
+            )
+            self.model.arrive(restored)
+        self.last = None
+
+    @precondition(lambda self: self.last is not None)
+    @rule()
+    def the_last_one_is_redelivered(self):
+        """The broker sends it once more: a duplicate while it is known, else as if it were new."""
+        name, urgency, more = self.last
+        self.arrive_both(name, urgency, more)
 
     # What has to hold
 
@@ -188,12 +247,13 @@ class Speaker(RuleBasedStateMachine):
         ]
         assert mine.held == [item.name for item in sorted(theirs.held, key=lambda i: i.seq)]
         assert (mine.saying and label(mine.saying)) == (theirs.said and theirs.said.name)
-        moment, wakes = theirs.next_moment(), mine.agenda.next_change()
+        moment, wakes = theirs.next_moment(), mine.next_wakeup
         assert moment is None or (wakes is not None and wakes <= moment)
 
     @invariant()
     def each_that_was_accepted_is_kept_or_has_exactly_one_outcome(self):
         accepted = Counter(name for name, step, _ in self.real.told if step == "queued")
+        accepted += Counter(name for name, _, reason in self.real.told if reason == "rate")
         ended = Counter(name for name, step, _ in self.real.told if step.is_outcome)
         ended += Counter(self.real.survived)
         kept = Counter([*self.real.queue, *self.real.held, *([self.real.saying] if self.real.saying else [])])
@@ -210,7 +270,7 @@ def run(number: int, **how: int) -> None:
     exactly = settings(
         deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True, **how
     )
-    run_state_machine_as_test(seed(number)(type("Speaker", (Speaker,), {})), settings=exactly)
+    run_state_machine_as_test(seed(number)(type("Model", (Model,), {})), settings=exactly)
 
 
 @pytest.mark.parametrize("number", SEEDS)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edgevoice.speaker.ledger import MOST_REMEMBERED, Ledger
-from tests.support.agenda import Kitchen
+from edgevoice.scheduler.outcomes import MAX_REMEMBERED, OutcomeLog
+from tests.support.scheduler import Kitchen
 
 DAY = 86_400
 
@@ -159,11 +159,11 @@ def test_a_duplicate_is_told_as_one_even_if_there_were_too_many(kitchen):
     assert (kitchen.steps("a"), kitchen.ended("b")) == (["queued", "duplicate"], ("suppressed", "rate"))
 
 
-def test_no_more_ids_are_remembered_than_there_is_room_for(kitchen):
-    ledger = Ledger(lambda turn, step, reason: None)
-    for number in range(MOST_REMEMBERED + 10):
-        ledger._remember(f"n{number}", 0.0)
-    assert len(ledger.finished) == MOST_REMEMBERED
-    assert ledger.has_finished(f"n{MOST_REMEMBERED + 9}", 1.0)
-    ledger._remember("late", DAY + 1.0)
-    assert list(ledger.finished) == ["late"]
+def test_no_more_ids_are_remembered_than_there_is_room_for():
+    log = OutcomeLog()
+    for number in range(MAX_REMEMBERED + 10):
+        log.remember(f"n{number}", 0.0)
+    assert len(log) == MAX_REMEMBERED
+    assert log.has_finished(f"n{MAX_REMEMBERED + 9}", 1.0)
+    log.remember("late", DAY + 1.0)
+    assert len(log) == 1

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.support.agenda import Kitchen
+from edgevoice.scheduler import actions as act
+from edgevoice.text.live import LiveText
+from tests.support.scheduler import Kitchen
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_low_and_normal_wait(kitchen, new, current):
     kitchen.take(heard=60)
     kitchen.say("new", new)
     kitchen.hear(60)
-    assert (kitchen.cut(), kitchen.agenda.floor.pausing) == (False, False)
+    assert (kitchen.cut(), kitchen.pausing) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +50,8 @@ def test_high_interrupts_low_and_normal_at_the_next_pause(kitchen, current, paus
     kitchen.say("old", current)
     kitchen.take(heard=3)
     kitchen.say("new", "high")
-    assert (kitchen.cut(), kitchen.agenda.floor.pausing) == (False, pausing)
-    kitchen.agenda.floor.pause(kitchen.now)
+    assert (kitchen.cut(), kitchen.pausing) == (False, pausing)
+    kitchen.pause()
     assert kitchen.cut() is pausing
 
 
@@ -77,8 +79,8 @@ def test_the_pause_is_waited_for_no_longer_once_the_high_one_is_gone(kitchen):
     kitchen.take(heard=3)
     kitchen.say("new", "high")
     kitchen.stop("new")
-    assert not kitchen.agenda.floor.pausing
-    kitchen.agenda.floor.pause(kitchen.now)
+    assert not kitchen.pausing
+    kitchen.pause()
     assert not kitchen.cut()
 
 
@@ -86,7 +88,7 @@ def test_one_that_becomes_due_interrupts_then(kitchen):
     kitchen.say("alarm", "critical", not_before=30)
     kitchen.say("old")
     kitchen.take(heard=3)
-    assert kitchen.agenda.next_change() == kitchen.now - 3 + 30
+    assert kitchen.next_wakeup == kitchen.now - 3 + 30
     kitchen.wait(27)
     assert kitchen.cut()
     assert kitchen.take() == "alarm"
@@ -194,13 +196,40 @@ def test_the_older_does_not_take_the_floor_back(kitchen):
     assert not kitchen.cut()
 
 
-@pytest.mark.parametrize("same", [{"tag": "door"}, {"text": "Fire."}])
-def test_the_same_tag_or_the_same_text_joins_it(kitchen, same):
-    kitchen.say("old", "critical", **same)
+def test_the_same_text_joins_it(kitchen):
+    kitchen.say("old", "critical", text="Fire.", tag="a")
     kitchen.take(heard=20)
-    kitchen.say("new", "critical", topic="other", **same)
+    assert kitchen.admission("new", "critical", text="Fire.", topic="other") == "COALESCED"
+    kitchen.say("new", "critical", text="Fire.", topic="other")
     assert kitchen.ended("new") == ("replaced", "the same is being said")
     assert not kitchen.cut()
+
+
+def test_the_same_tag_with_another_text_is_said_next(kitchen):
+    kitchen.say("older", "critical", topic="a")
+    kitchen.take(heard=6)
+    kitchen.say("old", "critical", tag="leak", topic="b")
+    assert kitchen.cut()
+    kitchen.take(heard=20)
+    kitchen.say("waits", "critical", topic="b", tag="leak2")
+    assert kitchen.cut()
+    assert kitchen.take(heard=1) == "waits"
+    kitchen.say("update", "critical", tag="leak2", topic="other")
+    kitchen.hear(20)
+    assert (kitchen.ended("update"), kitchen.cut()) == (None, False)
+    kitchen.finish()
+    assert kitchen.ended("waits") == ("finished", None)
+    assert kitchen.order() == ["update", "old", "older"]
+
+
+def test_of_several_updates_only_the_newest_is_said(kitchen):
+    kitchen.say("old", "critical", tag="leak")
+    kitchen.take(heard=1)
+    kitchen.say("one", "critical", tag="leak")
+    kitchen.say("two", "critical", tag="leak")
+    assert kitchen.ended("one") == ("replaced", "by two")
+    kitchen.finish()
+    assert kitchen.order() == ["two"]
 
 
 def test_a_chattering_sensor_is_understood_at_its_first_round(kitchen):
@@ -215,3 +244,43 @@ def test_a_chattering_sensor_is_understood_at_its_first_round(kitchen):
     assert {kitchen.ended(f"n{number}") for number in range(1, 120)} == {
         ("replaced", "the same is being said")
     }
+
+
+# Live text that falls silent
+
+
+@pytest.fixture
+def live(kitchen):
+    kitchen.say("live", text=None, live=LiveText())
+    kitchen.take(heard=1)
+    return kitchen
+
+
+def test_live_text_that_falls_silent_lets_others_play(live):
+    live.report(act.Starved)
+    assert not live.parking
+    live.say("other")
+    assert live.parking
+    live.finish()
+    assert live.steps("live") == ["queued", "started", "interrupted"]
+    assert live.take() == "other"
+    live.text_arrives(live.watched[0])
+    live.finish()
+    assert live.order() == ["live"]
+    assert live.plays[-1].resume_not_before_s is None
+
+
+def test_it_is_not_played_before_more_text_arrives(live):
+    live.say("other")
+    live.report(act.Starved)
+    live.finish()
+    assert live.order() == ["other"]
+    live.text_arrives(live.watched[0])
+    assert live.order() == ["live"]
+
+
+def test_live_text_that_continues_in_time_keeps_playing(live):
+    live.report(act.Starved)
+    live.report(act.Refilled)
+    live.say("other")
+    assert not live.parking

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from typing import Any
 
 RANK = {"low": 0, "normal": 1, "high": 2, "critical": 3}
 DAY, HOUR = 86_400, 3_600
@@ -82,9 +83,12 @@ class Reference:
         item.seq = next(self.count)
         said = self.said
         critical = said and said.successor is None and item.urgency == said.urgency == "critical"
-        if critical and not item.resolves and self.same_alarm(item, said):
+        if critical and self.same_alarm(item, said):
             self.end(item, "replaced", "the same is being said")
             return
+        both_critical = said and item.urgency == said.urgency == "critical"
+        if both_critical and item.tag and item.tag == said.tag and not self.same_alarm(item, said):
+            item.place = next(self.count)
         if said and self.takes_place(item, said):
             said.successor = item
         for other in sorted(
@@ -95,6 +99,15 @@ class Reference:
             self.replaced(other, item)
         self.keep(item)
         self.settle()
+
+    def admission(self, name: str, urgency: str, more: dict[str, Any]) -> str:
+        """What would become of it now."""
+        alive = [*self.waiting, *self.held, *([self.said] if self.said else [])]
+        if any(other.name == name for other in alive) or self.finished.get(name, 0) > self.now:
+            return "DUPLICATE"
+        said = self.said
+        both = said is not None and said.successor is None and urgency == said.urgency == "critical"
+        return "COALESCED" if both and not more["resolves"] and more["text"] == said.text else "QUEUED"
 
     def stop(self, what: str) -> None:
         alive = [*self.waiting, *self.held, *([self.said] if self.said else [])]
@@ -155,13 +168,20 @@ class Reference:
         self.end(self.said, "failed", "broken")
         self.settle()
 
-    def restart(self) -> None:
-        """What is urgent comes back, the rest is lost."""
-        for item in [*self.waiting, *self.held, *([self.said] if self.said else [])]:
-            if RANK[item.urgency] < 2:
-                self.end(item, "failed", "restart")
+    def restart(self, *, crash: bool) -> list[Item]:
+        """End the daemon; return what the next start brings back, the oldest first.
+
+        All that waits, is held or is cut off; after a crash only what is high or critical. What the daemon
+        itself says fails, or is forgotten.
+        """
+        alive = [*self.waiting, *self.held, *([self.said] if self.said else [])]
+        if not crash:
+            for item in [item for item in alive if item.name == OWN]:
+                self.outcomes.append((OWN, "failed", "restart"))
+        kept = [item for item in alive if item.name != OWN and (not crash or RANK[item.urgency] >= 2)]
         self.waiting, self.held, self.displaced, self.said = [], [], [], None
-        self.seen = (self.mute, self.dnd, self.night)
+        self.seen = (False, False, False)
+        return sorted(kept, key=lambda item: item.seq)
 
     def read(self) -> None:
         unread = [item for item in self.held if item.reader is None]
@@ -206,8 +226,9 @@ class Reference:
             if item.urgency == said.urgency and item.seq < said.seq:
                 continue
             if item.urgency == said.urgency == "critical":
-                another = item.topic is None or (item.topic, item.tag) != (said.topic, said.tag)
-                joins = not item.resolves and self.same_alarm(item, said)
+                same_tag = item.tag is not None and item.tag == said.tag
+                another = not same_tag and (item.topic is None or (item.topic, item.tag) != (said.topic, said.tag))
+                joins = self.same_alarm(item, said)
                 if not joins and another and said.earlier + said.heard >= 5:
                     self.displace(item)
                     return True
@@ -222,6 +243,8 @@ class Reference:
         item, self.said = self.said, None
         if item.successor is not None:
             self.replaced(item, item.successor)
+            if by is not None and by in self.waiting and by.order > item.order:
+                by.place = next(self.count)
             return
         full = sum(other.interrupted for other in self.waiting) >= 4
         if item.sounds:
@@ -341,7 +364,7 @@ class Reference:
 
     @staticmethod
     def same_alarm(new: Item, old: Item) -> bool:
-        return (new.tag is not None and new.tag == old.tag) or new.text == old.text
+        return not new.resolves and new.text == old.text
 
     @staticmethod
     def takes_place(new: Item, old: Item) -> bool:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edgevoice.synthesis.live import LiveText
-from tests.support.agenda import Kitchen
+from edgevoice.text.live import LiveText
+from tests.support.scheduler import Kitchen
 
 
 def at_night(**manners):
@@ -59,7 +59,7 @@ def test_one_that_holds_a_private_one_is_private(private):
     kitchen.say("a")
     kitchen.say("b", private=private)
     kitchen.digest()
-    assert kitchen.synthesis.speeches[-1].announcement.private is private
+    assert kitchen.internal[-1].private is private
 
 
 def test_it_is_read_in_do_not_disturb_when_it_is_asked_for():
@@ -79,7 +79,7 @@ def test_what_a_digest_did_not_come_to_read_stays_held(how):
     kitchen.digest()
     kitchen.take(heard=1)
     if how == "fails":
-        kitchen.agenda.conclude(kitchen.now, failure="no transport spoke")
+        kitchen.fail()
     elif how == "mute":
         kitchen.switch(mute=True)
     else:
