@@ -58,7 +58,7 @@ class SynthesisReport(Protocol):
     @property
     def attempts(self) -> Sequence[Attempt]: ...
     @property
-    def asked_at(self) -> float | None: ...
+    def requested_at(self) -> float | None: ...
     @property
     def first_audio_at(self) -> float | None: ...
 
@@ -87,7 +87,7 @@ def build_event(emit: Emit, speaker: str, synthesis: SynthesisReport, at: dateti
         cached=synthesis.cached,
         attempts=tuple(synthesis.attempts),
         ms=Timings(
-            queued=since_arrival(synthesis.asked_at),
+            queued=since_arrival(synthesis.requested_at),
             first_audio=since_arrival(synthesis.first_audio_at),
             first_sound=since_arrival(emit.first_sound_at),
             first_speech=since_arrival(emit.first_speech_at),

@@ -114,7 +114,7 @@ def next_gap(repeat: RepeatPolicy, rounds: int, since_first_s: float, growth: Re
 
     `rounds` were played, and the first of them began `since_first_s` seconds ago.
     """
-    gap = max(MIN_REPEAT_GAP_S, repeat.every * growth.gap ** (rounds - 1))
+    gap = max(MIN_REPEAT_GAP_S, repeat.every_s * growth.gap ** (rounds - 1))
     if repeat.until_ack:
         return gap if since_first_s + gap <= MAX_REPEAT_S else None
     return gap if rounds < (repeat.times or 1) else None

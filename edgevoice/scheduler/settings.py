@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.audio.gain import effective
+from edgevoice.audio.gain import effective_volume
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.scheduler.policy import HoldState, QuietWindow, RepeatGrowth, is_quiet, volume_boost
 
@@ -83,7 +83,7 @@ class SpeakerSettings:
         """Return the volume at which an announcement is played now."""
         policy = self.policy
         base = policy.volumes.get(announcement.urgency, self._volume)
-        return effective(
+        return effective_volume(
             announcement.volume,
             base,
             louder=volume_boost(round_, policy.growth),

@@ -20,7 +20,7 @@ KEYS = {
     "transport", "why", "cached", "attempts", "ms", "spoken_s", "volume",
 }  # fmt: skip
 NOTHING = SimpleNamespace(
-    decision=None, transport=None, cached=False, attempts=[], asked_at=None, first_audio_at=None
+    decision=None, transport=None, cached=False, attempts=[], requested_at=None, first_audio_at=None
 )
 
 
@@ -52,7 +52,7 @@ def test_an_outcome_tells_how_it_came_to_be():
         transport="http",
         cached=False,
         attempts=[Attempt("websocket", "refused: 429")],
-        asked_at=100.002,
+        requested_at=100.002,
         first_audio_at=100.180,
     )
     one = item(urgency=Urgency.HIGH, warnings=("volume: out of range",))

@@ -30,7 +30,7 @@ def rounds(kitchen, most=200):
 
 
 def test_times_and_every_count_the_rounds_and_there_is_one_outcome_at_the_end(kitchen):
-    kitchen.say("a", "high", repeat=RepeatPolicy(times=4, every=10))
+    kitchen.say("a", "high", repeat=RepeatPolicy(times=4, every_s=10))
     assert rounds(kitchen) == [0, 12, 24, 36]
     assert kitchen.ended("a") == ("finished", "times")
     assert kitchen.steps("a") == ["queued"] + ["started"] * 4 + ["finished"]
@@ -43,7 +43,7 @@ def test_by_default_three_times_every_30_s(kitchen):
 
 
 def test_until_ack_goes_on_until_it_is_acknowledged(kitchen):
-    kitchen.say("a", repeat=RepeatPolicy(until_ack=True, every=60))
+    kitchen.say("a", repeat=RepeatPolicy(until_ack=True, every_s=60))
     assert len(rounds(kitchen, most=20)) == 20
     assert kitchen.ended("a") is None
     assert kitchen.ack()
@@ -51,7 +51,7 @@ def test_until_ack_goes_on_until_it_is_acknowledged(kitchen):
 
 
 def test_but_at_most_an_hour(kitchen):
-    kitchen.say("a", repeat=RepeatPolicy(until_ack=True, every=600))
+    kitchen.say("a", repeat=RepeatPolicy(until_ack=True, every_s=600))
     assert rounds(kitchen)[-1] <= 3600
     assert kitchen.ended("a") == ("finished", "times")
 
@@ -141,7 +141,7 @@ def test_a_newer_one_of_its_tag_takes_its_place_or_resolves_it(kitchen, while_):
 
 @pytest.mark.parametrize("times", [2, 3])
 def test_after_so_many_rounds_it_goes_on_to_further_targets_once(kitchen, times):
-    kitchen.say("a", repeat=RepeatPolicy(times=times, every=5, escalate_after=2, escalate_to=("attic",)))
+    kitchen.say("a", repeat=RepeatPolicy(times=times, every_s=5, escalate_after=2, escalate_to=("attic",)))
     kitchen.take(heard=1)
     kitchen.finish()
     assert kitchen.escalated == []
@@ -150,7 +150,7 @@ def test_after_so_many_rounds_it_goes_on_to_further_targets_once(kitchen, times)
 
 
 def test_an_interrupted_round_goes_on_and_counts_once(kitchen):
-    kitchen.say("a", "high", repeat=RepeatPolicy(times=2, every=10))
+    kitchen.say("a", "high", repeat=RepeatPolicy(times=2, every_s=10))
     kitchen.take(heard=1)
     kitchen.say("alarm", "critical")
     kitchen.cut()
@@ -170,13 +170,13 @@ def test_spoken_s_is_how_far_it_was_heard_in_the_round_that_came_farthest(kitche
 
 def test_the_gap_shrinks_by_configuration_but_not_below_5_s():
     growth = RepeatGrowth(gap=0.5)
-    gaps = [next_gap(RepeatPolicy(times=100, every=60), number, 0, growth) for number in range(1, 7)]
+    gaps = [next_gap(RepeatPolicy(times=100, every_s=60), number, 0, growth) for number in range(1, 7)]
     assert gaps == [60, 30, 15, 7.5, 5, 5]
 
 
 def test_the_volume_rises_by_configuration_up_to_the_nights_ceiling():
     kitchen = Kitchen(volume=40, growth=RepeatGrowth(volume=20))
-    kitchen.say("a", repeat=RepeatPolicy(times=5, every=5))
+    kitchen.say("a", repeat=RepeatPolicy(times=5, every_s=5))
     rounds(kitchen)
     volumes = [event.volume for event in kitchen.emitted if event.type == "started"]
     assert volumes == [40, 60, 80, 100, 100]

@@ -281,6 +281,6 @@ class Kitchen:
 
     @staticmethod
     def every(seconds: float, **more: Any) -> RepeatPolicy:
-        return RepeatPolicy(every=seconds, **more)
+        return RepeatPolicy(every_s=seconds, **more)
 
 
