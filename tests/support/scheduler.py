@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from edgevoice.announcement import TTL, Announcement, RepeatPolicy, Urgency
+from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency
 from edgevoice.outcome import OUTCOMES, EventType
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.item import TRANSITIONS, QueueItem, Status
@@ -19,7 +19,7 @@ def announcement(urgency: Urgency = Urgency.NORMAL, **more: Any) -> Announcement
     more.setdefault("id", "a1")
     more.setdefault("received_monotonic", 100.0)
     more.setdefault("received_at", datetime.now(UTC))
-    more.setdefault("ttl", TTL[urgency])
+    more.setdefault("ttl", DEFAULT_TTL_S[urgency])
     more.setdefault("target", "all")
     if "live" not in more:
         more.setdefault("text", "Hello.")
