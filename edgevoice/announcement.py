@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from edgevoice.synthesis.live import LiveText
+    from edgevoice.text.live import LiveText
 
 
 class Urgency(StrEnum):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.answers import build_handlers
-from edgevoice.assembly import (
+from edgevoice.cache.cache import build_cache
+from edgevoice.cache.prerender import Prerenderer
+from edgevoice.components import (
     ComponentStack,
     make_context,
     probe_outputs,
@@ -22,27 +23,25 @@ from edgevoice.assembly import (
     start_plugins,
     start_transports,
 )
-from edgevoice.cache.cache import build_cache
-from edgevoice.cache.phrases import Prerenderer
-from edgevoice.control import Control
+from edgevoice.composition import build_node
+from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.forecast.file import ForecastFile
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.journal.journal import Journal
 from edgevoice.journal.keeper import Keeper
-from edgevoice.node import build_node
 from edgevoice.observers import Observers
+from edgevoice.paths import SpoolDir
 from edgevoice.plugin import Observer
-from edgevoice.state import SpoolDir
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
+    from edgevoice.composition import Node
     from edgevoice.config import Settings
-    from edgevoice.node import Node
     from edgevoice.speaker.speaker import Speaker
 
 logger = logging.getLogger(__name__)

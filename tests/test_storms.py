@@ -5,8 +5,8 @@ import random
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.intake.buckets import Rate, TokenBucket
-from edgevoice.intake.storms import CALM, LONGEST, MOST_TOPICS, RateLimiter, RateLimits, SuppressedBurst
+from edgevoice.intake.rate_limit import CALM, LONGEST, MOST_TOPICS, RateLimiter, RateLimits, SuppressedBurst
+from edgevoice.token_bucket import Rate, TokenBucket
 from tests.support.announcements import announcement
 
 SIX = Rate(6, 6)

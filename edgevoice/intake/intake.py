@@ -5,38 +5,45 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from edgevoice import words
-from edgevoice.announcement import Announcement, Urgency
+from msgspec import UnsetType
+
+from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency
+from edgevoice.audio.chimes import NO_CHIME
 from edgevoice.commands import (
+    Acknowledge,
     Command,
+    Digest,
     InvalidCommand,
     LiveChunk,
     Replay,
     Say,
+    SetSetting,
+    Stop,
 )
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.intake.making import build_announcement, replay_of
-from edgevoice.intake.orders import apply_command, press_as_empty
-from edgevoice.intake.payload import parse_payload, peek_id
-from edgevoice.intake.said import MAX_REPLAYABLE, ReplayHistory
-from edgevoice.intake.streams import LiveStreams
+from edgevoice.intake.live_streams import LiveStreams
+from edgevoice.intake.payload import decode_utf8, parse_payload, peek_id
+from edgevoice.intake.replay import MAX_REPLAYABLE, ReplayHistory
 from edgevoice.outcome import EventType, Rejection
-from edgevoice.speaker.chimes import NO_CHIME
 from edgevoice.speaker.held import announcement as own_announcement
+from edgevoice.speaker.switches import switch
+from edgevoice.text import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from edgevoice.intake.storms import RateLimiter
+    from edgevoice.intake.payload import Repeat
+    from edgevoice.intake.rate_limit import RateLimiter
     from edgevoice.journal.journal import Kept
     from edgevoice.observers import Observers
     from edgevoice.speaker.speaker import Speaker
-    from edgevoice.synthesis.live import LiveText
     from edgevoice.synthesis.speech import SpeechJob
-    from edgevoice.synthesis.synthesis import Synthesizer
+    from edgevoice.synthesis.synthesizer import Synthesizer
+    from edgevoice.text.live import LiveText
 
 logger = logging.getLogger(__name__)
 
@@ -213,7 +220,7 @@ class Intake:
     def _speak_of_storms(self) -> None:
         now = _now()
         for storm in self._storms.finished_bursts(now):
-            sentence = words.skipped(storm.count, storm.topic, self._language)
+            sentence = messages.skipped(storm.count, storm.topic, self._language)
             tag = f"edgevoice-storm-{storm.topic}"[:64]
             self._add(own_announcement(sentence, storm.target, now, tag=tag), storm.target)
         self._calm = None
@@ -243,3 +250,108 @@ def _id_of(command: Command) -> str | None:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def replay_of(said: Announcement, command: Replay, received_monotonic: float) -> Announcement:
+    """What was said before, to be said once more."""
+    return dataclasses.replace(
+        said,
+        id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",
+        target=command.target,
+        received_monotonic=received_monotonic,
+        received_at=datetime.now(UTC),
+        ttl=DEFAULT_TTL_S[said.urgency],
+        not_before=0.0,
+        tag=None,
+        repeat=None,
+        origin=command.origin,
+    )
+
+
+def build_announcement(
+    command: Say | LiveChunk,
+    values: Mapping[str, Any],
+    warnings: tuple[str, ...] = (),
+    *,
+    live: LiveText | None = None,
+    received_monotonic: float,
+) -> Announcement:
+    """The announcement of a command, with `values` as they were read; `live` takes the place of a text.
+
+    `received_monotonic` is monotonic seconds.
+    """
+    urgency = values.get("urgency", Urgency.NORMAL)
+    now = datetime.now(UTC)
+    ttl = min(
+        values.get("ttl", DEFAULT_TTL_S[urgency]), command.expires if command.expires is not None else 86400.0
+    )
+    return Announcement(
+        id=values.get("id") or uuid.uuid4().hex[:12],
+        target=command.target,
+        text=values.get("text") if live is None else None,
+        live=live,
+        urgency=urgency,
+        received_monotonic=received_monotonic,
+        received_at=now,
+        ttl=ttl,
+        not_before=_seconds_until(values.get("not_before", 0.0), now),
+        tag=values.get("tag"),
+        voice=values.get("voice"),
+        language=values.get("language"),
+        speed=values.get("speed"),
+        volume=values.get("volume"),
+        chime=values.get("chime"),
+        repeat=_insistence(values["repeat"]) if "repeat" in values else None,
+        transport=values.get("transport"),
+        private=values.get("private", False),
+        resolves=values.get("resolves", False),
+        warnings=warnings,
+        topic=command.topic if isinstance(command, Say) else None,
+        origin=command.origin,
+    )
+
+
+def _insistence(repeat: Repeat) -> RepeatPolicy:
+    given = repeat.escalate if not isinstance(repeat.escalate, UnsetType) else None
+    return RepeatPolicy(
+        times=repeat.times if isinstance(repeat.times, int) else 3,
+        every_s=repeat.every if isinstance(repeat.every, float | int) else 30.0,
+        until_ack=repeat.until_ack is True,
+        escalate_after=given.after if given and isinstance(given.after, int) else (1 if given else None),
+        escalate_to=tuple(given.to) if given and isinstance(given.to, list) else (),
+    )
+
+
+def _seconds_until(moment: float | str, now: datetime) -> float:
+    """Seconds from `now` to a number of seconds, or to the next "HH:MM" of the local clock."""
+    if not isinstance(moment, str):
+        return moment
+    # Each from the clock's own date, as there may be a change of summer time between.
+    today, at = now.astimezone().date(), time.fromisoformat(moment)
+    then = datetime.combine(today, at).astimezone()
+    if then < now:
+        then = datetime.combine(today + timedelta(days=1), at).astimezone()
+    return (then - now).total_seconds()
+
+
+def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSetting) -> None:
+    """Do what a command says.
+
+    Raises:
+        Refused: its payload is not allowed.
+    """
+    match command:
+        case Stop():
+            speaker.stop(press_as_empty(command.payload))
+        case Acknowledge():
+            speaker.acknowledge(press_as_empty(command.payload))
+        case Digest():
+            speaker.read_digest()
+        case SetSetting():
+            switch(speaker, command.setting, decode_utf8(command.payload).strip())
+
+
+def press_as_empty(payload: bytes) -> str:
+    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
+    text = decode_utf8(payload).strip()
+    return "" if text == "PRESS" else text

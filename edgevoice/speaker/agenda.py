@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice import words
 from edgevoice.announcement import Urgency
 from edgevoice.outcome import EventType
 from edgevoice.speaker import held
@@ -12,7 +11,8 @@ from edgevoice.speaker.floor import Floor
 from edgevoice.speaker.ledger import Ledger
 from edgevoice.speaker.turn import Turn
 from edgevoice.speaker.waiting import Waiting
-from edgevoice.synthesis.gate import Priority
+from edgevoice.synthesis.priority import Priority
+from edgevoice.text import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,7 +197,7 @@ class Agenda:
         if digest == "at_end":
             self.read_digest(now)
         elif count:
-            sentence = words.waiting(count, self._language)
+            sentence = messages.waiting(count, self._language)
             self._own(held.announcement(sentence, self._name, now, tag="edgevoice-held"), now)
 
     def _close_digests(self, now: float) -> None:

@@ -7,15 +7,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.clip import BYTES_PER_FRAME
-from edgevoice.synthesis.headstart import LONGEST, is_repeat_underrun, rebuffer_s
-from edgevoice.synthesis.parts import LIVE_IDLE_S
+from edgevoice.audio.clip import BYTES_PER_FRAME
+from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
+from edgevoice.synthesis.segments import LIVE_IDLE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from edgevoice.speaker.turn import Turn
-    from edgevoice.synthesis.live import LiveText
+    from edgevoice.text.live import LiveText
 
 GLANCE = 0.25
 """Seconds between looks at whether somebody else waits, while live text is silent."""

@@ -7,9 +7,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgevoice import words
 from edgevoice.announcement import Announcement, Urgency
 from edgevoice.speaker.backlog import least_urgent, parted
+from edgevoice.text import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +76,7 @@ def as_many_as_fit(items: Sequence[Turn]) -> list[Turn]:
     """The first of them that one digest reads: ten or a minute, at least one."""
     length = 0
     for count, turn in enumerate(items):
-        length += len(_text(turn)) + len(words.dated(turn.announcement.received_at, "", "en"))
+        length += len(_text(turn)) + len(messages.dated(turn.announcement.received_at, "", "en"))
         if count and (count == MOST_ITEMS or length > MOST_CHARACTERS):
             return list(items[:count])
     return list(items)
@@ -84,12 +84,12 @@ def as_many_as_fit(items: Sequence[Turn]) -> list[Turn]:
 
 def digest_of(turns: Sequence[Turn], left: int, target: str, language: str, arrived: float) -> Announcement:
     """The announcement that reads some held ones; by the local voice if one of them is private."""
-    sentences = [words.held(len(turns), language)]
+    sentences = [messages.held(len(turns), language)]
     sentences += [
-        words.dated(turn.announcement.received_at.astimezone(), _text(turn), language) for turn in turns
+        messages.dated(turn.announcement.received_at.astimezone(), _text(turn), language) for turn in turns
     ]
     if left:
-        sentences.append(words.more_held(left, language))
+        sentences.append(messages.more_held(left, language))
     return announcement(
         " ".join(sentences), target, arrived, private=any(turn.announcement.private for turn in turns)
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from edgevoice.audio import gain
+from edgevoice.audio.clip import BYTES_PER_FRAME
 from edgevoice.errors import ClipError
-from edgevoice.speaker import volume
 from edgevoice.speaker.cursor import Cursor
-from edgevoice.synthesis.clip import BYTES_PER_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,8 +38,8 @@ class Playing:
     ) -> None:
         self._turn = turn
         self._chime = chime
-        self._ramp = volume.Ramp(turn.speech.clip.rate if ramp else 0)
-        self._gain = volume.Gain(turn.volume, turn.speech.clip.rate)
+        self._ramp = gain.Ramp(turn.speech.clip.rate if ramp else 0)
+        self._gain = gain.Gain(turn.volume, turn.speech.clip.rate)
         self._on_sound = on_sound
         self._on_heard = on_heard
         self._cursor = Cursor(turn, waits)
@@ -73,7 +73,7 @@ class Playing:
     async def _loud(self, pcm: bytes) -> bytes:
         """The samples at the volume of now; what that needs is loaded by a thread."""
         if not self._gain.is_ready(self._turn.volume):
-            await asyncio.to_thread(volume.load)
+            await asyncio.to_thread(gain.load)
         return self._gain.apply(pcm, self._turn.volume)
 
     async def _sound(self) -> AsyncIterator[bytes]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.speaker import insisting, volume
+from edgevoice.audio import gain
+from edgevoice.speaker import insisting
 from edgevoice.speaker.quiet import QuietWindow, is_quiet
 from edgevoice.speaker.rules import Posture
 
@@ -82,7 +83,7 @@ class SpeakerSettings:
         """The volume to say it at now, in per cent."""
         manners = self.manners
         base = manners.volumes.get(announcement.urgency, self.volume)
-        return volume.effective_volume(
+        return gain.effective_volume(
             announcement.volume,
             base,
             louder=insisting.volume_boost(round_, manners.growth),

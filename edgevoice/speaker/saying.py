@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from edgevoice import words
 from edgevoice.announcement import Urgency
 from edgevoice.errors import OutputError
 from edgevoice.speaker.interruption import resume_from
 from edgevoice.speaker.playing import Playing
+from edgevoice.text import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgevoice.audio.chimes import Chimes
     from edgevoice.faults import Faults
     from edgevoice.plugin import Output
-    from edgevoice.speaker.chimes import Chimes
     from edgevoice.speaker.presence import SpeakerSettings
     from edgevoice.speaker.turn import Turn
-    from edgevoice.synthesis.gate import Priority
+    from edgevoice.synthesis.priority import Priority
 
 RETRY = 1.0
 """Seconds between attempts to have a lost output back."""
@@ -104,7 +104,7 @@ class Saying:
         age, limit = now - turn.announcement.due, manners.say_age
         if limit is None or age < limit:
             return None
-        return lambda text: words.with_age(text, age, manners.language)
+        return lambda text: messages.with_age(text, age, manners.language)
 
 
 def _now() -> float:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgevoice.announcement import Announcement
+    from edgevoice.audio.chimes import Chimes
     from edgevoice.faults import Faults
     from edgevoice.observers import Observers
     from edgevoice.plugin import Output
     from edgevoice.speaker.backlog import Backlog
-    from edgevoice.speaker.chimes import Chimes
     from edgevoice.speaker.held import Held
     from edgevoice.speaker.presence import SpeakerSettings
     from edgevoice.speaker.turn import Turn

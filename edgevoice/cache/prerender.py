@@ -13,14 +13,14 @@ from edgevoice.announcement import Urgency
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
 from edgevoice.speaker.held import announcement as own_announcement
-from edgevoice.synthesis.gate import Priority
+from edgevoice.synthesis.priority import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgevoice.announcement import Announcement
     from edgevoice.cache.cache import Cache
-    from edgevoice.synthesis.synthesis import Synthesizer
+    from edgevoice.synthesis.synthesizer import Synthesizer
 
 logger = logging.getLogger(__name__)
 

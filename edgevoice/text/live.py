@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from edgevoice.synthesis.sentences import first_sentence
+from edgevoice.text.sentences import first_sentence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable

@@ -6,20 +6,21 @@ import logging
 from typing import TYPE_CHECKING
 
 from edgevoice import logs
+from edgevoice.audio.gain import Ramp
 from edgevoice.errors import AccountRefused, TransportError
 from edgevoice.outcome import Attempt
-from edgevoice.routing import LOCAL
-from edgevoice.speaker.volume import Ramp
 from edgevoice.synthesis import carrying
-from edgevoice.synthesis.asking import SegmentJob
-from edgevoice.synthesis.parts import TextSegment, segments_of
+from edgevoice.synthesis.context import SegmentJob
 from edgevoice.synthesis.race import Race
+from edgevoice.synthesis.routing import LOCAL
+from edgevoice.synthesis.segments import TextSegment, segments_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from edgevoice.synthesis.asking import AttemptTask, SynthesisContext
-    from edgevoice.synthesis.parts import Part
+    from edgevoice.synthesis.attempt import AttemptTask
+    from edgevoice.synthesis.context import SynthesisContext
+    from edgevoice.synthesis.segments import Part
     from edgevoice.synthesis.speech import SpeechJob
 
 logger = logging.getLogger(__name__)

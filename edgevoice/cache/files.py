@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
-from edgevoice.synthesis.recording import READ_BYTES, PcmSnapshot, SpoolFile
+from edgevoice.audio.clip import READ_BYTES, PcmSnapshot, SpoolFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

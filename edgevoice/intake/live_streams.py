@@ -17,8 +17,8 @@ from edgevoice.intake.payload import (
     is_object,
     parse_options,
 )
-from edgevoice.intake.strict_json import parse_object
-from edgevoice.synthesis.live import MAX_LIVE_CHARS, LiveText
+from edgevoice.text.live import MAX_LIVE_CHARS, LiveText
+from edgevoice.text.strict_json import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

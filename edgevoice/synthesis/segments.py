@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgevoice.plugin import SpeechRequest
-from edgevoice.synthesis.sentences import split
+from edgevoice.text.sentences import split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Lightning
-    from edgevoice.synthesis.live import LiveText
+    from edgevoice.text.live import LiveText
 
 LIVE_IDLE_S = 2.0
 """Seconds of silence after which live text gives its place back (contract)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import math
+import struct
 import sys
 
 RAMP_S = 0.005
@@ -81,3 +83,17 @@ class Ramp:
             head.byteswap()
         self._done += count
         return head.tobytes() + pcm[count * 2 :]
+
+
+FADE_S = 0.005
+"""Seconds in which the broken end comes to rest; what follows grows over as many (`volume.Ramp`)."""
+SPLICE_SILENCE_S = 0.12
+"""Seconds of silence before it goes on: a pause, from which an interrupted announcement may go on, too."""
+
+
+def fade_tail(last: bytes, rate: int) -> bytes:
+    """What follows a last sample, s16le mono at `rate` Hz: from its value down to nothing, and a breath."""
+    (value,) = struct.unpack("<h", last)
+    count = round(rate * FADE_S)
+    fall = [round(value * (1 + math.cos(math.pi * step / count)) / 2) for step in range(1, count + 1)]
+    return struct.pack(f"<{count}h", *fall) + bytes(2 * round(rate * SPLICE_SILENCE_S))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from edgevoice.announcement import Announcement
-    from edgevoice.synthesis.clip import Clip
+    from edgevoice.audio.clip import Clip
     from edgevoice.synthesis.speech import SpeechJob
 
 MAX_REPLAYABLE = 20

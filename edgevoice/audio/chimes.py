@@ -10,7 +10,7 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.resample import Resampler
+from edgevoice.audio.resample import Resampler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,12 +10,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.audio.clip import Clip
 from edgevoice.config.options import AUTO
 from edgevoice.errors import ClipError, EdgeVoiceError
-from edgevoice.routing import NO_OUTLOOK, decide, routing_request
-from edgevoice.synthesis.clip import Clip
-from edgevoice.synthesis.filling import ClipFiller
-from edgevoice.synthesis.parts import first_request
+from edgevoice.synthesis.failover import ClipFiller
+from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
+from edgevoice.synthesis.segments import first_request
 from edgevoice.synthesis.speech import SpeechJob
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgevoice.announcement import Announcement
+    from edgevoice.audio.jitter_buffer import JitterStats
     from edgevoice.cache.cache import Cache
     from edgevoice.config.options import Route
     from edgevoice.forecast.outlook import LatencyPrediction
-    from edgevoice.synthesis.asking import SynthesisContext
-    from edgevoice.synthesis.headstart import JitterStats
+    from edgevoice.synthesis.context import SynthesisContext
 
 logger = logging.getLogger(__name__)
 

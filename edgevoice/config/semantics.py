@@ -10,22 +10,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec import UNSET
 
-from edgevoice.cache.index import max_clip_bytes
+from edgevoice.audio.chimes import NO_CHIME, Chimes
+from edgevoice.cache.cache import max_clip_bytes
 from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS
-from edgevoice.config.yaml_file import printable
-from edgevoice.credentials import systemd_credential
+from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import check_text
-from edgevoice.speaker.chimes import NO_CHIME, Chimes
+from edgevoice.secrets import systemd_credential
 from edgevoice.speaker.quiet import minute_of_day
-from edgevoice.spelling import closest
+from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgevoice.config.checker import Validator
     from edgevoice.config.options import CoreOptions, Lightning, QuietHours, Route
-    from edgevoice.plugins import Plugins
+    from edgevoice.config.validation import Validator
+    from edgevoice.plugin_loader import Plugins
 
 OUTPUT_FORMATS = ("wav", "pcm")
 PACE = 15

@@ -19,7 +19,7 @@ import pluggy
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Server, Source, Transport
-from edgevoice.spelling import closest
+from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,58 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgevoice.audio.clip import BYTES_PER_FRAME
 from edgevoice.errors import EdgeVoiceError, TransportError
-from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.synthesis.clip import BYTES_PER_FRAME
-from edgevoice.synthesis.gate import Preempted
-from edgevoice.synthesis.headstart import JitterStats
-from edgevoice.synthesis.hedging import HedgeBudget
-from edgevoice.synthesis.pace import Paces
-from edgevoice.synthesis.patience import next_audio_timeout
+from edgevoice.synthesis.concurrency import Preempted
+from edgevoice.synthesis.deadlines import next_audio_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from edgevoice.config.options import CoreOptions
     from edgevoice.forecast.forecast import RequestTimer
-    from edgevoice.plugin import SpeechRequest, Transport, WordMark
-    from edgevoice.synthesis.clip import Clip
-    from edgevoice.synthesis.gate import ConcurrencyLimiter
-    from edgevoice.synthesis.parts import Part
-    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.plugin import SpeechRequest, WordMark
+    from edgevoice.synthesis.context import SegmentJob
 
 logger = logging.getLogger(__name__)
 
 
 class FirstAudioTimeout(TransportError):
     """The first audio did not come in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class SynthesisContext:
-    """What speech is made with, and what was learned from all that was made; `fault` is told what concerns the account."""
-
-    transports: Mapping[str, Transport]
-    core: CoreOptions
-    gate: ConcurrencyLimiter
-    fault: Callable[[str, str | None], None]
-    forecast: LatencyModel = field(default_factory=LatencyModel)
-    paces: Paces = field(default_factory=Paces)
-    headstarts: JitterStats = field(default_factory=JitterStats)
-    budget: HedgeBudget = field(default_factory=HedgeBudget)
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentJob:
-    """A part of a speech that is to be spoken, what with, and where to: the speech may have a new clip by then."""
-
-    means: SynthesisContext
-    speech: SpeechJob
-    part: Part
-    clip: Clip
 
 
 class AttemptTask:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.routing import LOCAL
-from edgevoice.synthesis.cues import NO_SCHEDULE, FallbackSchedule, compute_schedule
-from edgevoice.synthesis.gate import Priority
-from edgevoice.synthesis.parts import LiveSegment
+from edgevoice.synthesis.priority import Priority
+from edgevoice.synthesis.routing import LOCAL
+from edgevoice.synthesis.segments import LiveSegment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgevoice.synthesis.asking import SegmentJob
+    from edgevoice.synthesis.context import SegmentJob
     from edgevoice.synthesis.speech import SpeechJob
 
 LAST_RESORT_TIMEOUT_S = 60.0
@@ -54,3 +54,44 @@ def fallback_schedule(passage: SegmentJob, left: Sequence[str], now: float) -> F
 
 def _is_pressing(speech: SpeechJob) -> bool:
     return speech.announcement.urgency is Urgency.CRITICAL and speech.priority is Priority.NEEDED_NOW
+
+
+STANDBY_LEAD_SHARE = 0.5
+"""The share of the deadline that the local voice is given to get ready: its process may have to start."""
+GRACE_S = 5.0
+"""Seconds behind the deadline after which the local voice, too, counts as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSchedule:
+    """The understudy, which is the local voice, begins `ready`, and sounds from `sound` on if nobody did before.
+
+    Nobody is waited for beyond `over`.
+    """
+
+    start_local: float | None = None
+    unmute_local: float | None = None
+    give_up: float | None = None
+
+    def next(self, now: float) -> float | None:
+        """The first that is still to come."""
+        cues = (self.start_local, self.unmute_local, self.give_up)
+        return min((cue for cue in cues if cue is not None and cue > now), default=None)
+
+
+NO_SCHEDULE = FallbackSchedule()
+
+
+def compute_schedule(since: float, dry: float, deadline: float, *, understudy: bool) -> FallbackSchedule:
+    """The cues of a critical part that is waited for `since` then, while the clip has audio until `dry`."""
+    due = max(since, dry) + deadline
+    if not understudy:
+        return FallbackSchedule(give_up=due)
+    return FallbackSchedule(
+        start_local=due - deadline * STANDBY_LEAD_SHARE, unmute_local=due, give_up=due + GRACE_S
+    )
+
+
+def is_due(cue: float | None, now: float) -> bool:
+    """Whether a cue was given by now."""
+    return cue is not None and now >= cue

@@ -11,9 +11,9 @@ import msgspec
 
 from edgevoice import secrets
 from edgevoice.errors import ConfigError, ConfigIssue, OutputError
+from edgevoice.paths import state_dir
 from edgevoice.plugin import Context, Observer, Output, Source
-from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.state import state_dir
+from edgevoice.synthesis.routing import DEFAULT_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -192,7 +192,7 @@ def _shared_session(stack: AsyncExitStack) -> Callable[[], aiohttp.ClientSession
 
     def session() -> aiohttp.ClientSession:
         if not opened:
-            from edgevoice.session import open_session  # noqa: PLC0415 - aiohttp is heavy
+            from edgevoice.http_client import open_session  # noqa: PLC0415 - aiohttp is heavy
 
             opened.append(open_session())
         return opened[0]

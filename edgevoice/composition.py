@@ -1,25 +1,92 @@
-"""What the configuration says of how speakers behave and how much may be said, as plain values."""
+"""The inside of a node: its speakers, and the intake before them, made from the settings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from edgevoice.announcement import Urgency
+from edgevoice.audio.chimes import Chimes
+from edgevoice.components import speakers_by_target
 from edgevoice.config.options import DAYS, PerMinute
-from edgevoice.intake.buckets import Rate
-from edgevoice.intake.storms import RateLimits
+from edgevoice.intake.intake import Intake
+from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.speaker.insisting import Escalation
-from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy
+from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
 from edgevoice.speaker.quiet import QuietWindow, minute_of_day
+from edgevoice.speaker.speaker import Speaker
+from edgevoice.token_bucket import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edgevoice.announcement import Announcement
     from edgevoice.config import Settings
     from edgevoice.config.options import CoreOptions, QuietHours, SpeakerOptions
+    from edgevoice.faults import Faults
+    from edgevoice.journal.keeper import Keeper
+    from edgevoice.observers import Observers
+    from edgevoice.plugin import Output
+    from edgevoice.synthesis.synthesizer import Synthesizer
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What stands between the sources and the outputs."""
+
+    speakers: Mapping[str, Speaker]
+    intake: Intake
+
+    def publish_state(self) -> None:
+        """Tell the state of each speaker."""
+        for speaker in self.speakers.values():
+            speaker.show()
+
+
+def build_node(
+    settings: Settings,
+    outputs: Mapping[str, Output],
+    synthesis: Synthesizer,
+    observers: Observers,
+    faults: Faults,
+    keeper: Keeper,
+) -> Node:
+    """Make the speakers and the intake; nothing is running yet."""
+    core, chimes, clock = settings.core, Chimes(chimes_dir(settings)), local_clock(settings.core)
+
+    def escalate(announcement: Announcement) -> None:
+        intake.escalate(announcement)
+
+    speakers = {
+        name: Speaker(
+            name,
+            outputs[name],
+            SpeakerSettings(speaker_policy(core, options), options.volume, clock),
+            chimes=chimes,
+            speech_of=synthesis.new_job,
+            escalate=escalate,
+            observers=observers,
+            faults=faults,
+        )
+        for name, options in core.speakers.items()
+    }
+    answering = {
+        target: [speakers[name] for name in names] for target, names in speakers_by_target(settings).items()
+    }
+    intake = Intake(
+        core.node,
+        answering,
+        synthesis,
+        observers,
+        storms=RateLimiter(rate_limits(core)),
+        keep=keeper.keep,
+        chimes=chimes.names,
+        language=core.lightning.language,
+    )
+    return Node(speakers, intake)
 
 
 def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
