@@ -12,7 +12,6 @@ so that duplicates and repeats of what is playing cost nothing, and never across
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ from edgevoice.announcement import Urgency
 from edgevoice.token_bucket import Rate, TokenBucket
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from edgevoice.announcement import Announcement
 
 #: Topics, and texts, that are remembered.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.audio import gain
 from edgevoice.audio.clip import BYTES_PER_FRAME
+from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.playback import resume
 from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved
-from edgevoice.synthesis.headstart import LONGEST, is_repeat_underrun, rebuffer_s
-from edgevoice.synthesis.parts import LIVE_IDLE_S
+from edgevoice.synthesis.segments import LIVE_IDLE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,13 +35,33 @@ RECHECK_S = 0.25
 PLAYOUT_SLACK_S = 0.03
 
 
+@dataclass(slots=True)
+class _Pass:
+    """One pass over the output: the state that a lost output starts again from."""
+
+    ramp: gain.Ramp
+    gain: gain.Gain
+    #: The frame of the clip at which it starts.
+    start: int
+    #: The frame of the clip that is read next.
+    frame: int
+    #: Frames of another sound that precede the speech.
+    lead: int
+    has_written: bool = False
+    #: The second of the clip since which there was no underrun, and the moment it was yielded.
+    steady_from_s: float = 0.0
+    steady_since: float = 0.0
+    underruns: int = 0
+
+
 class Player:
     """Plays one item over an output and reports what is heard; cancel `run` to stop at once.
 
-    `report` takes the playback events; `fault` takes what is wrong with the output, or None.
+    `report` takes the playback events; `fault` takes what is wrong with the output, or None. The player is
+    the `Progress` that its output is given.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts it connects
+    def __init__(
         self,
         play: Play,
         job: SpeechJob,
@@ -52,6 +73,7 @@ class Player:
     ) -> None:
         self._play = play
         self._item = play.item
+        self._is_critical = play.item.announcement.urgency is Urgency.CRITICAL
         self._job = job
         self._clip = job.clip
         self._output = output
@@ -60,19 +82,15 @@ class Player:
         self._fault = fault
         self._volume = play.volume
         self._position = round(play.from_s * self._clip.rate)
+        self._pass = self._new_pass(lead=0)
         self._is_parked = False
-        #: Where the reader waits for live text.
+        #: Where live text is waited for.
         self._patience: asyncio.Timeout | None = None
         self._has_sounded = False
         self._has_spoken = False
         #: When the output was first lost after a sound, and the position then.
         self._lost: tuple[float, int] | None = None
         self._error: ClipError | None = None
-
-    @property
-    def position(self) -> int:
-        """The frame up to which the clip was heard."""
-        return self._position
 
     async def run(self) -> None:
         """Play the item to its end.
@@ -113,8 +131,23 @@ class Player:
         with contextlib.suppress(ClipError):
             await resume.wait_for_pause(self._clip, lambda: self._position)
 
+    def written(self, frames: int) -> None:
+        """Take the number of frames that the output has taken in this pass."""
+        if frames > self._pass.lead and not self._has_spoken:
+            self._has_spoken = True
+            self._report(SpeechStarted(self._item))
+        if frames > 0 and not self._pass.has_written:
+            self._pass.has_written = self._has_sounded = True
+            self._report(Started(self._item))
+
+    def played(self, frames: int) -> None:
+        """Take the number of frames that were heard in this pass."""
+        self._position = max(self._position, self._pass.start + frames - self._pass.lead)
+        rate, buffered = self._clip.rate, max(0, self._clip.frames - self._position)
+        self._report(Progressed(self._item, self._position / rate, buffered / rate))
+
     def _give_up_at(self) -> float:
-        """Return when a lost output is waited for no longer: at its deadline, or after its ttl of silence in all."""
+        """Return when a lost output is waited for no longer: its deadline, or its ttl of silence in all."""
         if not self._has_sounded and self._play.deadline is not None:
             return self._play.deadline
         if self._lost is None:
@@ -124,164 +157,113 @@ class Player:
         return since + self._item.announcement.ttl + heard_since_s
 
     async def _play_once(self) -> None:
-        rate, is_critical = self._clip.rate, self._item.announcement.urgency is Urgency.CRITICAL
+        rate = self._clip.rate
         name = self._play.chime if self._position == 0 else None
         chime = await self._chime(name) if name is not None else b""
-        stream = _Stream(self, chime, is_ramped=is_critical)
-        await self._output.play(stream.audio(), rate, stream)
-        if self._error is not None and is_critical and self._position == 0:
-            # No transport and no voice spoke: a critical announcement is at least an alarm tone.
+        self._pass = self._new_pass(lead=len(chime) // BYTES_PER_FRAME)
+        await self._output.play(self._audio(chime), rate, self)
+        if self._error is not None and self._is_critical and self._position == 0:
+            # No transport and no voice spoke: a critical announcement is at least an alarm tone, of which
+            # nothing counts as spoken.
             tone = await asyncio.to_thread(self._chimes.tone, rate)
-            await self._output.play(stream.fallback_tone(tone), rate, stream)
+            self._pass = self._new_pass(lead=len(tone) // BYTES_PER_FRAME)
+            await self._output.play(self._scaled(tone), rate, self)
+
+    def _new_pass(self, lead: int) -> _Pass:
+        ramp = gain.Ramp(self._clip.rate if self._is_critical else 0)
+        return _Pass(ramp, gain.Gain(self._volume, self._clip.rate), self._position, self._position, lead)
 
     async def _chime(self, name: str) -> bytes:
         if not self._chimes.is_loaded(name, self._clip.rate):
             return await asyncio.to_thread(self._chimes.sound, name, self._clip.rate)
         return self._chimes.sound(name, self._clip.rate)
 
+    # The audio: chime and speech, ramped and scaled
 
-class _Stream:
-    """One pass over the output: the chime, then the clip from the player's position; and its `Progress`.
-
-    Part of `Player`, whose private attributes it uses.
-    """
-
-    def __init__(self, player: Player, chime: bytes, *, is_ramped: bool) -> None:
-        self._player = player
-        self._chime = chime
-        rate = player._clip.rate
-        self._ramp = gain.Ramp(rate if is_ramped else 0)
-        self._gain = gain.Gain(player._volume, rate)
-        self._reader = _ClipReader(player)
-        self._from = player._position
-        #: Frames that precede the speech.
-        self._lead = len(chime) // BYTES_PER_FRAME
-        self._has_written = False
-
-    def written(self, frames: int) -> None:
-        player = self._player
-        if frames > self._lead and not player._has_spoken:
-            player._has_spoken = True
-            player._report(SpeechStarted(player._item))
-        if frames > 0 and not self._has_written:
-            self._has_written = player._has_sounded = True
-            player._report(Started(player._item))
-
-    def played(self, frames: int) -> None:
-        player, clip = self._player, self._player._clip
-        player._position = max(player._position, self._from + frames - self._lead)
-        buffered = max(0, clip.frames - player._position)
-        player._report(Progressed(player._item, player._position / clip.rate, buffered / clip.rate))
-
-    async def audio(self) -> AsyncIterator[bytes]:
+    async def _audio(self, chime: bytes) -> AsyncIterator[bytes]:
         """Yield what the output plays. An error of the clip is kept until what came before was heard."""
-        async for pcm in self._chime_and_speech():
-            ramped = self._ramp.apply(pcm)
-            for start in range(0, len(ramped), SLICE_BYTES):
-                yield await self._scaled(ramped[start : start + SLICE_BYTES])
-
-    async def fallback_tone(self, pcm: bytes) -> AsyncIterator[bytes]:
-        """Yield a sound in place of the speech; none of it counts as spoken."""
-        self._lead = len(pcm) // BYTES_PER_FRAME
-        yield await self._scaled(pcm)
-
-    async def _chime_and_speech(self) -> AsyncIterator[bytes]:
-        if self._chime:
-            yield self._chime
+        if chime:
+            async for piece in self._scaled(self._pass.ramp.apply(chime)):
+                yield piece
         try:
-            async for pcm in self._reader.audio():
-                yield pcm
+            async for pcm in self._speech():
+                async for piece in self._scaled(self._pass.ramp.apply(pcm)):
+                    yield piece
         except ClipError as error:
-            self._player._error = error
+            self._error = error
 
-    async def _scaled(self, pcm: bytes) -> bytes:
-        """Return the samples at the current volume."""
-        volume = self._player._volume
-        if not self._gain.is_ready(volume):
-            await asyncio.to_thread(gain.load)
-        return self._gain.apply(pcm, volume)
+    async def _scaled(self, pcm: bytes) -> AsyncIterator[bytes]:
+        """Yield the samples at the current volume."""
+        for start in range(0, len(pcm), SLICE_BYTES):
+            if not self._pass.gain.is_ready(self._volume):
+                await asyncio.to_thread(gain.load)
+            yield self._pass.gain.apply(pcm[start : start + SLICE_BYTES], self._volume)
 
+    # Reading the clip while it is filled, buffering enough to avoid underruns
 
-class _ClipReader:
-    """Reads a clip while it is filled, buffering enough to avoid underruns. Part of `Player`."""
-
-    def __init__(self, player: Player) -> None:
-        self._player = player
-        self._clip = player._clip
-        self._frame = player._position
-        #: The second of the clip since which there was no underrun, and the moment it was yielded.
-        self._steady_from_s = self._steady_since = 0.0
-        self._underruns = 0
-
-    async def audio(self) -> AsyncIterator[bytes]:
-        """Yield what there is, until the clip ends or the player is parked.
+    async def _speech(self) -> AsyncIterator[bytes]:
+        """Yield what the clip has, until it ends or the player is parked.
 
         Raises:
             ClipError: the clip failed, and all that it had before was read.
         """
-        live = self._player._item.announcement.live
+        live = self._item.announcement.live
         if live is None:
-            await self._clip.wait_past(self._frame)  # only then it is known which transport speaks
-            await self._buffer(self._target_buffer_s)
+            await self._clip.wait_past(self._pass.frame)  # only then it is known which transport speaks
+            # A gap in a critical announcement is better than a delay.
+            await self._buffer(0.0 if self._is_critical else self._job.target_buffer_s)
         while pcm := await (self._read() if live is None else self._read_live(live)):
-            self._frame += len(pcm) // BYTES_PER_FRAME
+            self._pass.frame += len(pcm) // BYTES_PER_FRAME
             yield pcm
 
     async def _read(self) -> bytes:
-        if self._frame >= self._clip.frames:
-            await self._clip.wait_past(self._frame)
+        state = self._pass
+        if state.frame >= self._clip.frames:
+            await self._clip.wait_past(state.frame)
             if self._has_underrun:
-                is_repeat = is_repeat_underrun(self._underruns, self._second - self._steady_from_s)
-                self._underruns = self._underruns + 1 if is_repeat else 1
-                await self._buffer(rebuffer_s(self._underruns))
-        return await self._clip.read(self._frame)
+                steady_s = state.frame / self._clip.rate - state.steady_from_s
+                is_repeat = is_repeat_underrun(state.underruns, steady_s)
+                state.underruns = state.underruns + 1 if is_repeat else 1
+                await self._buffer(rebuffer_s(state.underruns))
+        return await self._clip.read(state.frame)
 
     async def _read_live(self, live: LiveText) -> bytes:
         """Read on; a pause of the sender is no underrun. Report when everything was said so far."""
-        player, patience_s, is_starved = self._player, LIVE_IDLE_S, False
-        while not player._is_parked:
+        patience_s, is_starved = LIVE_IDLE_S, False
+        while not self._is_parked:
             try:
-                async with asyncio.timeout(patience_s) as player._patience:
-                    pcm = await self._clip.read(self._frame)
+                async with asyncio.timeout(patience_s) as self._patience:
+                    pcm = await self._clip.read(self._pass.frame)
             except TimeoutError:
                 patience_s = RECHECK_S
                 # Before its first sound the text may just be slow to synthesize, unless there is none.
-                is_silent = player._has_sounded or not live.text.strip()
+                is_silent = self._has_sounded or not live.text.strip()
                 if is_silent is not is_starved:
                     is_starved = is_silent
-                    player._report((Starved if is_silent else Refilled)(player._item))
+                    self._report(Starved(self._item) if is_silent else Refilled(self._item))
             else:
                 if is_starved:
-                    player._report(Refilled(player._item))
+                    self._report(Refilled(self._item))
                 return pcm
             finally:
-                player._patience = None
+                self._patience = None
         return b""
 
     async def _buffer(self, wanted_s: float) -> None:
         """Wait until the clip is `wanted_s` seconds ahead, within limits."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
-                await self._clip.wait_buffered(self._frame, wanted_s)
-        self._steady_from_s, self._steady_since = self._second, _now()
-
-    @property
-    def _second(self) -> float:
-        return self._frame / self._clip.rate
-
-    @property
-    def _target_buffer_s(self) -> float:
-        """Critical announcements start unbuffered: a gap is better than a delay."""
-        is_critical = self._player._item.announcement.urgency is Urgency.CRITICAL
-        return 0.0 if is_critical else self._player._job.target_buffer_s
+                await self._clip.wait_buffered(self._pass.frame, wanted_s)
+        self._pass.steady_from_s = self._pass.frame / self._clip.rate
+        self._pass.steady_since = _now()
 
     @property
     def _has_underrun(self) -> bool:
         """Whether all of it was heard; an output that is faster than real time never underruns."""
-        heard_s = self._player._position / self._clip.rate
-        could_be_heard_s = _now() - self._steady_since
-        is_heard = heard_s >= self._second - PLAYOUT_SLACK_S
-        return is_heard and could_be_heard_s >= self._second - self._steady_from_s
+        second = self._pass.frame / self._clip.rate
+        is_heard = self._position / self._clip.rate >= second - PLAYOUT_SLACK_S
+        could_be_heard_s = _now() - self._pass.steady_since
+        return is_heard and could_be_heard_s >= second - self._pass.steady_from_s
 
 
 def _now() -> float:

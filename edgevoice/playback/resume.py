@@ -37,7 +37,9 @@ async def resume_position(clip: Clip, cut: int, not_before: int) -> int:
     return max(found, not_before)
 
 
-async def wait_for_pause(clip: Clip, position: Callable[[], int], max_wait_s: float = MAX_PAUSE_WAIT_S) -> None:
+async def wait_for_pause(
+    clip: Clip, position: Callable[[], int], max_wait_s: float = MAX_PAUSE_WAIT_S
+) -> None:
     """Wait until a pause of the clip is being heard, for at most `max_wait_s` seconds.
 
     `position` returns the frame up to which the clip was heard.
@@ -48,7 +50,7 @@ async def wait_for_pause(clip: Clip, position: Callable[[], int], max_wait_s: fl
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max_wait_s):
             frame = await _next_pause(clip, position)
-            while position() < frame:
+            while position() < frame:  # noqa: ASYNC110 - the output reports what was heard in periods
                 await asyncio.sleep(max(POLL_S, (frame - position()) / clip.rate))
 
 

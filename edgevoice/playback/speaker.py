@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.audio.chimes import Chimes
+    from edgevoice.audio.clip import Clip
     from edgevoice.faults import Faults
     from edgevoice.observers import Observers
     from edgevoice.plugin import Output
     from edgevoice.scheduler.actions import Action, Admission, PlaybackEvent
     from edgevoice.scheduler.item import QueueItem
     from edgevoice.scheduler.settings import SpeakerSettings
-    from edgevoice.synthesis.clip import Clip
     from edgevoice.synthesis.speech import SpeechJob
 
 logger = logging.getLogger(__name__)
@@ -103,11 +103,14 @@ class Speaker:
         self._handle_inbox()
         return self._scheduler.admission(announcement, _now())
 
-    def submit(self, job: SpeechJob) -> Admission:
-        """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate."""
+    def submit(self, job: SpeechJob, *, deadline: float | None = None) -> Admission:
+        """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
+
+        `deadline` (monotonic seconds) takes the place of the announcement's own after a restart.
+        """
         admission = self.admission(job.announcement)
         self._add_job(job)
-        self._do(self._scheduler.submit(job.announcement, _now()))
+        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline))
         return admission
 
     def refuse(self, job: SpeechJob, reason: str) -> None:
@@ -262,7 +265,7 @@ class Speaker:
         for action in actions:
             self._execute_one(action)
 
-    def _execute_one(self, action: Action) -> None:  # noqa: C901 - one line for each action
+    def _execute_one(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case each
         match action:
             case act.Emit():
                 self._tell(action)

@@ -1,17 +1,17 @@
-"""The announcements of the daemon itself: the digest that reads held items, and other single sentences."""
+"""The digest: one announcement that reads the held ones."""
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Announcement, Urgency
+from edgevoice.announcement import internal_announcement
 from edgevoice.text import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from edgevoice.announcement import Announcement
     from edgevoice.scheduler.item import QueueItem
 
 MAX_ITEMS = 10
@@ -49,29 +49,8 @@ def digest_of(
     if left:
         sentences.append(messages.more_held(left, language))
     private = any(item.announcement.private for item in items)
-    return internal_announcement(" ".join(sentences), target, now, local, private=private)
-
-
-def internal_announcement(  # noqa: PLR0913 - an announcement has as many parts
-    text: str,
-    target: str,
-    now: float,
-    local: datetime,
-    *,
-    private: bool = False,
-    tag: str | None = None,
-) -> Announcement:
-    """Return an announcement of the daemon itself."""
-    return Announcement(
-        id=f"edgevoice-{uuid.uuid4().hex[:8]}",
-        target=target,
-        text=text,
-        urgency=Urgency.NORMAL,
-        received_monotonic=now,
-        received_at=local,
-        ttl=300.0,
-        private=private,
-        tag=tag,
+    return internal_announcement(
+        " ".join(sentences), target, received_monotonic=now, received_at=local, private=private
     )
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edgevoice.outcome import Attempt
-    from edgevoice.routing import Decision
     from edgevoice.scheduler.actions import Emit
+    from edgevoice.synthesis.routing import Decision
 
 #: Seconds for which the id of a finished announcement makes another one a duplicate.
 REMEMBERED_S = 86_400.0

@@ -89,7 +89,9 @@ def is_same_alarm(new: Announcement, current: Announcement) -> bool:
 def is_update(new: Announcement, current: Announcement) -> bool:
     """Return whether a critical announcement brings another text for the tag that is playing."""
     both_critical = new.urgency is current.urgency is Urgency.CRITICAL
-    return both_critical and new.tag is not None and new.tag == current.tag and not is_same_alarm(new, current)
+    return (
+        both_critical and new.tag is not None and new.tag == current.tag and not is_same_alarm(new, current)
+    )
 
 
 def replaces(new: Announcement, old: Announcement) -> bool:

@@ -16,7 +16,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency
+from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.outcome import EventType
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler import digest
@@ -149,10 +149,18 @@ class Scheduler:
 
     # Inputs
 
-    def submit(self, announcement: Announcement, now: float) -> list[Action]:
-        """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate."""
+    def submit(
+        self, announcement: Announcement, now: float, *, deadline: float | None = None
+    ) -> list[Action]:
+        """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
+
+        `deadline` takes the place of the announcement's own after a restart, since its ttl may have stood
+        still on this speaker.
+        """
         self._reevaluate(now)
         item = self._new_item(announcement, now)
+        if deadline is not None:
+            item.deadline = deadline
         admission = self.admission(announcement, now)
         if admission is Admission.DUPLICATE:
             self._reject_duplicate(item)
@@ -250,7 +258,9 @@ class Scheduler:
 
     # Progress of the item that is playing
 
-    def _note_progress(self, playing: NowPlaying, event: PlaybackEvent, now: float) -> None:
+    def _note_progress(  # noqa: C901 - one case for each event
+        self, playing: NowPlaying, event: PlaybackEvent, now: float
+    ) -> None:
         item = playing.item
         match event:
             case act.Started():
@@ -393,9 +403,7 @@ class Scheduler:
             if item.announcement.urgency.rank < Urgency.HIGH.rank:
                 return
             preemption = self._preemption_for(item, playing.item)
-            if preemption is Preemption.NOW or (
-                preemption is Preemption.AT_PAUSE and not playing.is_audible
-            ):
+            if preemption is Preemption.NOW or (preemption is Preemption.AT_PAUSE and not playing.is_audible):
                 self._request_stop(EventType.INTERRUPTED, by=item)
                 return
             if preemption is Preemption.AT_PAUSE:
@@ -551,8 +559,8 @@ class Scheduler:
         elif count:
             sentence = messages.waiting(count, self._settings.policy.language)
             local = self._settings.local_now()
-            announcement = digest.internal_announcement(
-                sentence, self._name, now, local, tag="edgevoice-held"
+            announcement = internal_announcement(
+                sentence, self._name, received_monotonic=now, received_at=local, tag="edgevoice-held"
             )
             self._submit_internal(announcement, now)
 
@@ -672,7 +680,12 @@ class Scheduler:
         """Return the collected actions, with those that follow from the state as it is now."""
         if (playing := self._playing) is not None:
             self._plan_pause(playing)
-            if playing.is_starved and not playing.is_parking and playing.stop is None and self._ready.first(now):
+            if (
+                playing.is_starved
+                and not playing.is_parking
+                and playing.stop is None
+                and self._ready.first(now)
+            ):
                 playing.is_parking = True
                 self._actions.append(act.Park())
         for item, priority, by in self._prefetch_plan(now):
@@ -697,9 +710,7 @@ class Scheduler:
             yield item, priority, by
             priority, by = Priority.PREFETCH, by + item.remaining_s
 
-    def _new_item(
-        self, announcement: Announcement, now: float, *, is_internal: bool = False
-    ) -> QueueItem:
+    def _new_item(self, announcement: Announcement, now: float, *, is_internal: bool = False) -> QueueItem:
         volume = self._settings.effective_volume(announcement, now)
         return QueueItem(announcement, is_internal, next(self._sequence), volume)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
+from edgevoice.audio.chimes import NO_CHIME
 from edgevoice.audio.gain import effective_volume
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.scheduler.policy import HoldState, QuietWindow, RepeatGrowth, is_quiet, volume_boost
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
 
-#: The chime's name that stands for silence.
-NO_CHIME = "none"
 DEFAULT_CHIMES = {Urgency.HIGH: "attention", Urgency.CRITICAL: "alarm"}
 #: Minutes for which do not disturb can be switched on at most.
 MAX_DND_MINUTES = 7 * 24 * 60

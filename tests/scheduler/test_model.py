@@ -72,7 +72,9 @@ class Model(RuleBasedStateMachine):
         rounds=st.sampled_from([None, None, 0, 1, 3]),
     )
     def arrive(self, *, name, urgency, tag, text, topic, ttl, after, resolves, rounds):
-        repeat = None if rounds is None else RepeatPolicy(times=rounds or 3, every_s=20, until_ack=rounds == 0)
+        repeat = (
+            None if rounds is None else RepeatPolicy(times=rounds or 3, every_s=20, until_ack=rounds == 0)
+        )
         more = {
             "tag": tag,
             "text": text or name,

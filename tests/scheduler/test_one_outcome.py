@@ -26,7 +26,9 @@ class Dice:
 
     def arrive(self):
         choose = self.random.choice
-        insists = choose([None, None, RepeatPolicy(times=2, every_s=5), RepeatPolicy(until_ack=True, every_s=5)])
+        insists = choose(
+            [None, None, RepeatPolicy(times=2, every_s=5), RepeatPolicy(until_ack=True, every_s=5)]
+        )
         tag, resolves = choose([None, "a", "b"]), choose([False, False, True])
         name = f"n{self.random.randrange(12)}"
         self.kitchen.say(

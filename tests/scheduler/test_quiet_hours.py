@@ -29,7 +29,10 @@ QUARTER = 15
 def windows_of(seed):
     """Some windows, by day and right over midnight; some touch the hours that daylight saving moves."""
     dice = Random(seed)
-    windows = [QuietWindow(frozenset({6}), 22 * 60, 3 * 60), QuietWindow(frozenset({5, 6}), 2 * 60, 2 * 60 + 30)]
+    windows = [
+        QuietWindow(frozenset({6}), 22 * 60, 3 * 60),
+        QuietWindow(frozenset({5, 6}), 2 * 60, 2 * 60 + 30),
+    ]
     for _ in range(2):
         days = frozenset(dice.sample(range(7), dice.randint(1, 7)))
         windows.append(QuietWindow(days, dice.randrange(1440), dice.randrange(1440)))

@@ -108,7 +108,23 @@ def test_on_and_off_in_any_case(name, value, on):
     + [("dnd", value) for value in ("", "-5", "5.5", "0002x", str(MAX_DND_MINUTES + 1), "9" * 4000)]
     + [
         ("volume", value)
-        for value in ("", "101", "loud", "9" * 4000, "-", "+-5", "x", "5.5", "+", "--5", "+ 5x", "²", "٣", "1_0", " 5")
+        for value in (
+            "",
+            "101",
+            "loud",
+            "9" * 4000,
+            "-",
+            "+-5",
+            "x",
+            "5.5",
+            "+",
+            "--5",
+            "+ 5x",
+            "²",
+            "٣",
+            "1_0",
+            " 5",
+        )
     ],
 )
 def test_any_other_value_is_refused_with_what_is_allowed_and_changes_nothing(name, value):

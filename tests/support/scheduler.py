@@ -27,7 +27,9 @@ def announcement(urgency: Urgency = Urgency.NORMAL, **more: Any) -> Announcement
 
 
 def item(number: int = 1, urgency: Urgency = Urgency.NORMAL, **more: Any) -> CheckedItem:
-    return CheckedItem(announcement(urgency, id=f"a{number}", **more), is_internal=False, sequence=number, volume=60)
+    return CheckedItem(
+        announcement(urgency, id=f"a{number}", **more), is_internal=False, sequence=number, volume=60
+    )
 
 
 class CheckedItem(QueueItem):
@@ -119,9 +121,7 @@ class Kitchen:
     def make(self, name: str, urgency: str = "normal", **more: Any) -> Announcement:
         more = {"text": name, **more}
         local = self.wall
-        return announcement(
-            Urgency(urgency), id=name, received_monotonic=self.now, received_at=local, **more
-        )
+        return announcement(Urgency(urgency), id=name, received_monotonic=self.now, received_at=local, **more)
 
     def say(self, name: str, urgency: str = "normal", **more: Any) -> None:
         """An announcement arrives, with its name as its text if it has none."""
@@ -282,5 +282,3 @@ class Kitchen:
     @staticmethod
     def every(seconds: float, **more: Any) -> RepeatPolicy:
         return RepeatPolicy(every_s=seconds, **more)
-
-

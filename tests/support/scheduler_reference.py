@@ -227,7 +227,9 @@ class Reference:
                 continue
             if item.urgency == said.urgency == "critical":
                 same_tag = item.tag is not None and item.tag == said.tag
-                another = not same_tag and (item.topic is None or (item.topic, item.tag) != (said.topic, said.tag))
+                another = not same_tag and (
+                    item.topic is None or (item.topic, item.tag) != (said.topic, said.tag)
+                )
                 joins = self.same_alarm(item, said)
                 if not joins and another and said.earlier + said.heard >= 5:
                     self.displace(item)
