@@ -44,7 +44,7 @@ def test_the_core_imports_no_plugin(file):
         "synthesis/routing",
         "forecast/outlook",
         "forecast/estimate",
-        "speaker/backlog",
+        "scheduler/scheduler",
         "text/sentences",
         "audio/gain",
         "config/load",
@@ -86,9 +86,9 @@ def test_a_module_begins_with_what_it_is_responsible_for(file):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
-def test_no_file_is_longer_than_one_can_read(file):
-    lines = file.read_text(encoding="utf-8").count("\n")
-    assert lines <= LONGEST
+def test_a_file_that_is_longer_says_why(file):
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= LONGEST or f"{LONGEST} lines:" in (ast.get_docstring(ast.parse(text)) or "")
 
 
 def test_what_plugin_authors_import_is_what_the_package_says():

@@ -12,7 +12,7 @@ import msgspec
 
 from edgevoice.announcement import Urgency
 from edgevoice.commands import Say
-from edgevoice.intake.intake import payload_of
+from edgevoice.intake.factory import payload_of
 from edgevoice.journal.journal import Journal, Kept
 from edgevoice.outcome import OUTCOMES, EventType
 from edgevoice.plugin import Observer
