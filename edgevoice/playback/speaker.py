@@ -1,6 +1,6 @@
 """A speaker: one loop that tells the scheduler what happens and executes the actions it returns.
 
-Longer than 400 lines: the inputs, the loop and the execution of each action are one thought.
+Length: the inputs, the loop and the execution of each action are one thought.
 """
 
 from __future__ import annotations
