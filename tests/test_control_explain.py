@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from edgevoice.announcement import DEFAULT_TTL_S, Urgency
-from edgevoice.control import SpeakerSnapshot, explain_route, explain_speaker
-from edgevoice.speaker.insisting import Escalation
-from edgevoice.speaker.presence import SpeakerPolicy, SpeakerSettings
-from edgevoice.speaker.quiet import QuietWindow
-from edgevoice.speaker.rules import UNDERSTOOD
+from edgevoice.control import explain_route, explain_speaker
+from edgevoice.playback.speaker import SpeakerSnapshot
+from edgevoice.scheduler.policy import UNDERSTOOD_S, QuietWindow, RepeatGrowth
+from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from tests.support.announcements import announcement
 
@@ -28,13 +27,13 @@ AT_ONCE = "is said at once"
 
 
 def presence(volume: int = 60, *, at: datetime = NOON, **manners: Any) -> SpeakerSettings:
-    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: at, lambda: 1000.0)
+    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: at)
 
 
 def explained(
     said: Any, at: SpeakerSettings | None = None, scene: SpeakerSnapshot | None = None
 ) -> dict[str, Any]:
-    return explain_speaker("kitchen", said, at or presence(), scene or SpeakerSnapshot())
+    return explain_speaker("kitchen", said, at or presence(), scene or SpeakerSnapshot(), 1000.0)
 
 
 def against(urgency: Urgency, current: Urgency, *, heard_s: float = 1.0, **more: Any) -> str:
@@ -66,14 +65,15 @@ def test_each_urgency_does_to_each_that_is_being_said_what_the_contract_says(urg
 
 
 def test_another_critical_one_cuts_in_once_the_older_was_understood():
-    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD - 0.1) == WAITS
-    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD) == NOW
+    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S - 0.1) == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S) == NOW
 
 
-def test_the_same_alarm_joins_by_its_tag_or_its_text():
-    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == JOINS
+def test_the_same_alarm_joins_by_its_text_and_its_update_waits():
     assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.") == JOINS
-    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == NOW
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.", tag="window", resolves=True) == NOW
     assert against(HIGH, NORMAL, tag="door") == AT_PAUSE
 
 
@@ -90,9 +90,8 @@ def test_it_waits_for_those_that_are_not_less_urgent():
 
 def switched(how: str) -> SpeakerSettings:
     at = presence(at=MIDNIGHT if how == "quiet hours" else NOON)
-    at.mute = how == "mute"
-    if how == "do not disturb":
-        at.set_dnd()
+    at.apply("mute", "ON" if how == "mute" else "OFF", 1000.0)
+    at.apply("dnd", "ON" if how == "do not disturb" else "OFF", 1000.0)
     return at
 
 
@@ -118,9 +117,9 @@ def test_what_is_held_does_nothing_to_what_is_being_said():
 
 def test_do_not_disturb_that_is_over_holds_nothing():
     at = presence()
-    at.set_dnd(minutes=5)
+    at.apply("dnd", "5", 1000.0 - 299)
     assert explained(announcement(), at)["held"] == "do not disturb"
-    at.dnd_until = 999.0
+    at.apply("dnd", "5", 1000.0 - 300)
     assert explained(announcement(), at)["held"] is None
 
 
@@ -150,9 +149,9 @@ def test_the_volume_of_an_urgency_goes_before_the_speakers():
 
 
 def test_the_first_round_is_not_louder():
-    at = presence(growth=Escalation(gap=0.5, volume=20))
+    at = presence(growth=RepeatGrowth(gap=0.5, volume=20))
     assert explained(announcement(HIGH), at)["volume"] == 60
-    assert at.loudness(announcement(HIGH), 2) == 80
+    assert at.effective_volume(announcement(HIGH), 1000.0, 2) == 80
 
 
 def test_the_chime_is_the_announcements_then_the_urgencys():

@@ -1,10 +1,22 @@
 """An observer that raises starves nobody."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
-from edgevoice import EventType, Observer, Rejection, SpeakerState
+from edgevoice import Observer, Rejection, SpeakerState
 from edgevoice.observers import Observers
-from tests.support.announcements import turn
+from edgevoice.scheduler.outcomes import build_event
+from tests.support.scheduler import Kitchen
+
+
+def queued():
+    """Return an event."""
+    nothing = SimpleNamespace(
+        decision=None, transport=None, cached=False, attempts=(), requested_at=None, first_audio_at=None
+    )
+    kitchen = Kitchen()
+    kitchen.say("a")
+    return build_event(kitchen.emitted[0], "kitchen", nothing, datetime.now(UTC))
 
 
 class Heard(Observer):
@@ -31,7 +43,7 @@ class Raises(Heard):
 async def test_all_are_told_whatever_one_of_them_does(caplog):
     first, last = Heard(), Heard()
     observers = Observers({"first": first, "broken": Raises(), "last": last})
-    event, origin = turn().event(EventType.QUEUED), object()
+    event, origin = queued(), object()
     rejection = Rejection(node="n", at=datetime.now(UTC), target=None, reason="r")
     observers.on_event(event, origin)
     observers.on_state("kitchen", SpeakerState())

@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import logging
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency
+from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
-from edgevoice.speaker.held import announcement as own_announcement
 from edgevoice.synthesis.priority import Priority
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Prerenderer:
 
 def _announcement(phrase: str | Phrase) -> Announcement:
     phrase = Phrase(text=phrase) if isinstance(phrase, str) else phrase
-    said = own_announcement(phrase.text, "", 0.0)
+    said = internal_announcement(phrase.text, "", received_monotonic=0.0, received_at=datetime.now(UTC))
     return dataclasses.replace(
         said, urgency=RANK, voice=phrase.voice, language=phrase.language, speed=phrase.speed
     )
