@@ -27,19 +27,19 @@ class Urgency(StrEnum):
 
 
 _RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
-TTL = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.CRITICAL: 1800.0}
+DEFAULT_TTL_S = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.CRITICAL: 1800.0}
 """Seconds within which the first sound must come, by urgency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Insistence:
+class RepeatPolicy:
     """How an alert insists: so many rounds, or until acknowledged, so many seconds apart.
 
     After `escalate_after` rounds without acknowledgement it goes on to the targets `escalate_to`, too.
     """
 
     times: int | None = 3
-    every: float = 30.0
+    every_s: float = 30.0
     until_ack: bool = False
     escalate_after: int | None = None
     escalate_to: tuple[str, ...] = ()
@@ -58,8 +58,8 @@ class Announcement:
     text: str | None = None
     live: LiveText | None = None
     urgency: Urgency
-    arrived: float
-    arrived_at: datetime
+    received_monotonic: float
+    received_at: datetime
     ttl: float
     not_before: float = 0.0
     tag: str | None = None
@@ -68,7 +68,7 @@ class Announcement:
     speed: float | None = None
     volume: float | None = None
     chime: str | None = None
-    insists: Insistence | None = None
+    repeat: RepeatPolicy | None = None
     transport: str | None = None
     private: bool = False
     resolves: bool = False
@@ -80,7 +80,7 @@ class Announcement:
     @property
     def due(self) -> float:
         """Monotonic second before which it is not said."""
-        return self.arrived + self.not_before
+        return self.received_monotonic + self.not_before
 
     @property
     def expires(self) -> float:

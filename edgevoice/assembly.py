@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from edgevoice import secrets
-from edgevoice.errors import ConfigError, Mistake, OutputError
+from edgevoice.errors import ConfigError, ConfigIssue, OutputError
 from edgevoice.plugin import Context, Observer, Output, Source
 from edgevoice.routing import DEFAULT_ROUTES
 from edgevoice.state import state_dir
@@ -28,32 +28,32 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ENTRY = 10.0
+START_TIMEOUT_S = 10.0
 """Seconds a transport may take to be entered, or an output to be tried."""
 
 P = TypeVar("P", bound="Plugin")
 S = TypeVar("S", Source, Observer)
 
 
-class Entered:
+class ComponentStack:
     """The parts that were entered, left in reverse with the stack; knows which of them are stuck."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self._parts: dict[str, Plugin] = {}
 
-    async def enter(self, name: str, part: P) -> P:
+    async def start(self, name: str, part: P) -> P:
         await self._stack.enter_async_context(part)
         self._parts[name] = part
         return part
 
-    def stuck(self) -> list[str]:
+    def stalled(self) -> list[str]:
         """A sentence for each part that makes no progress and cannot help itself."""
-        return [f"{name}: {why}" for name, part in self._parts.items() if (why := part.stuck())]
+        return [f"{name}: {why}" for name, part in self._parts.items() if (why := part.stall_reason())]
 
 
 async def make_context(
-    settings: Settings, stack: AsyncExitStack, entered: Entered, faults: Faults
+    settings: Settings, stack: AsyncExitStack, entered: ComponentStack, faults: Faults
 ) -> Context:
     """What every plugin is given.
 
@@ -68,21 +68,23 @@ async def make_context(
         node=core.node,
         state_dir=state_dir(core.state_dir),
         speakers=tuple(core.speakers),
-        targets=frozenset(targets(settings)),
+        targets=frozenset(speakers_by_target(settings)),
         lightning=lightning,
         api_key=key,
         session=_shared_session(stack),
         fault=faults.set,
-        stuck=entered.stuck,
+        stalled=entered.stalled,
         ready=asyncio.Event(),
     )
 
 
-async def enter_transports(settings: Settings, context: Context, entered: Entered) -> dict[str, Transport]:
+async def start_transports(
+    settings: Settings, context: Context, entered: ComponentStack
+) -> dict[str, Transport]:
     """The transports that can be used here."""
     transports = {}
     for name, kind in settings.plugins.transports.items():
-        if missing := kind.missing():
+        if missing := kind.missing_dependency():
             logger.info("transport %s %s", name, missing)
         elif part := await _guarded(
             context, entered, f"transport {name}", partial(kind, context, kind.options())
@@ -91,25 +93,27 @@ async def enter_transports(settings: Settings, context: Context, entered: Entere
     return transports
 
 
-async def enter_outputs(settings: Settings, context: Context, entered: Entered) -> dict[str, Output]:
+async def start_outputs(settings: Settings, context: Context, entered: ComponentStack) -> dict[str, Output]:
     """The output of each speaker."""
     outputs: dict[str, Output] = {}
     for name, speaker in settings.core.speakers.items():
         kind = settings.plugins.outputs[speaker.output]
         make = partial(kind, context, settings.outputs[name], name)
         part = await _guarded(context, entered, f"speaker {name}", make)
-        outputs[name] = part or NoOutput(context, None, name, why=f"its output {speaker.output!r} is broken")
+        outputs[name] = part or UnavailableOutput(
+            context, None, name, why=f"its output {speaker.output!r} is broken"
+        )
     return outputs
 
 
-async def try_outputs(context: Context, outputs: Mapping[str, Output]) -> None:
+async def probe_outputs(context: Context, outputs: Mapping[str, Output]) -> None:
     """Try each output once; one that does not work now is a fault, and may work later."""
-    made = {name: output for name, output in outputs.items() if not isinstance(output, NoOutput)}
+    made = {name: output for name, output in outputs.items() if not isinstance(output, UnavailableOutput)}
     await asyncio.gather(*(_try(context, name, output) for name, output in made.items()))
 
 
-async def enter_parts(
-    settings: Settings, context: Context, entered: Entered, kinds: Mapping[str, type[S]]
+async def start_plugins(
+    settings: Settings, context: Context, entered: ComponentStack, kinds: Mapping[str, type[S]]
 ) -> dict[str, S]:
     """Sources or observers, each with its section of the configuration."""
     parts = {}
@@ -120,15 +124,15 @@ async def enter_parts(
     return parts
 
 
-async def _guarded(context: Context, entered: Entered, name: str, make: Callable[[], P]) -> P | None:
+async def _guarded(context: Context, entered: ComponentStack, name: str, make: Callable[[], P]) -> P | None:
     """Make and enter a part; one that cannot be is a fault, and the others go on without it.
 
     Raises:
         ConfigError: what it found wrong is the user's to mend.
     """
     try:
-        async with asyncio.timeout(ENTRY):
-            return await entered.enter(name, make())
+        async with asyncio.timeout(START_TIMEOUT_S):
+            return await entered.start(name, make())
     except ConfigError:
         raise
     except (Exception, SystemExit) as error:
@@ -137,7 +141,7 @@ async def _guarded(context: Context, entered: Entered, name: str, make: Callable
         return None
 
 
-class NoOutput(Output):
+class UnavailableOutput(Output):
     """Stands where a speaker's output could not be made."""
 
     def __init__(self, context: Context, options: object, speaker: str, *, why: str) -> None:
@@ -154,24 +158,26 @@ class NoOutput(Output):
 
 async def _try(context: Context, name: str, output: Output) -> None:
     try:
-        async with asyncio.timeout(ENTRY):
+        async with asyncio.timeout(START_TIMEOUT_S):
             await output.probe()
     except (OutputError, TimeoutError) as error:
-        context.fault(f"speaker {name}", str(error) or f"its output did not answer within {ENTRY:g} s")
+        context.fault(
+            f"speaker {name}", str(error) or f"its output did not answer within {START_TIMEOUT_S:g} s"
+        )
     except (Exception, SystemExit) as error:
         logger.exception("the output of %s broke", name)
         context.fault(f"speaker {name}", f"its output broke: {type(error).__name__}: {error}")
 
 
-async def _own_server(settings: Settings, entered: Entered) -> str:
+async def _own_server(settings: Settings, entered: ComponentStack) -> str:
     """Where there is no key, the transports use a server of this machine's own."""
     for name, kind in settings.plugins.servers.items():
-        if kind.missing() is None:
-            server = await entered.enter(name, kind())
+        if kind.missing_dependency() is None:
+            server = await entered.start(name, kind())
             logger.info("no API key: the local voice speaks, through a Lightning server at %s", server.url)
             return server.url
     message = 'there is no API key and no local voice: pip install "edgevoice[local]", or name a key file'
-    raise ConfigError([Mistake("lightning.api_key_file", message)])
+    raise ConfigError([ConfigIssue("lightning.api_key_file", message)])
 
 
 def _shared_session(stack: AsyncExitStack) -> Callable[[], aiohttp.ClientSession]:
@@ -200,7 +206,7 @@ def routes(settings: Settings) -> Sequence[Route]:
     return configured if isinstance(configured, tuple) else DEFAULT_ROUTES
 
 
-def targets(settings: Settings) -> dict[str, list[str]]:
+def speakers_by_target(settings: Settings) -> dict[str, list[str]]:
     """Which speakers answer to each target of this node."""
     answer: dict[str, list[str]] = {"all": list(settings.core.speakers)}
     for name, speaker in settings.core.speakers.items():

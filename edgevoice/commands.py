@@ -29,7 +29,7 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class LiveChunk:
     """The next piece of the live text `id`, verbatim; an empty payload ends it.
 
     `is_json` says that the payload was declared to be JSON (options and `end`). `delivery` names this
@@ -83,17 +83,17 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class SetSetting:
     """Set `what`, one of volume, mute and dnd, to the payload."""
 
     target: str
-    what: str
+    setting: str
     payload: bytes
     origin: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unusable:
+class InvalidCommand:
     """Something that arrived and is never obeyed (`retained`, too large, a topic that names no urgency)."""
 
     reason: str
@@ -103,5 +103,5 @@ class Unusable:
     origin: object = None
 
 
-Command: TypeAlias = Say | Piece | Stop | Acknowledge | Replay | Digest | Switch | Unusable
+Command: TypeAlias = Say | LiveChunk | Stop | Acknowledge | Replay | Digest | SetSetting | InvalidCommand
 Submit: TypeAlias = Callable[[Command], None]

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NAME = "control.sock"
-LONGEST_LINE = 256 * 1024
-PATIENCE = 5.0
+SOCKET_NAME = "control.sock"
+MAX_LINE_BYTES = 256 * 1024
+TIMEOUT_S = 5.0
 """Seconds for a question to come, and for an answer."""
 
 Answer = dict[str, Any]
@@ -29,7 +29,7 @@ class Control:
     """Answers questions; `answers` maps what is asked to a function of the question. Use as `async with`."""
 
     def __init__(self, folder: Path, answers: dict[str, Callable[[Answer], Any]]) -> None:
-        self._path = folder / NAME
+        self._path = folder / SOCKET_NAME
         self._answers = answers
         self._server: asyncio.Server | None = None
 
@@ -37,7 +37,7 @@ class Control:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()  # of a daemon that was killed; two at once are refused by the journal
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST_LINE)
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
             self._path.chmod(0o600)
         except OSError as error:
             logger.warning(
@@ -53,7 +53,7 @@ class Control:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 line = await reader.readline()
                 writer.write(json.dumps(self._answer(line)).encode() + b"\n")
                 await writer.drain()
@@ -72,21 +72,21 @@ class Control:
             return {"error": "that is no question this version knows"}
 
 
-def ask(folder: Path, **question: Any) -> Any:
+def query(folder: Path, **question: Any) -> Any:
     """Ask the running daemon; None where none runs.
 
     Raises:
         EdgeVoiceError: it could not be asked, or answered that the question is wrong.
     """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(TIMEOUT_S)
         try:
-            connection.connect(str(folder / NAME))
+            connection.connect(str(folder / SOCKET_NAME))
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:
             raise EdgeVoiceError(
-                f"the daemon cannot be asked: {folder / NAME}: {error.strerror or error}"
+                f"the daemon cannot be asked: {folder / SOCKET_NAME}: {error.strerror or error}"
             ) from None
         with connection.makefile("rwb") as stream:
             try:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 
-def credential(name: str) -> str | None:
+def systemd_credential(name: str) -> str | None:
     """What systemd hands over under `name` (LoadCredential=), or None."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return secret_in(Path(folder) / name) if folder else None
+    return read_secret_file(Path(folder) / name) if folder else None
 
 
-def secret_in(file: Path | None) -> str | None:
+def read_secret_file(file: Path | None) -> str | None:
     """The secret that a file holds; None where there is none to be read."""
     if file is None:
         return None

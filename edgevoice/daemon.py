@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.answers import answers
+from edgevoice.answers import build_handlers
 from edgevoice.assembly import (
-    Entered,
-    enter_outputs,
-    enter_parts,
-    enter_transports,
+    ComponentStack,
     make_context,
+    probe_outputs,
     routes,
-    try_outputs,
+    start_outputs,
+    start_plugins,
+    start_transports,
 )
-from edgevoice.cache.cache import cache_of
-from edgevoice.cache.phrases import Phrases
+from edgevoice.cache.cache import build_cache
+from edgevoice.cache.phrases import Prerenderer
 from edgevoice.control import Control
 from edgevoice.faults import Faults
 from edgevoice.forecast.file import ForecastFile
-from edgevoice.forecast.forecast import Forecast
+from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.journal.journal import Journal
 from edgevoice.journal.keeper import Keeper
-from edgevoice.node import make_node
+from edgevoice.node import build_node
 from edgevoice.observers import Observers
 from edgevoice.plugin import Observer
-from edgevoice.state import Spool
-from edgevoice.synthesis.asking import Means
-from edgevoice.synthesis.gate import Gate
-from edgevoice.synthesis.synthesis import Synthesis
+from edgevoice.state import SpoolDir
+from edgevoice.synthesis.asking import SynthesisContext
+from edgevoice.synthesis.gate import ConcurrencyLimiter
+from edgevoice.synthesis.synthesis import Synthesizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TICK = 10.0
+TICK_S = 10.0
 """Seconds between looks at the clock on the wall."""
-LAST_WORDS = 4.0
+DRAIN_TIMEOUT_S = 4.0
 """Seconds that what is being said may go on after the daemon was told to end."""
 
 
@@ -61,8 +61,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     async with AsyncExitStack() as stack:
         try:
-            async with _given_up_by(stop):
-                inside = await _enter(settings, stack)
+            async with _abort_when(stop):
+                inside = await _start(settings, stack)
         except TimeoutError:
             if stop.is_set():
                 return  # nothing was accepted yet
@@ -71,7 +71,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Inside:
+class _Runtime:
     """What was entered, and now is to run: the node, and the parts around it by name."""
 
     node: Node
@@ -81,61 +81,63 @@ class _Inside:
     ready: asyncio.Event
 
 
-async def _enter(settings: Settings, stack: AsyncExitStack) -> _Inside:
-    entered, faults, plugins = Entered(stack), Faults(), settings.plugins
+async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
+    entered, faults, plugins = ComponentStack(stack), Faults(), settings.plugins
     context = await make_context(settings, stack, entered, faults)
     # First: it refuses a second daemon on the same state before that touches anything.
     journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
     keeper = Keeper(journal, context)
-    transports = await enter_transports(settings, context, entered)
-    outputs = await enter_outputs(settings, context, entered)
-    watching = await enter_parts(settings, context, entered, plugins.observers)
-    sources = await enter_parts(settings, context, entered, plugins.sources)
+    transports = await start_transports(settings, context, entered)
+    outputs = await start_outputs(settings, context, entered)
+    watching = await start_plugins(settings, context, entered, plugins.observers)
+    sources = await start_plugins(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-    cache = await stack.enter_async_context(cache_of(settings, context.state_dir, context.api_key))
+    cache = await stack.enter_async_context(build_cache(settings, context.state_dir, context.api_key))
     core = msgspec.structs.replace(settings.core, lightning=context.lightning)
-    forecast = Forecast()
+    forecast = LatencyModel()
     kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
-    spool = Spool(context.state_dir)
-    gate = Gate(core.lightning.concurrency, partial(faults.set, "lightning.concurrency"))
-    means = Means(transports, core, gate, faults.set, forecast=forecast)
-    synthesis = await stack.enter_async_context(Synthesis(means, routes(settings), cache=cache, spool=spool))
-    phrases = Phrases(core.phrases, cache, synthesis, faults.set)
-    observers = Observers({"journal": keeper, **watching})
-    node = make_node(settings, outputs, synthesis, observers, faults, keeper)
-    faults.changed = node.show
-    await stack.enter_async_context(
-        Control(context.state_dir, answers(settings, node, keeper, cache, phrases, synthesis.outlook))
+    spool = SpoolDir(context.state_dir)
+    gate = ConcurrencyLimiter(core.lightning.concurrency, partial(faults.set, "lightning.concurrency"))
+    means = SynthesisContext(transports, core, gate, faults.set, forecast=forecast)
+    synthesis = await stack.enter_async_context(
+        Synthesizer(means, routes(settings), cache=cache, spool=spool)
     )
-    keeper.restore(node.speakers, node.intake.again)
+    phrases = Prerenderer(core.phrases, cache, synthesis, faults.set)
+    observers = Observers({"journal": keeper, **watching})
+    node = build_node(settings, outputs, synthesis, observers, faults, keeper)
+    faults.on_change = node.publish_state
+    await stack.enter_async_context(
+        Control(context.state_dir, build_handlers(settings, node, keeper, cache, phrases, synthesis.outlook))
+    )
+    keeper.restore(node.speakers, node.intake.restore)
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
     parts |= {"cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
-    return _Inside(node, parts, keeper, partial(try_outputs, context, outputs), context.ready)
+    return _Runtime(node, parts, keeper, partial(probe_outputs, context, outputs), context.ready)
 
 
-async def _serve(inside: _Inside, stop: asyncio.Event) -> None:
+async def _serve(inside: _Runtime, stop: asyncio.Event) -> None:
     node = inside.node
     speakers = node.speakers.values()
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(_kept(name, part)) for name, part in inside.parts.items()]
-        running.append(group.create_task(_speaking(inside)))
-        running.append(group.create_task(_ticking(speakers)))
-        node.show()
+        running = [group.create_task(_supervise(name, part)) for name, part in inside.parts.items()]
+        running.append(group.create_task(_run_speakers(inside)))
+        running.append(group.create_task(_tick_speakers(speakers)))
+        node.publish_state()
         await stop.wait()
         logger.info("ending")
         node.intake.close()
         survives = inside.keeper.survives
         await asyncio.gather(
-            *(speaker.drain(LAST_WORDS, partial(survives, speaker.name)) for speaker in speakers)
+            *(speaker.drain(DRAIN_TIMEOUT_S, partial(survives, speaker.name)) for speaker in speakers)
         )
         for task in running:
             task.cancel()
 
 
-async def _speaking(inside: _Inside) -> None:
+async def _run_speakers(inside: _Runtime) -> None:
     """Say what comes, once each output was tried: meanwhile the sources connect already."""
     await inside.try_outputs()
     async with asyncio.TaskGroup() as group:
@@ -146,7 +148,7 @@ async def _speaking(inside: _Inside) -> None:
 
 
 @asynccontextmanager
-async def _given_up_by(stop: asyncio.Event) -> AsyncIterator[None]:
+async def _abort_when(stop: asyncio.Event) -> AsyncIterator[None]:
     """Give the body up when `stop` is set, however long it would still take.
 
     Raises:
@@ -165,7 +167,7 @@ async def _given_up_by(stop: asyncio.Event) -> AsyncIterator[None]:
             watching.cancel()
 
 
-async def _kept(name: str, run_part: Callable[[], Awaitable[None]]) -> None:
+async def _supervise(name: str, run_part: Callable[[], Awaitable[None]]) -> None:
     """Run a part; one that raises is begun again, with a growing pause, and never takes the others down."""
     loop, pause = asyncio.get_running_loop(), 1.0
     while True:
@@ -178,9 +180,9 @@ async def _kept(name: str, run_part: Callable[[], Awaitable[None]]) -> None:
         pause = 1.0 if loop.time() - began > 60 else min(pause * 2, 60.0)
 
 
-async def _ticking(speakers: Collection[Speaker]) -> None:
+async def _tick_speakers(speakers: Collection[Speaker]) -> None:
     """Let the speakers see that time goes by: quiet hours begin and end, do not disturb runs out."""
     while True:
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(TICK_S)
         for speaker in speakers:
             speaker.tick()

@@ -25,7 +25,7 @@ class EdgeVoiceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class ConfigIssue:
     """One mistake in the configuration: where (`speakers.kitchen.volume`), on which line, and what."""
 
     path: str
@@ -40,18 +40,18 @@ class Mistake:
 class ConfigError(EdgeVoiceError):
     """The configuration cannot be used; carries every mistake, not only the first."""
 
-    def __init__(self, mistakes: Sequence[Mistake], source: str = "") -> None:
-        self.mistakes = tuple(mistakes)
+    def __init__(self, mistakes: Sequence[ConfigIssue], source: str = "") -> None:
+        self.issues = tuple(mistakes)
         self.source = source
         head = f"{source}: " if source else ""
-        super().__init__("\n".join(f"{head}{mistake}" for mistake in self.mistakes))
+        super().__init__("\n".join(f"{head}{mistake}" for mistake in self.issues))
 
 
 class PluginError(EdgeVoiceError):
     """A plugin cannot be used here."""
 
 
-class Refused(EdgeVoiceError):
+class InvalidAnnouncement(EdgeVoiceError):
     """An announcement that is not accepted: the reason, the key it is about, and what is allowed."""
 
     def __init__(self, reason: str, *, key: str | None = None, allowed: str | None = None) -> None:

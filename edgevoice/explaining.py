@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.routing import NO_OUTLOOK, decide, said_of
+from edgevoice.routing import NO_OUTLOOK, decide, routing_request
 from edgevoice.speaker.rules import Against, against
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.config.options import Route
-    from edgevoice.forecast.outlook import Outlook
-    from edgevoice.speaker.presence import Presence
+    from edgevoice.forecast.outlook import LatencyPrediction
+    from edgevoice.speaker.presence import SpeakerSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SpeakerSnapshot:
     """How a speaker stands: what it says and of that so many seconds, and what waits, in order."""
 
     current: Announcement | None = None
@@ -34,7 +34,9 @@ _DOES = {
 }
 
 
-def explain_on(speaker: str, announcement: Announcement, presence: Presence, scene: Scene) -> dict[str, Any]:
+def explain_speaker(
+    speaker: str, announcement: Announcement, presence: SpeakerSettings, scene: SpeakerSnapshot
+) -> dict[str, Any]:
     """What one speaker would do now."""
     held = presence.posture.holds(announcement.urgency)
     ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in scene.waiting)
@@ -59,10 +61,10 @@ def explain_route(
     announcement: Announcement,
     routes: Sequence[Route],
     available: Collection[str],
-    outlook: Outlook = NO_OUTLOOK,
+    outlook: LatencyPrediction = NO_OUTLOOK,
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
     """Which transports it would take."""
-    decision = decide(said_of(announcement, cached=cached), routes, available, outlook)
+    decision = decide(routing_request(announcement, cached=cached), routes, available, outlook)
     return {"transports": list(decision.order), "why": decision.why}

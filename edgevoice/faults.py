@@ -16,7 +16,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}
-        self.changed: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
 
     def set(self, part: str, sentence: str | None) -> None:
         """Raise the fault of a part, or clear it."""
@@ -28,7 +28,7 @@ class Faults:
         else:
             self._faults[part] = sentence
             logger.warning("%s: %s", part, sentence)
-        self.changed()
+        self.on_change()
 
     def of(self, speaker: str) -> str | None:
         """The faults a speaker shows: its own first, then those of the parts that all share."""
@@ -36,6 +36,6 @@ class Faults:
         shared = [f"{part}: {text}" for part, text in self._faults.items() if not part.startswith("speaker ")]
         return "; ".join(([own] if own else []) + shared) or None
 
-    def own(self, speaker: str) -> str | None:
+    def fault_of(self, speaker: str) -> str | None:
         """The fault of a speaker's own output."""
         return self._faults.get(f"speaker {speaker}")

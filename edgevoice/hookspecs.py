@@ -13,7 +13,7 @@ hookspec = pluggy.HookspecMarker("edgevoice")
 hookimpl = pluggy.HookimplMarker("edgevoice")
 
 
-class Register(Protocol):
+class Registry(Protocol):
     """What a plugin calls to enter; a name is what the configuration calls it."""
 
     def source(self, name: str, plugin: type[Source]) -> None: ...
@@ -28,5 +28,5 @@ class Register(Protocol):
 
 
 @hookspec
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     """Register the sources, transports, outputs and observers of this plugin, by name."""

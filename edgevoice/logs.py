@@ -22,12 +22,12 @@ try:
 except ImportError:
     journal = None
 
-JOURNAL = Path("/run/systemd/journal/socket")
-REPEAT_AFTER = 60.0
+JOURNALD_SOCKET = Path("/run/systemd/journal/socket")
+REPEAT_AFTER_S = 60.0
 """Seconds for which a warning is not shown again."""
 BURST = 10.0
 """How many warnings of one message template may follow each other."""
-KINDS = 500
+MAX_TEMPLATES = 500
 """How many message templates are remembered."""
 
 _NAME = "edgevoice"
@@ -43,7 +43,7 @@ _SECRET_SHAPES = (
 _secrets: set[str] = set()
 
 
-def hide(secret: str) -> None:
+def register_secret(secret: str) -> None:
     """Never show this value from now on, wherever it turns up in a line."""
     if secret:
         _secrets.add(secret)
@@ -59,27 +59,27 @@ def redact(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Kind:
+class _TemplateBudget:
     """The warnings of one message template: what was shown lately, and how many more may be shown."""
 
     at: float
     allowance: float
     shown: dict[int, float] = field(default_factory=dict)
-    kept_back: int = 0
+    suppressed: int = 0
 
-    def lets_through(self, text: int, now: float) -> bool:
-        self.allowance = min(BURST, self.allowance + (now - self.at) / REPEAT_AFTER)
+    def allow(self, text: int, now: float) -> bool:
+        self.allowance = min(BURST, self.allowance + (now - self.at) / REPEAT_AFTER_S)
         self.at = now
-        self.shown = {one: at for one, at in self.shown.items() if now - at < REPEAT_AFTER}
+        self.shown = {one: at for one, at in self.shown.items() if now - at < REPEAT_AFTER_S}
         if text in self.shown or self.allowance < 1:
-            self.kept_back += 1
+            self.suppressed += 1
             return False
         self.allowance -= 1
         self.shown[text] = now
         return True
 
 
-class Repeats(logging.Filter):
+class RateLimitFilter(logging.Filter):
     """Lets the same warning or error through once a minute, and counts what it keeps back.
 
     Of one message template with ever other arguments (a number of attempts, a port), `BURST` are let
@@ -89,24 +89,24 @@ class Repeats(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: dict[tuple[str, int, str], _Kind] = {}
+        self._kinds: dict[tuple[str, int, str], _TemplateBudget] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
         now = self._clock()
         template = (record.name, record.levelno, str(record.msg))
-        kind = self._kinds.pop(template, None) or _Kind(now, BURST)
+        kind = self._kinds.pop(template, None) or _TemplateBudget(now, BURST)
         self._kinds[template] = kind
-        if len(self._kinds) > KINDS:
+        if len(self._kinds) > MAX_TEMPLATES:
             del self._kinds[next(iter(self._kinds))]
-        if not kind.lets_through(hash(str(record.args)), now):
+        if not kind.allow(hash(str(record.args)), now):
             return False
-        record.kept_back, kind.kept_back = kind.kept_back, 0
+        record.kept_back, kind.suppressed = kind.suppressed, 0
         return True
 
 
-class Line(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """One line for a message, with how many of its kind were kept back, and without secrets."""
 
     def __init__(self, style: str) -> None:
@@ -128,16 +128,16 @@ class Line(logging.Formatter):
         return f"{line} (and {kept_back} more like it)" if kept_back else line
 
 
-def has_journal(environ: Mapping[str, str] = os.environ) -> bool:
+def stderr_is_journald(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether systemd started this process, and its journal can be written to.
 
     Without a journal behind it, systemd-python loses messages silently.
     """
     under_systemd = "JOURNAL_STREAM" in environ or "INVOCATION_ID" in environ
-    return journal is not None and under_systemd and JOURNAL.is_socket()
+    return journal is not None and under_systemd and JOURNALD_SOCKET.is_socket()
 
 
-def to_journal(message: str, /, **fields: object) -> None:
+def send_to_journald(message: str, /, **fields: object) -> None:
     """Send to the journal what it keeps; the arguments are in the message, and may hold a secret."""
     kept = {
         name: redact(value) if isinstance(value, str) else value
@@ -148,12 +148,14 @@ def to_journal(message: str, /, **fields: object) -> None:
 
 
 def _destination() -> logging.Handler:
-    if has_journal():
-        handler: logging.Handler = journal.JournalHandler(sender_function=to_journal, SYSLOG_IDENTIFIER=_NAME)
-        handler.setFormatter(Line("%(message)s"))
+    if stderr_is_journald():
+        handler: logging.Handler = journal.JournalHandler(
+            sender_function=send_to_journald, SYSLOG_IDENTIFIER=_NAME
+        )
+        handler.setFormatter(RedactingFormatter("%(message)s"))
         return handler
     handler = logging.StreamHandler()
-    handler.setFormatter(Line("%(asctime)s %(levelname)-7s %(part)s%(about)s: %(message)s"))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(part)s%(about)s: %(message)s"))
     return handler
 
 
@@ -161,7 +163,7 @@ def setup(level: str = "INFO") -> None:
     """Log from this level on, once for the whole process; called again, it takes the place of the former."""
     handler = _destination()
     handler.set_name(_NAME)
-    handler.addFilter(Repeats())
+    handler.addFilter(RateLimitFilter())
     root = logging.getLogger()
     for former in [one for one in root.handlers if one.get_name() == _NAME]:
         root.removeHandler(former)

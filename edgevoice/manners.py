@@ -10,62 +10,62 @@ from zoneinfo import ZoneInfo
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import DAYS, PerMinute
 from edgevoice.intake.buckets import Rate
-from edgevoice.intake.storms import Rates
-from edgevoice.speaker.insisting import Growth
-from edgevoice.speaker.presence import DEFAULT_CHIMES, Manners
-from edgevoice.speaker.quiet import Window, minute_of_day
+from edgevoice.intake.storms import RateLimits
+from edgevoice.speaker.insisting import Escalation
+from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy
+from edgevoice.speaker.quiet import QuietWindow, minute_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edgevoice.config import Settings
-    from edgevoice.config.options import Core, QuietHours, Speaker
+    from edgevoice.config.options import CoreOptions, QuietHours, SpeakerOptions
 
 
-def manners_of(core: Core, speaker: Speaker) -> Manners:
+def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
     """The manners of one speaker; its own quiet hours take the place of everybody's."""
     hours = core.quiet_hours if speaker.quiet_hours is None else speaker.quiet_hours
-    return Manners(
+    return SpeakerPolicy(
         volumes=speaker.volumes,
         quiet_volume=speaker.quiet_volume,
         critical_volume=speaker.critical_volume,
-        quiet_hours=tuple(window_of(window) for window in hours),
-        chimes=chimes_of(core),
+        quiet_hours=tuple(quiet_window(window) for window in hours),
+        chimes=chimes_by_urgency(core),
         digest=core.digest or "off",
         digest_keep=core.digest_keep,
         say_age=core.say_age or None,
         language=core.lightning.language,
-        growth=Growth(core.insist.gap, core.insist.volume),
+        growth=Escalation(core.insist.gap, core.insist.volume),
         queue=core.limits.queue,
     )
 
 
-def window_of(hours: QuietHours) -> Window:
+def quiet_window(hours: QuietHours) -> QuietWindow:
     """Quiet hours as a window.
 
     Raises:
         ValueError: a time of day that is none.
     """
     days = frozenset(DAYS.index(day) for day in hours.days)
-    return Window(days, minute_of_day(hours.start), minute_of_day(hours.end))
+    return QuietWindow(days, minute_of_day(hours.start), minute_of_day(hours.end))
 
 
-def chimes_of(core: Core) -> Mapping[Urgency, str]:
+def chimes_by_urgency(core: CoreOptions) -> Mapping[Urgency, str]:
     """The chime of each urgency."""
     if isinstance(core.chime, str):
         return dict.fromkeys(Urgency, core.chime)
     return {**DEFAULT_CHIMES, **core.chime} if isinstance(core.chime, dict) else DEFAULT_CHIMES
 
 
-def rates_of(core: Core) -> Rates:
+def rate_limits(core: CoreOptions) -> RateLimits:
     """How many announcements may come."""
     limits = core.limits
-    return Rates(
+    return RateLimits(
         per_topic=_rate(limits.per_topic), total=_rate(limits.total), critical=_rate(limits.critical)
     )
 
 
-def local_clock(core: Core) -> Callable[[], datetime]:
+def local_clock(core: CoreOptions) -> Callable[[], datetime]:
     """The time on the wall: of the configured time zone, else of the machine."""
     zone = ZoneInfo(core.timezone) if core.timezone else None
     return lambda: datetime.now(zone).astimezone(zone)

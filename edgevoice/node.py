@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.assembly import targets
+from edgevoice.assembly import speakers_by_target
 from edgevoice.intake.intake import Intake
-from edgevoice.intake.storms import Storms
-from edgevoice.manners import chimes_dir, local_clock, manners_of, rates_of
+from edgevoice.intake.storms import RateLimiter
+from edgevoice.manners import chimes_dir, local_clock, rate_limits, speaker_policy
 from edgevoice.speaker.chimes import Chimes
-from edgevoice.speaker.presence import Presence
+from edgevoice.speaker.presence import SpeakerSettings
 from edgevoice.speaker.speaker import Speaker
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgevoice.journal.keeper import Keeper
     from edgevoice.observers import Observers
     from edgevoice.plugin import Output
-    from edgevoice.synthesis.synthesis import Synthesis
+    from edgevoice.synthesis.synthesis import Synthesizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,16 @@ class Node:
     speakers: Mapping[str, Speaker]
     intake: Intake
 
-    def show(self) -> None:
+    def publish_state(self) -> None:
         """Tell the state of each speaker."""
         for speaker in self.speakers.values():
             speaker.show()
 
 
-def make_node(
+def build_node(
     settings: Settings,
     outputs: Mapping[str, Output],
-    synthesis: Synthesis,
+    synthesis: Synthesizer,
     observers: Observers,
     faults: Faults,
     keeper: Keeper,
@@ -56,22 +56,24 @@ def make_node(
         name: Speaker(
             name,
             outputs[name],
-            Presence(manners_of(core, options), options.volume, clock),
+            SpeakerSettings(speaker_policy(core, options), options.volume, clock),
             chimes=chimes,
-            speech_of=synthesis.speech,
+            speech_of=synthesis.new_job,
             escalate=escalate,
             observers=observers,
             faults=faults,
         )
         for name, options in core.speakers.items()
     }
-    answering = {target: [speakers[name] for name in names] for target, names in targets(settings).items()}
+    answering = {
+        target: [speakers[name] for name in names] for target, names in speakers_by_target(settings).items()
+    }
     intake = Intake(
         core.node,
         answering,
         synthesis,
         observers,
-        storms=Storms(rates_of(core)),
+        storms=RateLimiter(rate_limits(core)),
         keep=keeper.keep,
         chimes=chimes.names,
         language=core.lightning.language,

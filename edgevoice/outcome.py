@@ -10,7 +10,7 @@ import msgspec
 from edgevoice.announcement import Urgency
 
 
-class Step(StrEnum):
+class EventType(StrEnum):
     """The steps of an announcement on one speaker; the last six are outcomes, of which there is exactly one."""
 
     QUEUED = "queued"
@@ -32,7 +32,14 @@ class Step(StrEnum):
 
 
 OUTCOMES = frozenset(
-    {Step.FINISHED, Step.EXPIRED, Step.REPLACED, Step.SUPPRESSED, Step.CANCELLED, Step.FAILED}
+    {
+        EventType.FINISHED,
+        EventType.EXPIRED,
+        EventType.REPLACED,
+        EventType.SUPPRESSED,
+        EventType.CANCELLED,
+        EventType.FAILED,
+    }
 )
 
 
@@ -43,7 +50,7 @@ class Attempt(msgspec.Struct, frozen=True):
     error: str
 
 
-class Milliseconds(msgspec.Struct, frozen=True):
+class Timings(msgspec.Struct, frozen=True):
     """Milliseconds from the message's arrival; None is unknown or not yet."""
 
     queued: int | None = None
@@ -56,7 +63,7 @@ class Milliseconds(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One step of one announcement on one speaker, as published (contract, "Out")."""
 
-    event_type: Step
+    event_type: EventType
     id: str
     speaker: str
     target: str
@@ -70,7 +77,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
     cached: bool = False
     attempts: tuple[Attempt, ...] = ()
-    ms: Milliseconds = Milliseconds()
+    ms: Timings = Timings()
     spoken_s: float | None = None
     volume: int | None = None
     round: int | None = None
@@ -89,7 +96,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
 
 
-class Now(msgspec.Struct, frozen=True):
+class CurrentAnnouncement(msgspec.Struct, frozen=True):
     """What a speaker is saying."""
 
     id: str
@@ -101,7 +108,7 @@ class SpeakerState(msgspec.Struct, frozen=True, kw_only=True):
     """The retained state of a speaker."""
 
     state: str = "idle"
-    now: Now | None = None
+    now: CurrentAnnouncement | None = None
     queue: int = 0
     held: int = 0
     volume: int = 100

@@ -48,7 +48,7 @@ class Context:
     api_key: str | None
     session: Callable[[], aiohttp.ClientSession]
     fault: Callable[[str, str | None], None]
-    stuck: Callable[[], list[str]]
+    stalled: Callable[[], list[str]]
     ready: asyncio.Event
 
 
@@ -59,17 +59,17 @@ class Plugin:
     """The keys of this plugin's section of the configuration, and their types."""
 
     @classmethod
-    def missing(cls) -> str | None:
+    def missing_dependency(cls) -> str | None:
         """What has to be installed before this can be used, as `needs X: pip install Y`; None if nothing."""
         return None
 
     @classmethod
-    def problems(cls, options: Any) -> list[tuple[str, str]]:
+    def validate_options(cls, options: Any) -> list[tuple[str, str]]:
         """What is wrong with options whose every value is of its type: the key, and what to do about it."""
         del options
         return []
 
-    def stuck(self) -> str | None:
+    def stall_reason(self) -> str | None:
         """A sentence if this part has stopped making progress and cannot help itself, else None."""
         return None
 
@@ -114,7 +114,7 @@ class SpeechRequest:
 
     id: str
     text: str | None = None
-    pieces: AsyncIterator[str] | None = None
+    text_stream: AsyncIterator[str] | None = None
     sample_rate: int
     urgency: Urgency
     voice: str | None = None
@@ -128,7 +128,7 @@ class Transport(Plugin, ABC):
 
     metered: ClassVar[bool] = True
     """Whether a request takes one of the account's `concurrency` places, and its voice is the account's."""
-    takes_pieces: ClassVar[bool] = False
+    accepts_text_stream: ClassVar[bool] = False
     """Whether `request.pieces` is understood; else live text comes a sentence at a time."""
 
     def __init__(self, context: Context, options: Any) -> None:
@@ -155,10 +155,10 @@ class Transport(Plugin, ABC):
 class Progress(Protocol):
     """Told by an output while it plays; frames are counted at the rate given to `play`, from 0."""
 
-    def handed(self, frames: int) -> None:
+    def written(self, frames: int) -> None:
         """So many frames have been handed to the device in all."""
 
-    def heard(self, frames: int) -> None:
+    def played(self, frames: int) -> None:
         """So many frames have been heard in all."""
 
 
@@ -172,7 +172,7 @@ class Output(Plugin, ABC):
         self.speaker = speaker
 
     @classmethod
-    def claims(cls, options: Any) -> str | None:
+    def exclusive_resource(cls, options: Any) -> str | None:
         """What only one speaker may use, such as a file; None where several may share all."""
         del options
         return None

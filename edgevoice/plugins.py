@@ -19,7 +19,7 @@ import pluggy
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Server, Source, Transport
-from edgevoice.spelling import nearest
+from edgevoice.spelling import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 
 @dataclass(slots=True)
-class Record:
+class PluginRecord:
     """One plugin that was found: where, what it registered, and what is wrong with it."""
 
     name: str
@@ -61,7 +61,7 @@ class Plugins:
         self.outputs: dict[str, type[Output]] = {}
         self.observers: dict[str, type[Observer]] = {}
         self.servers: dict[str, type[Server]] = {}
-        self.records: list[Record] = []
+        self.records: list[PluginRecord] = []
         self._hooks = pluggy.PluginManager("edgevoice")
         self._hooks.add_hookspecs(hookspecs)
 
@@ -81,14 +81,16 @@ class Plugins:
             files = sorted(file for file in folder.iterdir() if file.suffix == ".py")
         except (OSError, ValueError) as error:
             problem = getattr(error, "strerror", None) or "no path"
-            self.records.append(Record(folder.name, str(folder), Status.BROKEN, f"cannot be read: {problem}"))
+            self.records.append(
+                PluginRecord(folder.name, str(folder), Status.BROKEN, f"cannot be read: {problem}")
+            )
             return
         for file in files:
             self.add(file.stem, str(file), lambda file=file: _import_file(file))  # type: ignore[misc]
 
-    def add(self, name: str, origin: str, load: Callable[[], Any]) -> Record:
+    def add(self, name: str, origin: str, load: Callable[[], Any]) -> PluginRecord:
         """Load one plugin and let it register, whatever it does meanwhile."""
-        record = Record(name, origin)
+        record = PluginRecord(name, origin)
         self.records.append(record)
         registration = _Registration(self, record)
         try:
@@ -113,7 +115,7 @@ class Plugins:
 
     def unknown(self, kind: str, name: str) -> str:
         """Why there is no such plugin: it is broken, or what the nearest names are."""
-        there = nearest(name, getattr(self, f"{kind}s"))
+        there = closest(name, getattr(self, f"{kind}s"))
         return self.broken(name) or f"no {kind} is called {name!r}; {there}"
 
     def _register(self, module: ModuleType, registration: _Registration) -> None:
@@ -128,13 +130,13 @@ class Plugins:
         for name, member in inspect.getmembers(module, callable):
             marked = getattr(member, f"{GROUP}_impl", None)
             if isinstance(marked, dict) and (hook := marked.get("specname") or name) not in hooks:
-                raise PluginError(f"there is no hook {hook!r}; {nearest(hook, hooks)}")
+                raise PluginError(f"there is no hook {hook!r}; {closest(hook, hooks)}")
 
 
 class _Registration:
     """What one plugin registers; see `hookspecs.Register`."""
 
-    def __init__(self, plugins: Plugins, record: Record) -> None:
+    def __init__(self, plugins: Plugins, record: PluginRecord) -> None:
         self._plugins = plugins
         self._record = record
         self._entered: list[tuple[dict[str, Any], str]] = []
@@ -175,7 +177,7 @@ class _Registration:
         if name in entered:
             raise PluginError(f"there is a {kind} called {name!r} already, from {entered[name].__module__}")
         msgspec.structs.fields(plugin.options)  # raises where the options are none, or cannot be resolved
-        missing = plugin.missing()
+        missing = plugin.missing_dependency()
         entered[name] = plugin
         self._entered.append((entered, name))
         self._record.provides.append(f"{kind} {name}")

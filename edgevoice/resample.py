@@ -26,7 +26,7 @@ class Resampler:
         """Frames of the source so far."""
         self.made = 0
         """Frames of the result so far."""
-        self._stream = None if source_rate == target_rate else _Stream(source_rate, target_rate)
+        self._stream = None if source_rate == target_rate else _SoxrStream(source_rate, target_rate)
 
     def feed(self, pcm: bytes, last: bool = False) -> bytes:
         """Take whole samples and give what is finished of the result; `last` gives the rest of it."""
@@ -40,7 +40,7 @@ class Resampler:
         return min(self.taken, made * self.source_rate // self.target_rate)
 
 
-class _Stream:
+class _SoxrStream:
     """One soxr stream.
 
     In float, since soxr dithers 16-bit output: two dithered runs differ by up to 2 LSB, a rounded one

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import AUTO, Route, When
-from edgevoice.forecast.outlook import Outlook
+from edgevoice.forecast.outlook import LatencyPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,7 +28,7 @@ DEFAULT_ROUTES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RoutingRequest:
     """What routing needs to know of an announcement; `length` in characters, None while live."""
 
     urgency: Urgency
@@ -46,9 +46,9 @@ class Decision:
     why: str
 
 
-def said_of(announcement: Announcement, *, cached: bool = False) -> Said:
+def routing_request(announcement: Announcement, *, cached: bool = False) -> RoutingRequest:
     """What routing needs to know of an announcement, and of the cache."""
-    return Said(
+    return RoutingRequest(
         urgency=announcement.urgency,
         length=None if announcement.text is None else len(announcement.text),
         private=announcement.private,
@@ -57,14 +57,14 @@ def said_of(announcement: Announcement, *, cached: bool = False) -> Said:
     )
 
 
-NO_OUTLOOK = Outlook()
+NO_OUTLOOK = LatencyPrediction()
 
 
 def decide(
-    said: Said,
+    said: RoutingRequest,
     routes: Sequence[Route] = DEFAULT_ROUTES,
     available: Collection[str] | None = None,
-    outlook: Outlook = NO_OUTLOOK,
+    outlook: LatencyPrediction = NO_OUTLOOK,
 ) -> Decision:
     """Decide by the first rule that applies; `auto` in it, by the outlook.
 
@@ -82,7 +82,7 @@ def decide(
     return Decision(order, f"{decision.why}; {' and '.join(absent)} not available")
 
 
-def _by_rule(said: Said, routes: Sequence[Route]) -> Decision:
+def _by_rule(said: RoutingRequest, routes: Sequence[Route]) -> Decision:
     if said.cached:
         return Decision((), "a complete clip is in the cache")
     if said.private:
@@ -92,13 +92,15 @@ def _by_rule(said: Said, routes: Sequence[Route]) -> Decision:
         fallback = (LOCAL,) if said.urgency is Urgency.CRITICAL and said.forced != LOCAL else ()
         return Decision((said.forced, *fallback), f"the announcement asks for {said.forced}")
     for route in routes:
-        if route.when is None or applies(route.when, said):
+        if route.when is None or matches(route.when, said):
             use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
             return Decision(use, _reason(route.when, said) if route.when else _last_reason(routes, said))
     return Decision((LOCAL,), "no route applies")
 
 
-def _by_outlook(said: Said, available: Collection[str] | None, outlook: Outlook) -> Decision:
+def _by_outlook(
+    said: RoutingRequest, available: Collection[str] | None, outlook: LatencyPrediction
+) -> Decision:
     """The transports of the contract's table, the quickest first; the local voice stays what it falls back to."""
     rule = _by_rule(said, DEFAULT_ROUTES)
     if said.length is None:
@@ -111,7 +113,7 @@ def _by_outlook(said: Said, available: Collection[str] | None, outlook: Outlook)
     return Decision((*order, LOCAL), f"{AUTO}: {why}")
 
 
-def applies(when: When, said: Said) -> bool:
+def matches(when: When, said: RoutingRequest) -> bool:
     """Whether every condition that is given holds; a live text has no length yet."""
     live = said.length is None
     if when.live is not None and when.live != live:
@@ -123,7 +125,7 @@ def applies(when: When, said: Said) -> bool:
     return when.up_to is None or (said.length is not None and said.length <= when.up_to)
 
 
-def _reason(when: When, said: Said) -> str:
+def _reason(when: When, said: RoutingRequest) -> str:
     parts = []
     if when.live is not None:
         parts.append("the text is live" if when.live else "the text is whole")
@@ -136,7 +138,7 @@ def _reason(when: When, said: Said) -> str:
     return ", ".join(parts) or "the route applies to everything"
 
 
-def _last_reason(routes: Sequence[Route], said: Said) -> str:
+def _last_reason(routes: Sequence[Route], said: RoutingRequest) -> str:
     """The last route has no condition of its own: what the others asked for and this one exceeds is why."""
     bounds = [route.when.up_to for route in routes if route.when and route.when.up_to]
     exceeded = [bound for bound in bounds if said.length is not None and said.length > bound]

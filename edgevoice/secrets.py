@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice import logs
 from edgevoice.config.meaning import key_file
-from edgevoice.credentials import credential, secret_in
+from edgevoice.credentials import read_secret_file, systemd_credential
 
 if TYPE_CHECKING:
     from edgevoice.config import Settings
@@ -21,8 +21,8 @@ def api_key(settings: Settings) -> str | None:
     A key file that is named and unusable was told as a mistake when the configuration was checked.
     """
     # systemd's credential first: under it the service's own user may not be able to read the named file.
-    key = credential("api_key") or secret_in(key_file(settings.core.lightning, settings.file))
+    key = systemd_credential("api_key") or read_secret_file(key_file(settings.core.lightning, settings.file))
     key = key or os.environ.get(API_KEY_VARIABLE, "").strip() or None
     if key:
-        logs.hide(key)
+        logs.register_secret(key)
     return key

@@ -14,7 +14,7 @@ import aiohttp.tracing
 from yarl import URL
 
 from edgevoice import __version__
-from edgevoice.tls import ResumingContext
+from edgevoice.tls import SessionResumingContext
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -36,7 +36,7 @@ def open_session() -> aiohttp.ClientSession:
     for a WebSocket, so that the API key never goes to another address.
     """
     connector = aiohttp.TCPConnector(
-        keepalive_timeout=WARM, ttl_dns_cache=60, ssl=ResumingContext(), socket_factory=_socket
+        keepalive_timeout=WARM, ttl_dns_cache=60, ssl=SessionResumingContext(), socket_factory=_socket
     )
     return aiohttp.ClientSession(
         connector=connector,
@@ -49,7 +49,7 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-async def connect(session: aiohttp.ClientSession, url: str) -> tuple[Connection, bool]:
+async def acquire_connection(session: aiohttp.ClientSession, url: str) -> tuple[Connection, bool]:
     """A connection for a request to `url`, out of the session's pool or opened; and whether it was used before.
 
     Once released it is in the pool, and the next request takes it.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-def nearest(word: str, allowed: Collection[str]) -> str:
+def closest(word: str, allowed: Collection[str]) -> str:
     """The nearest right word, or all there are."""
     if not allowed:
         return "there are none"

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgevoice.errors import ClipError, ConfigError, Mistake
+from edgevoice.errors import ClipError, ConfigError, ConfigIssue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ def state_dir(configured: str | None) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         message = f"{folder} cannot be written ({why}): choose a folder that can, with `state_dir: PATH`"
-        raise ConfigError([Mistake("state_dir", message)]) from None
+        raise ConfigError([ConfigIssue("state_dir", message)]) from None
     return folder
 
 
@@ -49,7 +49,7 @@ def find_state_dir(configured: str | None) -> Path:
     return user_state_path("edgevoice")
 
 
-class Spool:
+class SpoolDir:
     """Gives the folder for audio that memory does not hold: the state folder, unless that is memory itself."""
 
     def __init__(self, state: Path, *, spare: Path = Path("/var/tmp")) -> None:  # noqa: S108 - on disk by definition
@@ -61,7 +61,7 @@ class Spool:
         Raises:
             ClipError: there is none.
         """
-        mounts = mounted()
+        mounts = mount_table()
         for folder in self._folders:
             if filesystem(folder, mounts) not in _IN_MEMORY and os.access(folder, os.W_OK):
                 return folder
@@ -69,7 +69,7 @@ class Spool:
         raise ClipError(f"a long announcement needs room on a disk, and {named} are not: set `state_dir`")
 
 
-def mounted() -> list[tuple[str, str]]:
+def mount_table() -> list[tuple[str, str]]:
     """Mount points and their file systems, the later mount after the earlier (proc(5), mountinfo)."""
     try:
         lines = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ssl
 
 
-class ResumingContext(ssl.SSLContext):
+class SessionResumingContext(ssl.SSLContext):
     """A client's context that verifies certificates, and is spared most of a handshake it had before.
 
     asyncio hands no session on, so that is done here, where it wraps each connection. TLS 1.3 sends its
     tickets after the handshake: the newest connection is asked for its session as late as can be.
     """
 
-    def __new__(cls) -> ResumingContext:
+    def __new__(cls) -> SessionResumingContext:
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
     def __init__(self) -> None:

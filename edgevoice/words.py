@@ -10,60 +10,60 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Messages:
     """Sentences with `{count}`, `{name}`, `{time}`, `{text}` or `{age}` in them; each for one and for many."""
 
-    storm: tuple[str, str]
+    skipped: tuple[str, str]
     held: tuple[str, str]
     more_held: tuple[str, str]
     waiting: tuple[str, str]
-    at: str
+    dated: str
     minutes_ago: tuple[str, str]
     hours_ago: tuple[str, str]
 
 
-ENGLISH = Words(
-    storm=("One more message from {name}.", "{count} more messages from {name}."),
+ENGLISH = Messages(
+    skipped=("One more message from {name}.", "{count} more messages from {name}."),
     held=("One announcement was held.", "{count} announcements were held."),
     more_held=("One more is waiting.", "{count} more are waiting."),
     waiting=("One announcement is waiting.", "{count} announcements are waiting."),
-    at="At {time}: {text}",
+    dated="At {time}: {text}",
     minutes_ago=("A minute ago: {text}", "{count} minutes ago: {text}"),
     hours_ago=("An hour ago: {text}", "{count} hours ago: {text}"),
 )
-GERMAN = Words(
-    storm=("Eine weitere Meldung von {name}.", "{count} weitere Meldungen von {name}."),
+GERMAN = Messages(
+    skipped=("Eine weitere Meldung von {name}.", "{count} weitere Meldungen von {name}."),
     held=("Eine Durchsage wurde zurückgehalten.", "{count} Durchsagen wurden zurückgehalten."),
     more_held=("Eine weitere wartet.", "{count} weitere warten."),
     waiting=("Eine Durchsage wartet.", "{count} Durchsagen warten."),
-    at="Um {time}: {text}",
+    dated="Um {time}: {text}",
     minutes_ago=("Vor einer Minute: {text}", "Vor {count} Minuten: {text}"),
     hours_ago=("Vor einer Stunde: {text}", "Vor {count} Stunden: {text}"),
 )
-FRENCH = Words(
-    storm=("Un autre message de {name}.", "{count} autres messages de {name}."),
+FRENCH = Messages(
+    skipped=("Un autre message de {name}.", "{count} autres messages de {name}."),
     held=("Une annonce a été retenue.", "{count} annonces ont été retenues."),
     more_held=("Une autre attend.", "{count} autres attendent."),
     waiting=("Une annonce attend.", "{count} annonces attendent."),
-    at="À {time} : {text}",
+    dated="À {time} : {text}",
     minutes_ago=("Il y a une minute : {text}", "Il y a {count} minutes : {text}"),
     hours_ago=("Il y a une heure : {text}", "Il y a {count} heures : {text}"),
 )
-SPANISH = Words(
-    storm=("Un mensaje más de {name}.", "{count} mensajes más de {name}."),
+SPANISH = Messages(
+    skipped=("Un mensaje más de {name}.", "{count} mensajes más de {name}."),
     held=("Se retuvo un anuncio.", "Se retuvieron {count} anuncios."),
     more_held=("Hay uno más en espera.", "Hay {count} más en espera."),
     waiting=("Hay un anuncio en espera.", "Hay {count} anuncios en espera."),
-    at="A las {time}: {text}",
+    dated="A las {time}: {text}",
     minutes_ago=("Hace un minuto: {text}", "Hace {count} minutos: {text}"),
     hours_ago=("Hace una hora: {text}", "Hace {count} horas: {text}"),
 )
 LANGUAGES = {"en": ENGLISH, "de": GERMAN, "fr": FRENCH, "es": SPANISH}
 
 
-def storm(count: int, name: str, language: str) -> str:
+def skipped(count: int, name: str, language: str) -> str:
     """How many messages were not said, and whose."""
-    return _counted(_of(language).storm, count).format(count=count, name=name)
+    return _counted(_of(language).skipped, count).format(count=count, name=name)
 
 
 def held(count: int, language: str) -> str:
@@ -79,13 +79,13 @@ def waiting(count: int, language: str) -> str:
     return _counted(_of(language).waiting, count).format(count=count)
 
 
-def at(moment: datetime, text: str, language: str) -> str:
+def dated(moment: datetime, text: str, language: str) -> str:
     """A held announcement and when it came, as one sentence."""
     ended = text.strip() if text.strip()[-1:] in ".!?…" else f"{text.strip()}."
-    return _of(language).at.format(time=f"{moment:%H:%M}", text=ended)
+    return _of(language).dated.format(time=f"{moment:%H:%M}", text=ended)
 
 
-def aged(text: str, seconds: float, language: str) -> str:
+def with_age(text: str, seconds: float, language: str) -> str:
     """A text with its age before it."""
     minutes = int(seconds // 60)
     if minutes < 60:
@@ -97,5 +97,5 @@ def _counted(forms: tuple[str, str], count: int) -> str:
     return forms[count != 1]
 
 
-def _of(language: str) -> Words:
+def _of(language: str) -> Messages:
     return LANGUAGES.get(language.split("-", maxsplit=1)[0].split("_", maxsplit=1)[0].lower(), ENGLISH)

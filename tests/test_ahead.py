@@ -6,18 +6,18 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.cache.cache import Cache
-from edgevoice.config.options import CacheOptions, Core, Route
+from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
 from edgevoice.speaker import backlog
-from edgevoice.synthesis.asking import Means
-from edgevoice.synthesis.gate import Gate, Need, Rank
-from edgevoice.synthesis.synthesis import Synthesis
+from edgevoice.synthesis.asking import SynthesisContext
+from edgevoice.synthesis.gate import ConcurrencyLimiter, Priority, Rank
+from edgevoice.synthesis.synthesis import Synthesizer
 from tests.support.agenda import Kitchen
 from tests.support.announcements import NoSynthesis, announcement
 from tests.support.caches import RECIPE
 
-SOON, NOW = Need.SOON, Need.NOW
+SOON, NOW = Priority.PREFETCH, Priority.NEEDED_NOW
 SECOND = bytes(2 * 24_000)
 
 
@@ -102,7 +102,13 @@ def synthesis():
 async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis):
     speech = synthesis.speech(announcement(Urgency.HIGH))
     clip = speech.clip
-    for need, rank in ((Need.SPARE, Need.SPARE), (SOON, SOON), (Need.SPARE, SOON), (NOW, NOW), (SOON, NOW)):
+    for need, rank in (
+        (Priority.PRERENDER, Priority.PRERENDER),
+        (SOON, SOON),
+        (Priority.PRERENDER, SOON),
+        (NOW, NOW),
+        (SOON, NOW),
+    ):
         speech.begin(need=need)
         assert speech.rank == Rank(rank, Urgency.HIGH.rank)
     assert synthesis.filled == [speech]
@@ -150,16 +156,16 @@ class Slow(Transport):
 
 async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path):
     slow = Slow()
-    means = Means({"local": slow}, Core(), Gate(1), lambda _part, _what: None)
+    means = SynthesisContext({"local": slow}, CoreOptions(), ConcurrencyLimiter(1), lambda _part, _what: None)
     cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
-    async with Synthesis(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
-        speech = synthesis.speech(announcement(text="Hello."))
-        speech.begin(need=SOON)
+    async with Synthesizer(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
+        speech = synthesis.new_job(announcement(text="Hello."))
+        speech.request(need=SOON)
         while not slow.asked:
             await asyncio.sleep(0)
         await asyncio.sleep(0)  # until nothing moves but what the test moves
         slow.go.set()
-        speech.begin(lambda text: f"1 minute ago: {text}", NOW)
+        speech.request(lambda text: f"1 minute ago: {text}", NOW)
         for _ in range(5):
             await asyncio.sleep(0)
-        assert (speech.transport, speech.first_audio_at, speech.as_asked) == (None, None, True)
+        assert (speech.transport, speech.first_audio_at, speech.is_faithful) == (None, None, True)

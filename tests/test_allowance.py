@@ -8,8 +8,8 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.errors import TooManyRequests
-from edgevoice.synthesis.allowance import LONGEST_REST, RELEARN, Allowance
-from edgevoice.synthesis.gate import Gate, Preempted
+from edgevoice.synthesis.allowance import LONGEST_REST, RELEARN, AdaptiveLimit
+from edgevoice.synthesis.gate import ConcurrencyLimiter, Preempted
 from tests.support.asker import Asker
 
 NORMAL, CRITICAL = Urgency.NORMAL, Urgency.CRITICAL
@@ -49,7 +49,7 @@ class Server:
 @pytest.mark.parametrize("seed", range(10))
 async def test_the_limit_is_learned_from_the_first_refusals_and_then_there_are_none(seed, allows):
     dice, told = random.Random(seed), []
-    gate, server = Gate(4, told.append), Server(allows)
+    gate, server = ConcurrencyLimiter(4, told.append), Server(allows)
     await asyncio.gather(*(server.ask(gate, Asker(NORMAL), dice) for _ in range(6)))
     learned, server.most = server.refused, 0
     assert learned <= 4 - allows
@@ -62,7 +62,7 @@ async def test_the_limit_is_learned_from_the_first_refusals_and_then_there_are_n
 
 async def test_a_refusal_with_nothing_else_in_flight_is_for_the_one_who_asked():
     told = []
-    gate, server = Gate(3, told.append), Server(0)
+    gate, server = ConcurrencyLimiter(3, told.append), Server(0)
     for _ in range(2):
         with pytest.raises(TooManyRequests, match="429"):
             await server.ask(gate, Asker(NORMAL))
@@ -70,32 +70,32 @@ async def test_a_refusal_with_nothing_else_in_flight_is_for_the_one_who_asked():
 
 
 async def test_a_transport_whose_server_wants_to_be_left_alone_is_not_asked():
-    gate, server = Gate(3), Server(0, retry_after=20.0)
+    gate, server = ConcurrencyLimiter(3), Server(0, retry_after=20.0)
     with pytest.raises(TooManyRequests, match="429"):
         await server.ask(gate, Asker(NORMAL))
     with pytest.raises(TooManyRequests, match="not asked: the server wants to be left alone for 20 s more"):
         await server.ask(gate, Asker(CRITICAL))
     assert server.refused == 1
-    async with gate.place(Asker(NORMAL), "websocket"):
+    async with gate.acquire(Asker(NORMAL), "websocket"):
         pass
 
 
 def test_after_an_hour_without_a_refusal_one_more_is_tried_until_the_fault_is_gone():
     told = []
-    allowance = Allowance(3, told.append)
-    allowance.exceeded(1, now=1000.0)
+    allowance = AdaptiveLimit(3, told.append)
+    allowance.on_rejected(1, now=1000.0)
     moments = [1000.0 + RELEARN * hours for hours in (0.5, 1, 1.5, 2, 2.5)]
     assert [allowance.places(now) for now in moments] == [1, 2, 2, 3, 3]
     assert told[-1] is not None
-    allowance.exceeded(2, now=1000.0 + RELEARN * 2.9)
+    allowance.on_rejected(2, now=1000.0 + RELEARN * 2.9)
     assert allowance.places(1000.0 + RELEARN * 3.5) == 2
     assert [allowance.places(1000.0 + RELEARN * hours) for hours in (4, 5)] == [3, 3]
     assert told[-1] is None
 
 
 def test_a_transport_is_left_alone_for_no_longer_than_is_bearable():
-    allowance = Allowance(1, lambda _: None)
-    allowance.rest("http", 86_400.0, now=0.0)
+    allowance = AdaptiveLimit(1, lambda _: None)
+    allowance.back_off("http", 86_400.0, now=0.0)
     with pytest.raises(TooManyRequests):
-        allowance.check("http", LONGEST_REST - 1)
-    allowance.check("http", LONGEST_REST)
+        allowance.raise_if_backing_off("http", LONGEST_REST - 1)
+    allowance.raise_if_backing_off("http", LONGEST_REST)

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from edgevoice import EdgeVoiceError, Refused
-from edgevoice.answers import announced, answers, explain_alone
+from edgevoice import EdgeVoiceError, InvalidAnnouncement
+from edgevoice.answers import build_handlers, explain_from_config, parse_explain_request
 from edgevoice.config import settings_from
-from edgevoice.control import Control, ask
+from edgevoice.control import Control, query
 from tests.support.broker import Broker
 from tests.support.house import House
 
@@ -30,7 +30,7 @@ TEXT = "The washing machine is done."
 def alone(
     text: str = TEXT, target: str = "all", urgency: str | None = None, config: str = HOUSE
 ) -> dict[str, Any]:
-    return explain_alone(settings_from(config), {"text": text, "target": target, "urgency": urgency})
+    return explain_from_config(settings_from(config), {"text": text, "target": target, "urgency": urgency})
 
 
 def on(answer: dict[str, Any], speaker: str) -> dict[str, Any]:
@@ -89,20 +89,20 @@ def test_a_critical_one_shows_the_faults_it_is_spoken_in_spite_of():
 
 
 def test_what_would_be_refused_is_refused():
-    with pytest.raises(Refused, match="blank"):
+    with pytest.raises(InvalidAnnouncement, match="blank"):
         alone("  ")
-    with pytest.raises(Refused, match="unknown key"):
+    with pytest.raises(InvalidAnnouncement, match="unknown key"):
         alone('{"text": "a", "urgent": true}')
 
 
 def test_a_chime_that_there_is_not_would_be_refused():
-    with pytest.raises(Refused, match="there is none called gong"):
+    with pytest.raises(InvalidAnnouncement, match="there is none called gong"):
         alone('{"text": "a", "chime": "gong"}')
 
 
 def test_a_target_that_nobody_answers_to_names_those_there_are():
     with pytest.raises(EdgeVoiceError, match="'attic'; there are: all, kitchen, downstairs, study"):
-        announced(settings_from(HOUSE), {"text": TEXT, "target": "attic"})
+        parse_explain_request(settings_from(HOUSE), {"text": TEXT, "target": "attic"})
 
 
 class Kept:
@@ -113,11 +113,11 @@ class Kept:
 
 
 async def test_the_history_gives_the_last_ones_oldest_first(tmp_path):
-    answering = answers(settings_from(HOUSE), None, Kept(30), None, None, None)  # type: ignore[arg-type]
+    answering = build_handlers(settings_from(HOUSE), None, Kept(30), None, None, None)  # type: ignore[arg-type]
     async with Control(tmp_path, answering):
 
         async def last(**question: Any) -> list[str]:
-            outcomes = await asyncio.to_thread(ask, tmp_path, ask="history", **question)
+            outcomes = await asyncio.to_thread(query, tmp_path, ask="history", **question)
             return [outcome["id"] for outcome in outcomes]
 
         assert await last(last=2) == ["28", "29"]
@@ -132,7 +132,7 @@ def broker():
 
 async def asked(house: House, text: str, **more: Any) -> dict[str, Any]:
     question = {"text": text, "target": "kitchen", "urgency": None, **more}
-    return dict(await asyncio.to_thread(ask, house.folder, ask="explain", **question))
+    return dict(await asyncio.to_thread(query, house.folder, ask="explain", **question))
 
 
 async def test_the_running_daemon_answers_from_what_it_does_now(broker):
@@ -167,7 +167,7 @@ async def test_the_history_of_the_running_daemon_outlives_it(broker):
         await house.leave()
         await house.again()
         await house.said("Three.", id="three")
-        outcomes = await asyncio.to_thread(ask, house.folder, ask="history")
+        outcomes = await asyncio.to_thread(query, house.folder, ask="history")
         assert [(outcome["id"], outcome["event_type"]) for outcome in outcomes] == [
             ("one", "finished"),
             ("two", "finished"),

@@ -12,11 +12,11 @@ import pytest
 from edgevoice.cache import cache as cache_itself
 from edgevoice.cache import folder as cache_folder
 from edgevoice.cache import writer as cache_writer
-from edgevoice.cache.cache import Cache, in_words
-from edgevoice.cache.index import LARGEST
+from edgevoice.cache.cache import Cache, describe
+from edgevoice.cache.index import MAX_CLIP_BYTES
 from edgevoice.config.options import CacheOptions
 from edgevoice.errors import ClipError
-from edgevoice.synthesis.clip import TAIL, Clip
+from edgevoice.synthesis.clip import MAX_MEMORY_BYTES, Clip
 from tests.support.announcements import announcement
 from tests.support.caches import (
     NAME,
@@ -41,7 +41,7 @@ def folder(tmp_path):
     return tmp_path / "cache"
 
 
-@pytest.mark.parametrize("size", [2, 1000, TAIL, TAIL + 2, LARGEST - 5000])
+@pytest.mark.parametrize("size", [2, 1000, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 2, MAX_CLIP_BYTES - 5000])
 async def test_a_clip_comes_back_byte_for_byte(folder, size, tmp_path):
     audio = noise(size)
     async with running(folder) as cache:
@@ -49,17 +49,17 @@ async def test_a_clip_comes_back_byte_for_byte(folder, size, tmp_path):
         assert await found(cache, NAME) == audio
         assert (cache.hits, cache.misses) == (1, 0)
     async with running(folder) as cache:
-        assert cache.holds(NAME)
+        assert cache.contains(NAME)
         assert await found(cache, NAME) == audio
 
 
 async def test_a_clip_that_was_spooled_and_closed_at_once_is_kept_whole(folder, tmp_path):
-    audio, clip = noise(3 * TAIL), Clip(24000, lambda: tmp_path)
+    audio, clip = noise(3 * MAX_MEMORY_BYTES), Clip(24000, lambda: tmp_path)
     for start in range(0, len(audio), 60_000):
         await clip.append(audio[start : start + 60_000])
     clip.finish()
     async with running(folder) as cache:
-        cache.keep(NAME, clip)
+        cache.store(NAME, clip)
         clip.close()
         await cache.written()
         assert await found(cache, NAME) == audio
@@ -68,10 +68,10 @@ async def test_a_clip_that_was_spooled_and_closed_at_once_is_kept_whole(folder, 
 async def test_what_is_not_there_leaves_the_clip_as_it_was(folder):
     async with running(folder) as cache:
         clip = empty()
-        assert not await cache.fill(clip, NAME)
+        assert not await cache.load_into(clip, NAME)
         assert not clip.ended
         assert (cache.hits, cache.misses) == (0, 1)
-        assert not await cache.fill(clip, None)
+        assert not await cache.load_into(clip, None)
         assert cache.misses == 1
 
 
@@ -84,7 +84,7 @@ async def test_a_clip_that_is_not_complete_or_says_nothing_is_not_kept(folder):
     broken.finish(ClipError("cut"))
     async with running(folder) as cache:
         for clip in (failed, closed, filling, broken):
-            cache.keep(NAME, clip)
+            cache.store(NAME, clip)
         await cache.written()
     assert not folder.exists()
 
@@ -93,8 +93,8 @@ async def test_before_the_folder_was_seen_clips_are_found_all_the_same(folder):
     async with running(folder) as cache:
         await kept(cache, NAME, b"abcd")
     async with Cache(folder, CacheOptions(), RECIPE) as early:
-        assert early.holds(NAME)
-        assert not early.holds(OTHER)
+        assert early.contains(NAME)
+        assert not early.contains(OTHER)
         assert await found(early, NAME) == b"abcd"
         assert await found(early, OTHER) is None
 
@@ -175,7 +175,7 @@ async def test_a_damaged_clip_is_told_of_and_can_be_kept_anew(folder, caplog):
         (folder / f"{NAME}.clip").write_bytes(b"short")
         assert await found(cache, NAME) is None
         assert "damaged" in caplog.text
-        assert not cache.holds(NAME)
+        assert not cache.contains(NAME)
         await kept(cache, NAME, noise(1000, 2))
         assert await found(cache, NAME) == noise(1000, 2)
 
@@ -185,14 +185,14 @@ async def test_a_clip_that_somebody_removed_is_a_miss(folder):
         await kept(cache, NAME, b"abcd")
         (folder / f"{NAME}.clip").unlink()
         assert await found(cache, NAME) is None
-        assert not cache.holds(NAME)
+        assert not cache.contains(NAME)
 
 
 async def test_what_is_read_while_it_has_to_go_is_heard_to_its_end(folder):
     async with running(folder) as cache:
         audio, clip = noise(300_000), empty()
         await kept(cache, NAME, audio)
-        assert await cache.fill(clip, NAME)
+        assert await cache.load_into(clip, NAME)
         heard = await clip.read(0)
         cache.clear()
         await cache.written()
@@ -205,7 +205,7 @@ async def test_what_is_read_while_it_has_to_go_is_heard_to_its_end(folder):
 async def test_of_many_at_once_each_is_kept_once_or_not_at_all(folder):
     async with running(folder) as cache:
         for number in range(50):
-            cache.keep(name_of(number % 5), complete(noise(1000, number % 5)))
+            cache.store(name_of(number % 5), complete(noise(1000, number % 5)))
         await cache.written()
         assert len(clips(folder)) == 5
         assert [await found(cache, name_of(number)) for number in range(5)] == [
@@ -217,7 +217,7 @@ async def test_off_it_keeps_nothing_and_what_there_was_is_gone(folder):
     async with running(folder) as cache:
         await kept(cache, NAME, b"abcd")
     async with running(folder, enabled=False) as cache:
-        assert cache.name(announcement(), "Hello.") is None
+        assert cache.key(announcement(), "Hello.") is None
         assert clips(folder) == set()
 
 
@@ -254,7 +254,7 @@ async def test_after_a_rest_the_disk_is_tried_again(folder, caplog, monkeypatch)
         assert "No space left on device" in caplog.text
         monkeypatch.setattr(cache_folder, "RESERVE", 0)
         await kept(cache, NAME, b"abcd")
-        assert not cache.holds(NAME)
+        assert not cache.contains(NAME)
         cache._writer._rests_until = 1.0  # as if the rest were over
         await kept(cache, NAME, b"abcd")
         assert await found(cache, NAME) == b"abcd"
@@ -272,24 +272,24 @@ async def test_a_folder_that_cannot_be_made_is_one_warning(tmp_path, caplog):
 
 async def test_it_says_in_words_how_much_it_spares(folder):
     async with running(folder, max_mb=5) as cache:
-        assert in_words(cache.state) == "0 clips, 0 of 5 MB; nothing was looked up yet"
+        assert describe(cache.state) == "0 clips, 0 of 5 MB; nothing was looked up yet"
         await kept(cache, NAME, noise(1_000_000))
         for name in (NAME, NAME, NAME, OTHER):
             await found(cache, name)
-        assert in_words(cache.state) == "1 clip, 1 of 5 MB; 3 of 4 needed no request (75%)"
+        assert describe(cache.state) == "1 clip, 1 of 5 MB; 3 of 4 needed no request (75%)"
 
 
 @pytest.fixture
 def hanging(monkeypatch):
     """How often a disk was asked that does not answer, until the event is set."""
-    asked, answers, opened = [], threading.Event(), cache_folder.ClipFolder.open
+    asked, answers, opened = [], threading.Event(), cache_folder.ClipFiles.open
 
     def hang(self, name, rate, *, note_use=False):
         asked.append(name)
         answers.wait()
         return opened(self, name, rate, note_use=note_use)
 
-    monkeypatch.setattr(cache_folder.ClipFolder, "open", hang)
+    monkeypatch.setattr(cache_folder.ClipFiles, "open", hang)
     yield asked, answers
     answers.set()
 
@@ -326,11 +326,11 @@ async def test_however_many_look_ups_hang_other_work_finds_a_thread(folder, hang
 def test_a_disk_that_hangs_does_not_keep_the_process_from_ending(folder, hanging, monkeypatch):
     monkeypatch.setattr(cache_itself, "LAST_WRITES", 0.1)
     _, answers = hanging
-    monkeypatch.setattr(cache_folder.ClipFolder, "write", lambda *_: answers.wait())
+    monkeypatch.setattr(cache_folder.ClipFiles, "write", lambda *_: answers.wait())
 
     async def use():
         async with running(folder) as cache:
-            cache.keep(NAME, complete(b"abcd"))
+            cache.store(NAME, complete(b"abcd"))
         async with Cache(folder, CacheOptions(), RECIPE) as early:
             assert await found(early, NAME) is None
 

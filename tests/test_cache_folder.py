@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
-from edgevoice.cache.folder import ClipFolder, DamagedClip, size_on_disk
-from edgevoice.synthesis.recording import Recording
+from edgevoice.cache.folder import ClipFiles, CorruptClipError, size_on_disk
+from edgevoice.synthesis.recording import PcmSnapshot
 from tests.support.caches import NAME, OTHER, RATE, noise
 
 AUDIO = noise(150_000)
@@ -17,8 +17,8 @@ AUDIO = noise(150_000)
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = ClipFolder(tmp_path / "cache")
-    folder.write(NAME, RATE, Recording(None, 0, AUDIO))
+    folder = ClipFiles(tmp_path / "cache")
+    folder.write(NAME, RATE, PcmSnapshot(None, 0, AUDIO))
     return folder
 
 
@@ -46,7 +46,7 @@ def test_nobody_else_may_look_into_it(folder):
 def test_a_file_that_was_cut_short_anywhere_is_thrown_away(folder, keep):
     whole = file_of(folder).read_bytes()
     file_of(folder).write_bytes(whole[:keep])
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder)
     assert not folder.has(NAME)
 
@@ -56,7 +56,7 @@ def test_a_file_with_a_changed_byte_anywhere_is_thrown_away(folder, at):
     damaged = bytearray(file_of(folder).read_bytes())
     damaged[at] ^= 0x10
     file_of(folder).write_bytes(damaged)
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder)
     assert not folder.has(NAME)
 
@@ -64,7 +64,7 @@ def test_a_file_with_a_changed_byte_anywhere_is_thrown_away(folder, at):
 @pytest.mark.parametrize("foreign", [b"", b"RIFF....WAVE", bytes(100_000), noise(5000)])
 def test_a_file_of_something_else_is_thrown_away(folder, foreign):
     file_of(folder).write_bytes(foreign)
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder)
     assert not folder.has(NAME)
 
@@ -72,16 +72,16 @@ def test_a_file_of_something_else_is_thrown_away(folder, foreign):
 def test_a_file_with_more_behind_its_end_is_thrown_away(folder):
     with file_of(folder).open("ab") as file:
         file.write(b"x")
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder)
 
 
 def test_a_clip_under_the_name_or_the_rate_of_another_is_not_served(folder):
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder, rate=16000)
-    folder.write(NAME, RATE, Recording(None, 0, AUDIO))
+    folder.write(NAME, RATE, PcmSnapshot(None, 0, AUDIO))
     file_of(folder).rename(file_of(folder, OTHER))
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder, OTHER)
 
 
@@ -92,7 +92,7 @@ def test_a_link_is_not_followed_and_a_pipe_not_waited_for(folder, tmp_path):
         read(folder)
     file_of(folder).unlink()
     os.mkfifo(file_of(folder))
-    with pytest.raises(DamagedClip):
+    with pytest.raises(CorruptClipError):
         read(folder)
 
 
@@ -101,14 +101,14 @@ def test_at_start_clips_are_known_by_size_and_last_use_and_leftovers_are_removed
     for leftover in (f"{OTHER}.part", "older.clip", "old.part"):
         (folder.path / leftover).write_bytes(b"half")
     (folder.path / "notes.txt").write_text("not ours")
-    size = size_on_disk(Recording(None, 0, AUDIO))
+    size = size_on_disk(PcmSnapshot(None, 0, AUDIO))
     assert folder.scan() == {NAME: (size, 1000.0)}
     assert size >= file_of(folder).stat().st_size
     assert sorted(file.name for file in folder.path.iterdir()) == [f"{NAME}.clip", "notes.txt"]
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
-    folder = ClipFolder(tmp_path / "none")
+    folder = ClipFiles(tmp_path / "none")
     assert folder.scan() == {}
     assert not folder.has(NAME)
     folder.remove([NAME])
@@ -125,7 +125,7 @@ def test_a_use_is_noted_only_when_it_is_to_be(folder):
 
 def test_what_cannot_be_read_back_leaves_nothing_behind(folder):
     with pytest.raises(OSError, match="read back"):
-        folder.write(OTHER, RATE, Recording(folder.open(NAME, RATE).file, 200_000))
+        folder.write(OTHER, RATE, PcmSnapshot(folder.open(NAME, RATE).file, 200_000))
     assert [file.name for file in folder.path.iterdir()] == [f"{NAME}.clip"]
 
 

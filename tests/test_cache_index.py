@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.cache.index import DAY, LARGEST, Index, largest
+from edgevoice.cache.index import DAY_S, MAX_CLIP_BYTES, Index, max_clip_bytes
 
 KB = 1000
 
 
 def index_of(*names, limit=1000 * KB, size=100 * KB, days=30):
-    index = Index(limit, days * DAY)
+    index = Index(limit, days * DAY_S)
     for second, name in enumerate(names):
         index.add(name, size, float(second))
     return index
@@ -29,12 +29,12 @@ def test_nothing_goes_while_there_is_room():
     assert index_of("a", "b").make_room(100 * KB) == []
 
 
-@pytest.mark.parametrize("limit", [2 * LARGEST, 100 * LARGEST, 100 * KB])
+@pytest.mark.parametrize("limit", [2 * MAX_CLIP_BYTES, 100 * MAX_CLIP_BYTES, 100 * KB])
 def test_a_clip_that_would_take_too_much_is_not_kept_and_drives_nothing_out(limit):
     index = index_of("a", limit=limit, size=50 * KB)
-    assert index.make_room(largest(limit) + 1) is None
+    assert index.make_room(max_clip_bytes(limit) + 1) is None
     assert "a" in index
-    assert index.make_room(largest(limit)) is not None
+    assert index.make_room(max_clip_bytes(limit)) is not None
 
 
 def test_phrases_do_not_make_room_for_others():
@@ -50,38 +50,38 @@ def test_phrases_do_not_make_room_for_others():
 def test_what_was_not_used_for_too_long_goes_but_phrases_stay():
     index = index_of("phrase", "old", "used", "new", days=2)
     index.pinned = frozenset({"phrase"})
-    index.use("used", DAY)
-    assert index.outdated(2 * DAY + 2.5) == ["old"]
-    assert index.outdated(2 * DAY + 3.5) == ["new"]
-    assert index.outdated(90 * DAY) == ["used"]
+    index.use("used", DAY_S)
+    assert index.expired(2 * DAY_S + 2.5) == ["old"]
+    assert index.expired(2 * DAY_S + 3.5) == ["new"]
+    assert index.expired(90 * DAY_S) == ["used"]
     assert "phrase" in index
 
 
 def test_a_clock_that_was_set_back_makes_nothing_old():
     index = index_of()
     index.load({"a": (KB, 1e9), "b": (KB, 5.0)})
-    assert index.outdated(100.0) == []
+    assert index.expired(100.0) == []
 
 
 def test_a_lower_limit_drives_out_others_before_phrases():
-    index = Index(250 * KB, 30 * DAY)
+    index = Index(250 * KB, 30 * DAY_S)
     index.load({name: (100 * KB, float(age)) for age, name in enumerate(("phrase", "a", "b", "c", "more"))})
     index.pinned = frozenset({"phrase", "more"})
-    assert index.outdated(10.0) == ["a", "b", "c"]
+    assert index.expired(10.0) == ["a", "b", "c"]
     index.load({"least": (100 * KB, 0.0)})
     index.pinned = frozenset({"phrase", "more", "least"})
-    assert index.outdated(10.0) == ["phrase"]
+    assert index.expired(10.0) == ["phrase"]
     assert index.size == 200 * KB
 
 
 def test_what_lies_on_the_disk_goes_by_its_last_use():
-    index = Index(300 * KB, 30 * DAY)
+    index = Index(300 * KB, 30 * DAY_S)
     index.load({"b": (100 * KB, 2.0), "a": (100 * KB, 1.0), "c": (100 * KB, 3.0)})
     assert index.make_room(100 * KB) == ["a"]
 
 
 def test_a_use_is_noted_on_the_disk_once_a_day_at_most():
-    index = Index(1000 * KB, 30 * DAY)
+    index = Index(1000 * KB, 30 * DAY_S)
     index.load({"a": (KB, 0.0)})
     noted = [index.use("a", hour * 3600.0) for hour in range(24 * 4)]
     assert sum(noted) == 3
@@ -104,7 +104,7 @@ def test_cleared_it_holds_nothing():
     st.sets(st.sampled_from("abcdefgh")),
 )
 def test_whatever_comes_the_limit_holds_and_sizes_agree(steps, pinned):
-    index, there = Index(1000 * KB, 30 * DAY), {}
+    index, there = Index(1000 * KB, 30 * DAY_S), {}
     index.pinned = frozenset(pinned)
     for now, (name, size, use) in enumerate(steps):
         if use or name in index:

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from edgevoice.speaker.chimes import BUILT_IN, LONGEST, LOUDNESS, Chimes
+from edgevoice.speaker.chimes import BUILT_IN, MAX_CHIME_S, PEAK_LEVEL, Chimes
 
 RATE = 24000
 
@@ -26,7 +26,7 @@ def write(file, samples, *, rate=RATE, channels=1, width=2):
 def test_a_built_in_chime_is_short_not_too_loud_and_ends_in_silence(name, rate):
     sound = np.frombuffer(Chimes().sound(name, rate), "<i2").astype(float)
     assert 0.3 < len(sound) / rate < 1.5
-    assert np.abs(sound).max() == pytest.approx(LOUDNESS * 32767, rel=0.01)
+    assert np.abs(sound).max() == pytest.approx(PEAK_LEVEL * 32767, rel=0.01)
     assert np.abs(sound[:2]).max() < 1000
     assert np.abs(sound[-rate // 500 :]).max() < 1500
 
@@ -45,10 +45,10 @@ def test_the_alarm_is_another_sound_than_the_rest():
 
 def test_a_sound_is_made_once():
     chimes = Chimes()
-    assert not chimes.is_made("ding", RATE)
+    assert not chimes.is_loaded("ding", RATE)
     assert chimes.sound("ding", RATE) is chimes.sound("ding", RATE)
-    assert chimes.is_made("ding", RATE)
-    assert not chimes.is_made("ding", RATE + 1)
+    assert chimes.is_loaded("ding", RATE)
+    assert not chimes.is_loaded("ding", RATE + 1)
 
 
 def test_an_unknown_name_is_silence():
@@ -77,7 +77,7 @@ def test_stereo_is_mixed_and_another_rate_resampled(tmp_path):
 
 def test_files_that_are_no_chime_are_told(tmp_path):
     write(tmp_path / "deep.wav", bytes(2400), width=1)
-    write(tmp_path / "long.wav", bytes(int((LONGEST + 1) * 8000 * 2)), rate=8000)
+    write(tmp_path / "long.wav", bytes(int((MAX_CHIME_S + 1) * 8000 * 2)), rate=8000)
     (tmp_path / "text.wav").write_text("not a sound")
     (tmp_path / "empty.wav").write_bytes(b"")
     problems = dict(Chimes(tmp_path).problems())

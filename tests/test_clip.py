@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice.errors import ClipError
-from edgevoice.synthesis.clip import TAIL, Clip
+from edgevoice.synthesis.clip import MAX_MEMORY_BYTES, Clip
 
 NOISE = random.Random(1).randbytes(2 * 1024 * 1024)
 
@@ -90,7 +90,7 @@ async def test_what_memory_does_not_hold_goes_to_a_file_without_a_name(tmp_path)
     clip = Clip(24000, lambda: tmp_path)
     before = open_files()
     await filled(clip, NOISE, 40_000)
-    assert len(clip._tail) <= TAIL
+    assert len(clip._tail) <= MAX_MEMORY_BYTES
     assert not list(tmp_path.iterdir())
     assert await read_all(clip) == NOISE
     clip.close()
@@ -99,12 +99,12 @@ async def test_what_memory_does_not_hold_goes_to_a_file_without_a_name(tmp_path)
 
 async def test_no_disk_is_asked_for_what_fits_into_memory():
     clip = Clip(24000, nowhere)
-    await clip.append(NOISE[:TAIL])
+    await clip.append(NOISE[:MAX_MEMORY_BYTES])
     with pytest.raises(ClipError, match="no disk"):
         await clip.append(b"ab")
     clip.finish(ClipError("no disk"))
-    assert clip.frames == TAIL // 2
-    assert await clip.read(0, TAIL) == NOISE[:TAIL]
+    assert clip.frames == MAX_MEMORY_BYTES // 2
+    assert await clip.read(0, MAX_MEMORY_BYTES) == NOISE[:MAX_MEMORY_BYTES]
 
 
 async def test_a_reader_waits_for_audio_and_for_the_end():
@@ -153,7 +153,7 @@ async def test_a_clip_has_a_limit_on_disk_too(tmp_path):
 
 async def test_after_close_nobody_waits_for_ever(tmp_path):
     clip = Clip(24000, lambda: tmp_path)
-    await clip.append(NOISE[: TAIL + 2])
+    await clip.append(NOISE[: MAX_MEMORY_BYTES + 2])
     await clip.append(NOISE[:4])
     waiting = asyncio.create_task(clip.read(clip.frames))
     await asyncio.sleep(0)
@@ -193,7 +193,7 @@ async def test_a_write_that_outlives_its_clip_meets_no_other_file(tmp_path, monk
 
     monkeypatch.setattr(os, "pwrite", slow)
     clip = Clip(24000, lambda: tmp_path)
-    await clip.append(NOISE[:TAIL])
+    await clip.append(NOISE[:MAX_MEMORY_BYTES])
     filler = asyncio.create_task(clip.append(b"ab"))
     await begun.wait()
     filler.cancel()
@@ -242,19 +242,19 @@ async def test_a_clip_is_complete_at_once_with_what_another_holds(tmp_path):
     made, taken = Clip(24000, lambda: tmp_path), Clip(24000, nowhere)
     reader = asyncio.create_task(read_all(taken))
     await filled(made, NOISE, 40_000)
-    taken.take(made.recording)
+    taken.adopt(made.snapshot)
     made.close()
     assert taken.complete
     assert taken.frames == len(NOISE) // 2
     assert await reader == NOISE
-    assert b"".join(taken.recording.pieces()) == NOISE
+    assert b"".join(taken.snapshot.pieces()) == NOISE
 
 
 async def test_a_clip_that_was_closed_takes_nothing_any_more():
     made, closed = Clip(24000, nowhere), Clip(24000, nowhere)
     await filled(made, b"abcd", 4)
     closed.close()
-    closed.take(made.recording)
+    closed.adopt(made.snapshot)
     assert not closed.complete
     with pytest.raises(ClipError, match="closed"):
         await closed.read(0)
@@ -262,7 +262,7 @@ async def test_a_clip_that_was_closed_takes_nothing_any_more():
 
 async def test_who_waits_for_the_end_of_a_clip_learns_how_it_ended():
     whole, failed = Clip(24000, nowhere), Clip(24000, nowhere)
-    waiting = [asyncio.create_task(clip.end()) for clip in (whole, failed)]
+    waiting = [asyncio.create_task(clip.wait_end()) for clip in (whole, failed)]
     await whole.append(b"abcd")
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)

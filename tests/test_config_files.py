@@ -17,18 +17,18 @@ from edgevoice.config import Settings, settings_from
 from edgevoice.config.options import (
     ByUrgency,
     CacheOptions,
-    Core,
-    Insist,
+    CoreOptions,
     Lightning,
     Limits,
     PerMinute,
     Phrase,
     QuietHours,
-    Speaker,
+    RepeatDefaults,
+    SpeakerOptions,
     When,
 )
 from edgevoice.errors import ConfigError
-from edgevoice.manners import chimes_of
+from edgevoice.manners import chimes_by_urgency
 from edgevoice.plugins import Plugins
 from edgevoice.routing import DEFAULT_ROUTES
 from edgevoice.speaker.chimes import BUILT_IN, NO_CHIME
@@ -92,11 +92,11 @@ def test_every_option_of_the_core_is_there_and_no_other():
         for name, kind in {**parts.sources, **parts.observers}.items()
         if msgspec.structs.fields(kind.options)
     }
-    assert set(values) == keys(Core) | sections
+    assert set(values) == keys(CoreOptions) | sections
     assert set(values["lightning"]) == keys(Lightning)
     assert set(values["limits"]) == keys(Limits)
     assert set(values["first_audio_timeout"]) == keys(ByUrgency)
-    assert set(values["insist"]) == keys(Insist)
+    assert set(values["insist"]) == keys(RepeatDefaults)
     assert set(values["cache"]) == keys(CacheOptions)
     assert set(values["chime"]) == set(Urgency)
     for rate in (values["limits"][name] for name in keys(Limits) - {"queue"}):
@@ -105,9 +105,9 @@ def test_every_option_of_the_core_is_there_and_no_other():
         assert re.search(rf"\b{word}\b", FULL), word
 
 
-@pytest.mark.parametrize("name", sorted(keys(Core) - NAMED - ELSEWHERE))
+@pytest.mark.parametrize("name", sorted(keys(CoreOptions) - NAMED - ELSEWHERE))
 def test_an_option_of_the_core_shows_its_default(name):
-    assert getattr(settings().core, name) == getattr(Core(), name)
+    assert getattr(settings().core, name) == getattr(CoreOptions(), name)
 
 
 def test_the_routes_that_are_shown_are_the_default_ones():
@@ -115,7 +115,7 @@ def test_the_routes_that_are_shown_are_the_default_ones():
 
 
 def test_the_chimes_that_are_shown_are_the_default_ones_and_all_are_named():
-    assert chimes_of(settings().core) == dict.fromkeys(Urgency, NO_CHIME) | DEFAULT_CHIMES
+    assert chimes_by_urgency(settings().core) == dict.fromkeys(Urgency, NO_CHIME) | DEFAULT_CHIMES
     [names] = re.findall(r"The names: (.*), and your own", FULL)
     assert names.split(", ") == sorted(BUILT_IN)
 
@@ -132,7 +132,7 @@ def test_every_option_of_every_output_is_there_with_its_default():
     assert set(shown) == set(settings().plugins.outputs)
     for output, name in shown.items():
         kind = settings().plugins.outputs[output].options
-        own = set(given()["speakers"][name]) & keys(Speaker)
+        own = set(given()["speakers"][name]) & keys(SpeakerOptions)
         assert set(given()["speakers"][name]) - own == keys(kind), output
         for field in msgspec.structs.fields(kind):
             shown_value = getattr(settings().outputs[name], field.name)
@@ -141,8 +141,8 @@ def test_every_option_of_every_output_is_there_with_its_default():
 
 def test_the_first_speaker_shows_every_option_of_a_speaker_with_its_default():
     name, speaker = next(iter(settings().core.speakers.items()))
-    assert keys(Speaker) <= set(given()["speakers"][name])
-    assert speaker == Speaker()
+    assert keys(SpeakerOptions) <= set(given()["speakers"][name])
+    assert speaker == SpeakerOptions()
 
 
 def test_the_minimal_file_is_three_lines_that_pass_the_check(tmp_path):

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from edgevoice.announcement import TTL, Urgency
-from edgevoice.explaining import Scene, explain_on, explain_route
+from edgevoice.announcement import DEFAULT_TTL_S, Urgency
+from edgevoice.explaining import SpeakerSnapshot, explain_route, explain_speaker
 from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.speaker.insisting import Growth
-from edgevoice.speaker.presence import Manners, Presence
-from edgevoice.speaker.quiet import Window
+from edgevoice.speaker.insisting import Escalation
+from edgevoice.speaker.presence import SpeakerPolicy, SpeakerSettings
+from edgevoice.speaker.quiet import QuietWindow
 from edgevoice.speaker.rules import UNDERSTOOD
 from tests.support.announcements import announcement
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
-NIGHT = Window(frozenset(range(7)), 22 * 60, 7 * 60)
+NIGHT = QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)
 NOON = datetime(2026, 11, 22, 12, 0).astimezone()
 MIDNIGHT = datetime(2026, 11, 22, 0, 0).astimezone()
 NOW = "interrupts what is being said at once"
@@ -27,18 +27,20 @@ WAITS = "waits until what is being said has ended"
 AT_ONCE = "is said at once"
 
 
-def presence(volume: int = 60, *, at: datetime = NOON, **manners: Any) -> Presence:
-    return Presence(Manners(quiet_hours=(NIGHT,), **manners), volume, lambda: at, lambda: 1000.0)
+def presence(volume: int = 60, *, at: datetime = NOON, **manners: Any) -> SpeakerSettings:
+    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: at, lambda: 1000.0)
 
 
-def explained(said: Any, at: Presence | None = None, scene: Scene | None = None) -> dict[str, Any]:
-    return explain_on("kitchen", said, at or presence(), scene or Scene())
+def explained(
+    said: Any, at: SpeakerSettings | None = None, scene: SpeakerSnapshot | None = None
+) -> dict[str, Any]:
+    return explain_speaker("kitchen", said, at or presence(), scene or SpeakerSnapshot())
 
 
 def against(urgency: Urgency, current: Urgency, *, heard_s: float = 1.0, **more: Any) -> str:
     """What a new one does while another is being said."""
     new = announcement(urgency, id="new", **{"text": "Something new.", **more})
-    scene = Scene(announcement(current, id="old", tag="door"), heard_s)
+    scene = SpeakerSnapshot(announcement(current, id="old", tag="door"), heard_s)
     what: str = explained(new, scene=scene)["what"]
     return what
 
@@ -47,7 +49,7 @@ def test_a_speaker_that_says_nothing_says_it_at_once():
     for urgency in Urgency:
         said = explained(announcement(urgency))
         assert (said["speaker"], said["what"], said["held"], said["ahead"]) == ("kitchen", AT_ONCE, None, 0)
-        assert said["ttl"] == TTL[urgency]
+        assert said["ttl"] == DEFAULT_TTL_S[urgency]
 
 
 @pytest.mark.parametrize(
@@ -78,14 +80,15 @@ def test_the_same_alarm_joins_by_its_tag_or_its_text():
 def test_it_waits_for_those_that_are_not_less_urgent():
     waiting = [announcement(urgency) for urgency in (CRITICAL, HIGH, HIGH, NORMAL, LOW)]
     ahead = [
-        explained(announcement(urgency), scene=Scene(None, 0.0, waiting))["ahead"] for urgency in Urgency
+        explained(announcement(urgency), scene=SpeakerSnapshot(None, 0.0, waiting))["ahead"]
+        for urgency in Urgency
     ]
     assert ahead == [5, 4, 3, 1]
-    assert explained(announcement(HIGH), scene=Scene(None, 0.0, waiting))["what"] == "waits for 3"
-    assert explained(announcement(CRITICAL), scene=Scene(None, 0.0, waiting[1:]))["what"] == AT_ONCE
+    assert explained(announcement(HIGH), scene=SpeakerSnapshot(None, 0.0, waiting))["what"] == "waits for 3"
+    assert explained(announcement(CRITICAL), scene=SpeakerSnapshot(None, 0.0, waiting[1:]))["what"] == AT_ONCE
 
 
-def switched(how: str) -> Presence:
+def switched(how: str) -> SpeakerSettings:
     at = presence(at=MIDNIGHT if how == "quiet hours" else NOON)
     at.mute = how == "mute"
     if how == "do not disturb":
@@ -107,7 +110,7 @@ def test_what_is_held_says_why(how, held):
 
 
 def test_what_is_held_does_nothing_to_what_is_being_said():
-    scene = Scene(announcement(NORMAL), 1.0)
+    scene = SpeakerSnapshot(announcement(NORMAL), 1.0)
     assert explained(announcement(HIGH), switched("mute"), scene)["what"] == "is held: mute"
     assert explained(announcement(HIGH), switched("quiet hours"), scene)["what"] == AT_PAUSE
     assert explained(announcement(CRITICAL), switched("mute"), scene)["what"] == NOW
@@ -147,7 +150,7 @@ def test_the_volume_of_an_urgency_goes_before_the_speakers():
 
 
 def test_the_first_round_is_not_louder():
-    at = presence(growth=Growth(gap=0.5, volume=20))
+    at = presence(growth=Escalation(gap=0.5, volume=20))
     assert explained(announcement(HIGH), at)["volume"] == 60
     assert at.loudness(announcement(HIGH), 2) == 80
 

@@ -8,7 +8,7 @@ from edgevoice.faults import Faults
 def test_a_fault_is_told_when_it_comes_changes_and_goes_and_not_between(caplog):
     caplog.set_level(logging.INFO)
     faults, changes = Faults(), []
-    faults.changed = lambda: changes.append(faults.of("kitchen"))
+    faults.on_change = lambda: changes.append(faults.of("kitchen"))
     for sentence in (None, "gone", "gone", "gone for good", None, None):
         faults.set("speaker kitchen", sentence)
     assert changes == ["gone", "gone for good", None]
@@ -25,6 +25,6 @@ def test_a_speaker_shows_its_own_first_and_what_all_share_and_not_its_neighbours
     faults.set("speaker bath", "wet")
     faults.set("speaker kitchen", "unplugged")
     assert faults.of("kitchen") == "unplugged; lightning: no credit"
-    assert faults.own("kitchen") == "unplugged"
+    assert faults.fault_of("kitchen") == "unplugged"
     assert faults.of("attic") == "lightning: no credit"
-    assert faults.own("attic") is None
+    assert faults.fault_of("attic") is None

@@ -14,8 +14,8 @@ import pytest
 from edgevoice.errors import AccountRefused, ClipError, TransportError
 from edgevoice.forecast.estimate import KNOWN_LATE
 from edgevoice.forecast.file import KEPT, ForecastFile
-from edgevoice.forecast.forecast import Forecast
-from edgevoice.forecast.outlook import MOST_TRIES, Expected, Outlook
+from edgevoice.forecast.forecast import LatencyModel
+from edgevoice.forecast.outlook import MOST_TRIES, ExpectedLatency, LatencyPrediction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Learned:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.forecast = Forecast(self.clock)
+        self.forecast = LatencyModel(self.clock)
 
     def answers(self, name: str, *seconds: float, characters: int = 40, warm: bool = True) -> None:
         for took in seconds:
@@ -173,17 +173,19 @@ def test_one_that_is_cancelled_counts_only_if_it_was_late():
     assert late.expected("http") > 0.1
 
 
-def expected(seconds: float, uncertainty: float = 0.001, *, requests: int = 9, warm: bool = True) -> Expected:
-    return Expected(seconds, uncertainty, requests, known=requests >= 2, warm=warm)
+def expected(
+    seconds: float, uncertainty: float = 0.001, *, requests: int = 9, warm: bool = True
+) -> ExpectedLatency:
+    return ExpectedLatency(seconds, uncertainty, requests, known=requests >= 2, warm=warm)
 
 
 def test_it_orders_by_what_is_expected_and_says_so_in_numbers():
     of = {"http": expected(0.2101), "http_stream": expected(0.131), "websocket": expected(0.112)}
-    order, why = Outlook(43, of).order(NAMES, may_try=True, rule="up to 140 characters")
+    order, why = LatencyPrediction(43, of).order(NAMES, may_try=True, rule="up to 140 characters")
     assert order == ("websocket", "http_stream", "http")
     assert why == "websocket 112 ms, http_stream 131 ms, http 210 ms (warm, 43 characters)"
     cold = of | {"http": expected(0.3, warm=False)}
-    assert Outlook(9, cold).order(NAMES, may_try=True, rule="")[1] == (
+    assert LatencyPrediction(9, cold).order(NAMES, may_try=True, rule="")[1] == (
         "websocket 112 ms, http_stream 131 ms, http 300 ms cold (9 characters)"
     )
 
@@ -191,34 +193,38 @@ def test_it_orders_by_what_is_expected_and_says_so_in_numbers():
 def test_as_long_as_it_knows_too_little_it_goes_by_the_rules_and_tries_what_it_does_not_know():
     of = {
         "http": expected(0.3, 0.5, requests=1),
-        "http_stream": Expected(0.4, 0.7),
+        "http_stream": ExpectedLatency(0.4, 0.7),
         "websocket": expected(0.1),
     }
-    order, why = Outlook(43, of).order(NAMES, may_try=False, rule="up to 140 characters")
+    order, why = LatencyPrediction(43, of).order(NAMES, may_try=False, rule="up to 140 characters")
     assert order == NAMES
     assert why == (
         "knows too little yet (requests: http 1, http_stream 0, websocket 9), by the rules: up to 140 characters"
     )
-    order, why = Outlook(43, of).order(NAMES, may_try=True, rule="up to 140 characters")
+    order, why = LatencyPrediction(43, of).order(NAMES, may_try=True, rule="up to 140 characters")
     assert order == ("http_stream", "http", "websocket")
     assert "http_stream is tried, else by the rules: up to 140 characters" in why
-    assert Outlook().order(NAMES, may_try=True, rule="x")[0] == NAMES
+    assert LatencyPrediction().order(NAMES, may_try=True, rule="x")[0] == NAMES
 
 
 def test_what_has_no_hope_need_not_be_known_better():
     of = {"http": expected(1.0, 0.1, requests=1), "http_stream": expected(0.12), "websocket": expected(0.1)}
-    assert Outlook(43, of).order(NAMES, may_try=True, rule="")[0] == ("websocket", "http_stream", "http")
+    assert LatencyPrediction(43, of).order(NAMES, may_try=True, rule="")[0] == (
+        "websocket",
+        "http_stream",
+        "http",
+    )
 
 
 def test_tries_are_few_and_only_of_what_may_be_quicker():
     of = {"http": expected(1.0, 0.05), "http_stream": expected(0.11, 0.02), "websocket": expected(0.1, 0.01)}
     draws = [step / 1000 for step in range(1000)]
-    first = [Outlook(43, of, draw).order(NAMES, may_try=True, rule="")[0][0] for draw in draws]
+    first = [LatencyPrediction(43, of, draw).order(NAMES, may_try=True, rule="")[0][0] for draw in draws]
     assert first.count("http") == 0
     assert 0 < first.count("http_stream") <= MOST_TRIES * 1000
-    why = Outlook(43, of, 0.0).order(NAMES, may_try=True, rule="")[1]
+    why = LatencyPrediction(43, of, 0.0).order(NAMES, may_try=True, rule="")[1]
     assert why.startswith("http_stream is tried, which may be quicker by now; websocket 100 ms")
-    assert {Outlook(43, of, draw).order(NAMES, may_try=False, rule="")[0][0] for draw in draws} == {
+    assert {LatencyPrediction(43, of, draw).order(NAMES, may_try=False, rule="")[0][0] for draw in draws} == {
         "websocket"
     }
 
@@ -242,7 +248,7 @@ async def test_what_is_known_is_known_again_and_older(tmp_path):
     path, learned = tmp_path / "forecast.json", Learned()
     learned.answers("http", *[0.1] * 30)
     written = learned.forecast.outlook(40, {"http": True}).of["http"]
-    async with ForecastFile(path, Forecast(), lambda: 1e9) as file:
+    async with ForecastFile(path, LatencyModel(), lambda: 1e9) as file:
         file._forecast.estimates.update(learned.forecast.estimates)
         file._forecast.now = learned.clock
     assert path.stat().st_size < 2000
@@ -262,7 +268,7 @@ async def test_nothing_new_is_not_written(tmp_path):
     await kept(path, learned, 1e9)
     assert not path.exists()
     learned.answers("http", 0.1)
-    async with ForecastFile(path, Forecast(learned.clock), lambda: 1e9) as file:
+    async with ForecastFile(path, LatencyModel(learned.clock), lambda: 1e9) as file:
         file._forecast.estimates.update(learned.forecast.estimates)
     stamp = path.stat().st_mtime_ns
     await kept(path, Learned(), 1e9)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.synthesis.gate import Gate, Need, Preempted
+from edgevoice.synthesis.gate import ConcurrencyLimiter, Preempted, Priority
 from tests.support.asker import Asker
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
@@ -16,7 +16,7 @@ LOW, NORMAL, HIGH, CRITICAL = Urgency
 class Request:
     """Holds a place until told; asks again when its place was taken back, as synthesis does."""
 
-    def __init__(self, gate, urgency, log=None, name="", *, again=False, need=Need.NOW):
+    def __init__(self, gate, urgency, log=None, name="", *, again=False, need=Priority.NEEDED_NOW):
         self.asker, self.name = Asker(urgency, need), name
         self.done, self.inside = asyncio.Event(), asyncio.Event()
         self.preempted = 0
@@ -44,7 +44,7 @@ async def settle():
 
 
 async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
-    gate, log = Gate(1), []
+    gate, log = ConcurrencyLimiter(1), []
     first = Request(gate, CRITICAL, log, "held")
     await first.inside.wait()
     waiting = [
@@ -66,7 +66,7 @@ async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
 
 
 async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it_back_later():
-    gate, log = Gate(1), []
+    gate, log = ConcurrencyLimiter(1), []
     less = Request(gate, NORMAL, log, "normal", again=True)
     await less.inside.wait()
     more = Request(gate, HIGH, log, "high")
@@ -81,7 +81,7 @@ async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it
 
 
 async def test_nobody_is_preempted_by_its_like_or_by_less():
-    gate = Gate(1)
+    gate = ConcurrencyLimiter(1)
     holder = Request(gate, NORMAL)
     await holder.inside.wait()
     others = [Request(gate, NORMAL), Request(gate, LOW)]
@@ -93,7 +93,7 @@ async def test_nobody_is_preempted_by_its_like_or_by_less():
 
 
 async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way():
-    gate = Gate(2)
+    gate = ConcurrencyLimiter(2)
     high, low = Request(gate, HIGH), Request(gate, LOW)
     await asyncio.gather(high.inside.wait(), low.inside.wait())
     more = Request(gate, CRITICAL)
@@ -110,7 +110,7 @@ async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way()
 
 
 async def test_one_that_has_its_place_but_not_begun_gives_way_too():
-    gate, log = Gate(1), []
+    gate, log = ConcurrencyLimiter(1), []
     first = Request(gate, LOW, log, "first")
     await first.inside.wait()
     less = Request(gate, LOW, log, "less", again=True)
@@ -126,25 +126,25 @@ async def test_one_that_has_its_place_but_not_begun_gives_way_too():
 
 
 async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
-    gate = Gate(1)
+    gate = ConcurrencyLimiter(1)
     for error in (TimeoutError("its own"), ValueError("its own")):
         with pytest.raises(type(error), match="its own"):
-            async with gate.place(Asker(LOW)):
+            async with gate.acquire(Asker(LOW)):
                 raise error
-    async with gate.place(Asker(LOW)):
+    async with gate.acquire(Asker(LOW)):
         pass
 
 
 async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_too():
-    gate = Gate(1)
+    gate = ConcurrencyLimiter(1)
 
     async def body():
-        async with asyncio.timeout(0.01), gate.place(Asker(LOW)):
+        async with asyncio.timeout(0.01), gate.acquire(Asker(LOW)):
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
         await body()
-    async with gate.place(Asker(LOW)):
+    async with gate.acquire(Asker(LOW)):
         pass
 
 
@@ -152,7 +152,7 @@ async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_
 async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
     dice = random.Random(seed)
     places = dice.choice([1, 2, 3])
-    gate, inside, crowd = Gate(places), set(), []
+    gate, inside, crowd = ConcurrencyLimiter(places), set(), []
 
     async def breathe(most):
         for _ in range(dice.randint(0, most)):
@@ -170,7 +170,7 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
         done = False
         while not done:
             with contextlib.suppress(Preempted):
-                async with gate.place(Asker(urgency)):
+                async with gate.acquire(Asker(urgency)):
                     await work(number)
                     done = True
 
@@ -198,12 +198,12 @@ async def all_places_are_free(gate, places):
 
 
 async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_before_what_is_spare():
-    gate, log = Gate(1), []
+    gate, log = ConcurrencyLimiter(1), []
     first = Request(gate, CRITICAL, log, "held")
     await first.inside.wait()
     waiting = [
         Request(gate, urgency, log, f"{need.name} {urgency}", need=need)
-        for need in Need
+        for need in Priority
         for urgency in (LOW, CRITICAL)
     ]
     await settle()
@@ -215,14 +215,14 @@ async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_be
 
 
 async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_turn_comes():
-    gate, log = Gate(1), []
-    ahead = Request(gate, HIGH, log, "ahead", again=True, need=Need.SOON)
+    gate, log = ConcurrencyLimiter(1), []
+    ahead = Request(gate, HIGH, log, "ahead", again=True, need=Priority.PREFETCH)
     await ahead.inside.wait()
     now = Request(gate, NORMAL, log, "now", again=True)
     await now.inside.wait()
     assert ahead.preempted == 1
-    ahead.asker.need = Need.NOW
-    gate.look()
+    ahead.asker.need = Priority.NEEDED_NOW
+    gate.rebalance()
     await ahead.inside.wait()
     assert now.preempted == 1
     for request in (ahead, now):
@@ -233,13 +233,13 @@ async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_tur
 
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
-    gate, log = Gate(1), []
+    gate, log = ConcurrencyLimiter(1), []
     holder = Request(gate, NORMAL, log, "holder")
     if begun:
         await holder.inside.wait()
     else:
         await asyncio.sleep(0)
-    waiter = gate.place(Asker(CRITICAL)).__aenter__()
+    waiter = gate.acquire(Asker(CRITICAL)).__aenter__()
     waiter.send(None)
     with pytest.raises(asyncio.CancelledError):
         waiter.throw(asyncio.CancelledError())

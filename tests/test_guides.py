@@ -12,13 +12,13 @@ import msgspec
 import pytest
 import yaml
 
-from edgevoice.announcement import TTL, Urgency
-from edgevoice.commands import Say, Switch, Unusable
+from edgevoice.announcement import DEFAULT_TTL_S, Urgency
+from edgevoice.commands import InvalidCommand, Say, SetSetting
 from edgevoice.config import settings_from
-from edgevoice.intake.payload import Payload, read_payload
-from edgevoice.outcome import Event, SpeakerState, Step
+from edgevoice.intake.payload import Payload, parse_payload
+from edgevoice.outcome import Event, EventType, SpeakerState
 from edgevoice.speaker.chimes import BUILT_IN, NO_CHIME
-from edgevoice.speaker.presence import DEFAULT_CHIMES, Manners, Presence
+from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
 from edgevoice.speaker.rules import Posture
 from edgevoice.speaker.switches import switch
 from edgevoice_plugins.mqtt.payload import encode
@@ -38,7 +38,7 @@ def test_the_json_of_a_page_is_accepted_without_a_warning(page):
     payloads = [text for text in blocks(page, "json") if "event_type" not in text]
     assert payloads
     for text in payloads:
-        reading = read_payload(text.encode(), known={"chime": {*BUILT_IN, NO_CHIME}})
+        reading = parse_payload(text.encode(), known={"chime": {*BUILT_IN, NO_CHIME}})
         assert msgspec.to_builtins(reading.values) == json.loads(text)
         assert reading.warnings == ()
 
@@ -65,12 +65,14 @@ def test_each_message_that_a_page_publishes_is_a_command():
 def assert_understood(topic: str, payload: bytes) -> None:
     command = command_of("edgevoice", Message(topic=topic, payload=payload))
     assert command is not None, topic
-    assert not isinstance(command, Unusable), topic
+    assert not isinstance(command, InvalidCommand), topic
     if isinstance(command, Say):
-        assert read_payload(command.payload, command.urgency).warnings == ()
-    elif isinstance(command, Switch):
-        speaker = SimpleNamespace(presence=Presence(Manners(), 50, datetime.now), tick=lambda: None)
-        switch(speaker, command.what, payload.decode())  # type: ignore[arg-type]
+        assert parse_payload(command.payload, command.urgency).warnings == ()
+    elif isinstance(command, SetSetting):
+        speaker = SimpleNamespace(
+            presence=SpeakerSettings(SpeakerPolicy(), 50, datetime.now), tick=lambda: None
+        )
+        switch(speaker, command.setting, payload.decode())  # type: ignore[arg-type]
 
 
 def mappings(value: Any) -> Iterator[dict[str, Any]]:
@@ -138,14 +140,14 @@ def test_home_assistant_listens_where_something_is_told():
     assert listened
     assert all(TOLD.fullmatch(topic) for topic in listened)
     [types] = [mapping["event_types"] for mapping in of_home_assistant() if "event_types" in mapping]
-    assert types == [str(step) for step in Step]
+    assert types == [str(step) for step in EventType]
 
 
 def test_the_guide_names_every_key_step_and_part_of_the_state():
     guide = MQTT_GUIDE.read_text()
     keys = {field.encode_name for field in msgspec.structs.fields(Payload)}
     state = {field.encode_name for field in msgspec.structs.fields(SpeakerState)}
-    for word in keys | state | {str(step) for step in Step}:
+    for word in keys | state | {str(step) for step in EventType}:
         assert f"`{word}`" in guide, word
 
 
@@ -166,7 +168,7 @@ def test_the_table_of_urgencies_says_what_is_so(page):
     [ttl] = [row for name, row in rows.items() if "`ttl`" in name]
     seconds = {"s": 1, "min": 60}
     assert [int(count) * seconds[unit] for count, unit in map(str.split, ttl)] == [
-        TTL[one] for one in Urgency
+        DEFAULT_TTL_S[one] for one in Urgency
     ]
     assert rows["chime"] == [DEFAULT_CHIMES.get(urgency, "none") for urgency in Urgency]
     posture = {"quiet hours": Posture(quiet=True), "do not disturb, mute": Posture(dnd=True, mute=True)}

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.headstart import LONGEST, Headstarts, Stream, headstart, moment_to_sound
+from edgevoice.synthesis.headstart import LONGEST, JitterStats, Trace, moment_to_sound, target_buffer_s
 from edgevoice.synthesis.live import LiveText
 from tests.support import virtual_time
 from tests.support.stutter import JITTER, STALLS, STEADY, TIGHT, TRANSPORT, Room, Server, heard, simple
@@ -121,15 +121,15 @@ def test_while_a_chime_sounds_the_clip_gets_ahead():
 
 
 def test_no_transport_knows_of_another():
-    headstarts = Headstarts()
-    headstarts.learn(TRANSPORT, Stream((0.2, 0.1, 0.0), 0.16, 0.3))
+    headstarts = JitterStats()
+    headstarts.learn(TRANSPORT, Trace((0.2, 0.1, 0.0), 0.16, 0.3))
     assert headstarts.of(TRANSPORT) > 0
     assert headstarts.of("http") == headstarts.of(None) == 0
 
 
 def test_nothing_is_known_of_one_piece():
     async def main():
-        headstarts = Headstarts()
+        headstarts = JitterStats()
 
         async def one():
             yield bytes(100)
@@ -143,7 +143,7 @@ def test_nothing_is_known_of_one_piece():
 
 def test_what_is_not_taken_at_once_is_not_late():
     async def main():
-        headstarts = Headstarts()
+        headstarts = JitterStats()
 
         async def two():
             yield bytes(100)
@@ -157,15 +157,15 @@ def test_what_is_not_taken_at_once_is_not_late():
 
 
 def test_a_headstart_is_what_leaves_a_twentieth_of_the_silence_while_that_costs_little():
-    fast = Stream((0.1, 0.0, 0.0, 0.0, 0.0), 10.0, 1.0)
-    assert headstart([fast]) == pytest.approx(0.095)
-    slow = Stream((0.3, 0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
-    assert headstart([slow]) == pytest.approx(0.095)
-    stalling = Stream((0.4, 0.3, 0.2, 0.0), 1.0, 1.0)
-    assert headstart([stalling]) == pytest.approx(0.3)
-    hopeless = Stream((9.0,) * 10, 1.0, 10.0)
-    assert headstart([hopeless]) == LONGEST
-    assert headstart([]) == 0
+    fast = Trace((0.1, 0.0, 0.0, 0.0, 0.0), 10.0, 1.0)
+    assert target_buffer_s([fast]) == pytest.approx(0.095)
+    slow = Trace((0.3, 0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
+    assert target_buffer_s([slow]) == pytest.approx(0.095)
+    stalling = Trace((0.4, 0.3, 0.2, 0.0), 1.0, 1.0)
+    assert target_buffer_s([stalling]) == pytest.approx(0.3)
+    hopeless = Trace((9.0,) * 10, 1.0, 10.0)
+    assert target_buffer_s([hopeless]) == LONGEST
+    assert target_buffer_s([]) == 0
 
 
 def test_it_is_waited_for_in_audio_and_only_its_rest_in_time():

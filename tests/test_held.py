@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from edgevoice.speaker.quiet import DAYS, Window
+from edgevoice.speaker.quiet import DAYS, QuietWindow
 from tests.support.agenda import Kitchen
 
-NIGHT = Window(frozenset(range(len(DAYS))), 22 * 60, 7 * 60)
+NIGHT = QuietWindow(frozenset(range(len(DAYS))), 22 * 60, 7 * 60)
 
 
 def at_night(**manners):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice import Observer, Piece, Say, Stop, Unusable, Urgency
-from edgevoice.commands import Acknowledge, Digest, Replay, Switch
+from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
+from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
 from edgevoice.intake.buckets import Rate
 from edgevoice.intake.intake import Intake
 from edgevoice.intake.making import _seconds_until
-from edgevoice.intake.said import REMEMBERED
-from edgevoice.intake.storms import Rates, Storms
+from edgevoice.intake.said import MAX_REPLAYABLE
+from edgevoice.intake.storms import RateLimiter, RateLimits
 from edgevoice.observers import Observers
 from tests.support.announcements import NoSynthesis
 
@@ -63,7 +63,7 @@ def make_house(rates=None):
         {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]},
         NoSynthesis(),
         Observers({"o": observer}),
-        storms=Storms(rates or Rates()),
+        storms=RateLimiter(rates or RateLimits()),
         keep=lambda announcement, command: kept.append((announcement.id, command)),
         chimes=["ding"],
         language="en",
@@ -115,8 +115,8 @@ async def test_ids_are_made_up_and_differ(house):
 async def test_what_is_refused_is_told_with_reason_key_and_origin(house):
     house.intake.submit(Say(target="kitchen", payload=b'{"text": "a", "volume": 900}', origin="o"))
     house.intake.submit(Say(target="attic", payload=b"a"))
-    house.intake.submit(Unusable(reason="retained", key="k", allowed="live ones", target="kitchen"))
-    house.intake.submit(Piece(target="kitchen", id="a b", payload=b"a"))
+    house.intake.submit(InvalidCommand(reason="retained", key="k", allowed="live ones", target="kitchen"))
+    house.intake.submit(LiveChunk(target="kitchen", id="a b", payload=b"a"))
     first, second, third, fourth = [rejection for rejection, _ in house.rejected]
     assert (first.key, first.target, first.node, first.event_type) == (
         "volume",
@@ -132,9 +132,9 @@ async def test_what_is_refused_is_told_with_reason_key_and_origin(house):
 
 
 async def test_live_text_begins_with_its_first_piece(house):
-    house.intake.submit(Piece(target="kitchen", id="s", payload=b'{"urgency": "high", "text": "Hel"}'))
-    house.intake.submit(Piece(target="kitchen", id="s", payload=b"lo"))
-    house.intake.submit(Piece(target="kitchen", id="s", payload=b""))
+    house.intake.submit(LiveChunk(target="kitchen", id="s", payload=b'{"urgency": "high", "text": "Hel"}'))
+    house.intake.submit(LiveChunk(target="kitchen", id="s", payload=b"lo"))
+    house.intake.submit(LiveChunk(target="kitchen", id="s", payload=b""))
     (said,) = house.kitchen.said
     assert (said.id, said.text, said.live.text, said.live.ended) == ("s", None, "Hello", True)
     assert said.urgency is Urgency.HIGH
@@ -155,7 +155,7 @@ async def test_a_stop_that_is_no_text_is_refused(house):
 
 
 async def test_after_close_nothing_is_accepted_and_live_texts_end(house):
-    house.intake.submit(Piece(target="kitchen", id="s", payload=b"a"))
+    house.intake.submit(LiveChunk(target="kitchen", id="s", payload=b"a"))
     house.intake.close()
     house.intake.submit(Say(target="kitchen", payload=b"a"))
     assert house.kitchen.said[0].live.ended
@@ -194,7 +194,7 @@ async def test_commands_reach_the_speakers(house, payload):
 
 
 async def test_a_switch_that_is_none_is_rejected(house):
-    house.intake.submit(Switch(target="kitchen", what="mute", payload=b"maybe"))
+    house.intake.submit(SetSetting(target="kitchen", setting="mute", payload=b"maybe"))
     assert house.rejected[0][0].key == "mute"
 
 
@@ -210,7 +210,7 @@ async def test_what_was_said_is_said_again(house):
     assert house.kitchen.said[-1].text == "Number 2"
 
 
-@pytest.mark.parametrize("payload", [b"0", b"-1", b"many", str(REMEMBERED + 1).encode(), "²".encode()])
+@pytest.mark.parametrize("payload", [b"0", b"-1", b"many", str(MAX_REPLAYABLE + 1).encode(), "²".encode()])
 async def test_a_number_of_replays_that_is_none_is_rejected(house, payload):
     house.intake.submit(Replay(target="kitchen", payload=payload))
     assert house.rejected[0][0].key == "replay"
@@ -232,7 +232,7 @@ async def test_the_urgent_are_acknowledged_once_they_are_kept_and_the_others_at_
 
 
 async def test_what_is_too_much_is_suppressed_and_acknowledged():
-    house, acknowledged = make_house(Rates(total=Rate(1, 1))), []
+    house, acknowledged = make_house(RateLimits(total=Rate(1, 1))), []
     for name in ("one", "two"):
         payload = f'{{"text": "a", "id": "{name}"}}'.encode()
         house.intake.submit(Say(target="all", payload=payload, acknowledge=lambda: acknowledged.append(1)))
@@ -270,8 +270,8 @@ def test_whatever_a_source_hands_over_is_accepted_or_rejected(payload, target, n
         house = make_house()
         for command in (
             Say(target=target, payload=payload, urgency=name),
-            Piece(target=target, id=name, payload=payload, is_json=True),
-            Piece(target=target, id=name, payload=payload),
+            LiveChunk(target=target, id=name, payload=payload, is_json=True),
+            LiveChunk(target=target, id=name, payload=payload),
             Stop(target=target, payload=payload),
         ):
             house.intake.submit(command)

@@ -75,7 +75,7 @@ async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
         with pytest.raises(ConfigError, match="another edgevoice") as refused:
             async with Journal(tmp_path, fault=Faults()):
                 pass
-        assert refused.value.mistakes[0].path == "state_dir"
+        assert refused.value.issues[0].path == "state_dir"
         process.kill()
         process.stdout.readlines()
     async with Journal(tmp_path, fault=Faults()) as after:

@@ -69,7 +69,7 @@ async def test_nothing_is_appended_after_the_end():
 async def test_beyond_waits_for_something_to_say():
     live = LiveText()
     live.add(" \n")
-    waiting = asyncio.create_task(live.beyond(0))
+    waiting = asyncio.create_task(live.wait_past(0))
     await asyncio.sleep(0)
     live.add("  ")
     await asyncio.sleep(0)
@@ -77,8 +77,8 @@ async def test_beyond_waits_for_something_to_say():
     live.add("a")
     assert await waiting
     live.end()
-    assert not await live.beyond(5)
-    assert await live.beyond(0)
+    assert not await live.wait_past(5)
+    assert await live.wait_past(0)
 
 
 async def test_a_sentence_is_waited_for():
@@ -121,7 +121,7 @@ def test_sentence_by_sentence_nothing_is_lost(pieces, most):
             live.end()
 
         arriving = asyncio.create_task(arrive())
-        while await live.beyond(position):
+        while await live.wait_past(position):
             end = await live.sentence(position, LONG, most)
             assert position < end <= position + most
             parts.append(live.text[position:end])

@@ -15,7 +15,7 @@ KEY = "b7c1-my-own-key-9f"
 
 @pytest.fixture
 def hidden():
-    logs.hide(KEY)
+    logs.register_secret(KEY)
     yield
     logs._secrets.discard(KEY)
 
@@ -57,7 +57,7 @@ def render(message, *args, **keywords):
     record = logging.LogRecord(
         "edgevoice.mqtt", logging.INFO, __file__, 1, message, args, keywords.get("exc_info")
     )
-    return logs.Line("%(message)s").format(record)
+    return logs.RedactingFormatter("%(message)s").format(record)
 
 
 def fail(text):
@@ -130,13 +130,13 @@ def test_a_template_that_does_not_fit_is_shown_without_secrets(hidden):
 
 
 def test_the_longer_of_two_secrets_is_hidden_whole(hidden):
-    logs.hide(KEY + "-and-more")
+    logs.register_secret(KEY + "-and-more")
     assert render(KEY + "-and-more") == "***"
     logs._secrets.discard(KEY + "-and-more")
 
 
 def test_an_empty_secret_hides_nothing():
-    logs.hide("")
+    logs.register_secret("")
     assert render("as it is") == "as it is"
 
 
@@ -168,14 +168,14 @@ def test_no_field_of_the_journal_holds_a_secret(sent, hidden):
 
 def test_without_a_journal_nothing_is_sent_there(tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "JOURNAL", tmp_path / "socket")
-    assert not logs.has_journal({"INVOCATION_ID": "1"})
+    assert not logs.stderr_is_journald({"INVOCATION_ID": "1"})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "socket"))
-        assert logs.has_journal({"INVOCATION_ID": "1"})
-        assert logs.has_journal({"JOURNAL_STREAM": "8:1"})
-        assert not logs.has_journal({})
+        assert logs.stderr_is_journald({"INVOCATION_ID": "1"})
+        assert logs.stderr_is_journald({"JOURNAL_STREAM": "8:1"})
+        assert not logs.stderr_is_journald({})
         monkeypatch.setattr(logs, "journal", None)
-        assert not logs.has_journal({"INVOCATION_ID": "1"})
+        assert not logs.stderr_is_journald({"INVOCATION_ID": "1"})
 
 
 class Repeating:
@@ -189,8 +189,8 @@ class Repeating:
         self.log.propagate = False
         self.log.setLevel(logging.INFO)
         handler = logging.Handler()
-        handler.addFilter(logs.Repeats(lambda: self.now))
-        handler.setFormatter(logs.Line("%(message)s"))
+        handler.addFilter(logs.RateLimitFilter(lambda: self.now))
+        handler.setFormatter(logs.RedactingFormatter("%(message)s"))
         handler.emit = lambda record: self.lines.append(handler.format(record))
         self.log.addHandler(handler)
 
@@ -234,8 +234,8 @@ def test_other_warnings_and_plain_news_are_not_kept_back():
 
 def test_only_so_many_kinds_of_warning_are_remembered():
     repeating = Repeating()
-    for number in range(logs.KINDS + 1):
+    for number in range(logs.MAX_TEMPLATES + 1):
         repeating.log.warning(f"kind {number}")  # noqa: G004 - each a template of its own
     repeating.log.warning("kind 0")
-    repeating.log.warning(f"kind {logs.KINDS}")  # noqa: G004
-    assert repeating.lines[-2:] == [f"kind {logs.KINDS}", "kind 0"]
+    repeating.log.warning(f"kind {logs.MAX_TEMPLATES}")  # noqa: G004
+    assert repeating.lines[-2:] == [f"kind {logs.MAX_TEMPLATES}", "kind 0"]

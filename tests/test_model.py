@@ -18,12 +18,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from edgevoice.announcement import TTL, Insistence, Urgency
-from edgevoice.speaker.quiet import DAYS, Window
+from edgevoice.announcement import DEFAULT_TTL_S, RepeatPolicy, Urgency
+from edgevoice.speaker.quiet import DAYS, QuietWindow
 from tests.support.agenda import Kitchen
 from tests.support.reference import OWN, Item, Reference
 
-NIGHT = Window(frozenset(range(len(DAYS))), 0, 12 * 60)
+NIGHT = QuietWindow(frozenset(range(len(DAYS))), 0, 12 * 60)
 LIMIT = 8
 SEEDS = (7, 23, 1976, 65_537)
 """One that found a mistake is added, and stays."""
@@ -64,7 +64,9 @@ class Speaker(RuleBasedStateMachine):
     )
     def arrive(self, *, name, urgency, tag, text, topic, ttl, after, resolves, rounds):
         text = text or name
-        insists = None if rounds is None else Insistence(times=rounds or 3, every=20, until_ack=rounds == 0)
+        insists = (
+            None if rounds is None else RepeatPolicy(times=rounds or 3, every_s=20, until_ack=rounds == 0)
+        )
         self.real.say(
             name,
             urgency,
@@ -74,7 +76,7 @@ class Speaker(RuleBasedStateMachine):
             ttl=ttl,
             not_before=after,
             resolves=resolves,
-            insists=insists,
+            repeat=insists,
         )
         self.model.arrive(
             Item(name, urgency, self.model.now + after, ttl, tag, text, topic, resolves, rounds, every=20)
@@ -170,7 +172,7 @@ class Speaker(RuleBasedStateMachine):
         for name, urgency in back:
             self.real.say(name, urgency)
             self.settle()
-            self.model.arrive(Item(name, urgency, self.model.now, TTL[Urgency(urgency)], text=name))
+            self.model.arrive(Item(name, urgency, self.model.now, DEFAULT_TTL_S[Urgency(urgency)], text=name))
 
     # What has to hold
 

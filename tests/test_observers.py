@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from edgevoice import Observer, Rejection, SpeakerState, Step
+from edgevoice import EventType, Observer, Rejection, SpeakerState
 from edgevoice.observers import Observers
 from tests.support.announcements import turn
 
@@ -31,7 +31,7 @@ class Raises(Heard):
 async def test_all_are_told_whatever_one_of_them_does(caplog):
     first, last = Heard(), Heard()
     observers = Observers({"first": first, "broken": Raises(), "last": last})
-    event, origin = turn().event(Step.QUEUED), object()
+    event, origin = turn().event(EventType.QUEUED), object()
     rejection = Rejection(node="n", at=datetime.now(UTC), target=None, reason="r")
     observers.on_event(event, origin)
     observers.on_state("kitchen", SpeakerState())

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from edgevoice.announcement import Insistence
+from edgevoice.announcement import RepeatPolicy
 from tests.support.agenda import Kitchen
 
 URGENCIES = ["low", "normal", "high", "critical"]
@@ -25,7 +25,9 @@ class Dice:
 
     def arrive(self):
         choose = self.random.choice
-        insists = choose([None, None, Insistence(times=2, every=5), Insistence(until_ack=True, every=5)])
+        insists = choose(
+            [None, None, RepeatPolicy(times=2, every_s=5), RepeatPolicy(until_ack=True, every_s=5)]
+        )
         tag, resolves = choose([None, "a", "b"]), choose([False, False, True])
         name = f"n{self.random.randrange(12)}"
         self.kitchen.say(
@@ -33,7 +35,7 @@ class Dice:
             choose(URGENCIES),
             tag=tag,
             resolves=resolves,
-            insists=insists,
+            repeat=insists,
             ttl=choose([5, 60]),
             topic=name,
         )

@@ -5,7 +5,7 @@ import pytest
 from edgevoice import Urgency
 from edgevoice.config.options import Lightning
 from edgevoice.synthesis.live import LiveText
-from edgevoice.synthesis.parts import LivePart, parts_of
+from edgevoice.synthesis.parts import LiveSegment, segments_of
 from tests.support.announcements import announcement
 
 LIGHTNING = Lightning(max_request_chars=40)
@@ -16,19 +16,21 @@ def _short_silence(monkeypatch):
     monkeypatch.setattr("edgevoice.synthesis.parts.IDLE", 0.02)
 
 
-async def texts_of(said, *, takes_pieces=False):
+async def texts_of(said, *, accepts_text_stream=False):
     texts = []
-    async for part in parts_of(said, said.text, LIGHTNING, lambda: takes_pieces):
+    async for part in segments_of(said, said.text, LIGHTNING, lambda: accepts_text_stream):
         request = part.request(24000)
-        texts.append(request.text if request.pieces is None else [piece async for piece in request.pieces])
+        texts.append(
+            request.text if request.text_stream is None else [piece async for piece in request.text_stream]
+        )
     return texts
 
 
 async def test_a_text_that_fits_is_one_request_with_all_the_announcement_asks_for():
     said = announcement(Urgency.HIGH, text=" Hello. ", voice="v", language="de", speed=1.5)
-    (part,) = [part async for part in parts_of(said, said.text, LIGHTNING, lambda: True)]
+    (part,) = [part async for part in segments_of(said, said.text, LIGHTNING, lambda: True)]
     request = part.request(8000)
-    assert (request.text, request.sample_rate, request.pieces) == ("Hello.", 8000, None)
+    assert (request.text, request.sample_rate, request.text_stream) == ("Hello.", 8000, None)
     assert (request.voice, request.language, request.speed, request.urgency) == ("v", "de", 1.5, Urgency.HIGH)
     assert request.id == said.id
 
@@ -63,8 +65,8 @@ async def test_live_text_comes_a_sentence_at_a_time_where_pieces_are_not_underst
 
 async def test_live_text_comes_in_pieces_and_silence_ends_a_part():
     live, seen = live_of("One ", "two.", ends=False), []
-    async for part in parts_of(announcement(live=live), None, LIGHTNING, lambda: True):
-        seen.append("".join([piece async for piece in part.request(24000).pieces]))
+    async for part in segments_of(announcement(live=live), None, LIGHTNING, lambda: True):
+        seen.append("".join([piece async for piece in part.request(24000).text_stream]))
         if not live.ended:
             live.add(" Three.")
             live.end()
@@ -73,14 +75,14 @@ async def test_live_text_comes_in_pieces_and_silence_ends_a_part():
 
 async def test_a_part_of_which_nothing_was_spoken_comes_again():
     live, seen = live_of("One. Two."), []
-    takes_pieces = [True]
-    async for part in parts_of(announcement(live=live), None, LIGHTNING, lambda: takes_pieces[0]):
+    accepts_text_stream = [True]
+    async for part in segments_of(announcement(live=live), None, LIGHTNING, lambda: accepts_text_stream[0]):
         request = part.request(24000)
-        if isinstance(part, LivePart):
-            assert [piece async for piece in request.pieces] == ["One. Two."]
-            assert [piece async for piece in part.request(24000).pieces] == ["One. Two."]
+        if isinstance(part, LiveSegment):
+            assert [piece async for piece in request.text_stream] == ["One. Two."]
+            assert [piece async for piece in part.request(24000).text_stream] == ["One. Two."]
             part.end = part.start
-            takes_pieces[0] = False
+            accepts_text_stream[0] = False
         else:
             seen.append(request.text)
     assert seen == ["One.", "Two."]

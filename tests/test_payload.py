@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgevoice import Refused, Urgency
-from edgevoice.intake.payload import MOST_WARNINGS, payload_schema, read_payload
+from edgevoice import InvalidAnnouncement, Urgency
+from edgevoice.intake.payload import MAX_WARNINGS, parse_payload, payload_schema
 
 TABLE = {
     "text": (
@@ -91,8 +91,8 @@ def payload(**keys):
 
 
 def refusal_of(published, urgency=None):
-    with pytest.raises(Refused) as caught:
-        read_payload(published, urgency)
+    with pytest.raises(InvalidAnnouncement) as caught:
+        parse_payload(published, urgency)
     assert caught.value.reason
     assert caught.value.allowed
     assert caught.value.reason.isprintable()
@@ -102,7 +102,7 @@ def refusal_of(published, urgency=None):
 
 @pytest.mark.parametrize(("key", "value"), GOOD)
 def test_each_allowed_value_is_accepted(key, value):
-    reading = read_payload(payload(**{key: value}))
+    reading = parse_payload(payload(**{key: value}))
     assert not reading.warnings
     if key != "repeat":
         assert reading.values[key] == value
@@ -115,7 +115,7 @@ def test_each_value_beyond_its_limits_is_refused_with_its_key(key, value):
 
 @pytest.mark.parametrize(("key", "value"), [case for case in BAD if case[0] not in ("text", "urgency")])
 def test_a_critical_one_is_accepted_without_its_faulty_key(key, value):
-    reading = read_payload(payload(**{key: value}), "critical")
+    reading = parse_payload(payload(**{key: value}), "critical")
     assert reading.values == {"text": "a", "urgency": Urgency.CRITICAL}
     (warning,) = reading.warnings
     assert warning.startswith(f"{key}: ")
@@ -126,7 +126,7 @@ def test_a_critical_one_is_accepted_without_its_faulty_key(key, value):
 def test_a_faulty_key_is_refused_by_its_name_unless_the_announcement_is_critical(faulty):
     published = f'{{"text": "Fire", {faulty}}}'.encode()
     key = refusal_of(published).key
-    reading = read_payload(published, "critical")
+    reading = parse_payload(published, "critical")
     assert reading.values == {"text": "Fire", "urgency": Urgency.CRITICAL}
     assert f'"{key}"' in faulty or set(key) > {"?"}
     assert reading.warnings[0].startswith(key)
@@ -171,7 +171,7 @@ def test_anything_but_an_object_is_text_as_it_stands(text):
     if text.lstrip().startswith("{"):
         refusal_of(text.encode())
     else:
-        assert read_payload(text.encode()).values == {"text": text}
+        assert parse_payload(text.encode()).values == {"text": text}
 
 
 def test_depth_8_is_read_to_its_end():
@@ -181,8 +181,8 @@ def test_depth_8_is_read_to_its_end():
 
 
 def test_the_urgency_of_the_topic_wins():
-    assert read_payload(payload(urgency="low"), "high").values["urgency"] is Urgency.HIGH
-    assert read_payload(b"a", "critical").values["urgency"] is Urgency.CRITICAL
+    assert parse_payload(payload(urgency="low"), "high").values["urgency"] is Urgency.HIGH
+    assert parse_payload(b"a", "critical").values["urgency"] is Urgency.CRITICAL
 
 
 @pytest.mark.parametrize("level", ["urgent", "", "HIGH", "\ud800", "a" * 1000])
@@ -192,15 +192,15 @@ def test_an_urgency_in_the_topic_that_is_none_is_refused(level):
 
 
 def test_critical_in_the_payload_is_as_forgiving_as_in_the_topic():
-    reading = read_payload(payload(urgency="critical", volume=1000, ttl="x", colour="red"))
+    reading = parse_payload(payload(urgency="critical", volume=1000, ttl="x", colour="red"))
     assert reading.values == {"text": "a", "urgency": Urgency.CRITICAL}
     assert [warning.split(":")[0] for warning in reading.warnings] == ["volume", "ttl", "colour"]
 
 
 def test_warnings_are_bounded():
-    warnings = read_payload(payload(**{f"k{number}": 1 for number in range(1000)}), "critical").warnings
-    assert len(warnings) == MOST_WARNINGS + 1
-    assert warnings[-1] == f"{1000 - MOST_WARNINGS} more faults"
+    warnings = parse_payload(payload(**{f"k{number}": 1 for number in range(1000)}), "critical").warnings
+    assert len(warnings) == MAX_WARNINGS + 1
+    assert warnings[-1] == f"{1000 - MAX_WARNINGS} more faults"
 
 
 # ---- what nobody expected ----------------------------------------------------------------------------
@@ -230,8 +230,8 @@ MANGLED = st.builds(
 
 def accepted_or_refused(published, urgency):
     try:
-        reading = read_payload(published, urgency)
-    except Refused as refusal:
+        reading = parse_payload(published, urgency)
+    except InvalidAnnouncement as refusal:
         assert refusal.reason  # noqa: PT017 - either is right
         json.dumps([refusal.reason, refusal.key, refusal.allowed], ensure_ascii=False).encode()
     else:

@@ -57,7 +57,7 @@ BROKEN = {
     "missing_raises": (
         BEGIN
         + OUTPUT
-        + "    @classmethod\n    def missing(cls): raise OSError('no')\n"
+        + "    @classmethod\n    def missing_dependency(cls): raise OSError('no')\n"
         + HOOK
         + "    register.output('mine', Mine)",
         "OSError: no",

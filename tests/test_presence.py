@@ -6,19 +6,21 @@ from datetime import UTC, datetime
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.speaker.insisting import Growth
-from edgevoice.speaker.presence import Manners, Presence
-from edgevoice.speaker.quiet import Window
+from edgevoice.speaker.insisting import Escalation
+from edgevoice.speaker.presence import SpeakerPolicy, SpeakerSettings
+from edgevoice.speaker.quiet import QuietWindow
 from edgevoice.speaker.rules import Posture
 from tests.support.announcements import announcement
 
-NIGHT = Window(frozenset(range(7)), 22 * 60, 7 * 60)
+NIGHT = QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)
 LOW, NORMAL, HIGH, CRITICAL = Urgency
 
 
 def presence(volume=100, hour=12, **manners):
     wall = datetime(2026, 3, 2, hour, 0, tzinfo=UTC)
-    return Presence(Manners(quiet_hours=(NIGHT,), **manners), volume, lambda: wall, lambda: 1000.0)
+    return SpeakerSettings(
+        SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: wall, lambda: 1000.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def test_the_announcements_goes_before_its_urgencys_and_that_before_the_speakers
 
 
 def test_a_later_round_is_louder_but_not_at_night():
-    growth = Growth(volume=15)
+    growth = Escalation(volume=15)
     assert [presence(50, growth=growth).loudness(announcement(HIGH), round_) for round_ in (1, 2, 3, 9)] == [
         50, 65, 80, 100,
     ]  # fmt: skip

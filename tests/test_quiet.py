@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from edgevoice.speaker.quiet import Window, is_quiet, minute_of_day
+from edgevoice.speaker.quiet import QuietWindow, is_quiet, minute_of_day
 
 ZONES = [
     "UTC",
@@ -28,10 +28,13 @@ QUARTER = 15
 def windows_of(seed):
     """Some windows, by day and right over midnight; some touch the hours that daylight saving moves."""
     dice = Random(seed)
-    windows = [Window(frozenset({6}), 22 * 60, 3 * 60), Window(frozenset({5, 6}), 2 * 60, 2 * 60 + 30)]
+    windows = [
+        QuietWindow(frozenset({6}), 22 * 60, 3 * 60),
+        QuietWindow(frozenset({5, 6}), 2 * 60, 2 * 60 + 30),
+    ]
     for _ in range(2):
         days = frozenset(dice.sample(range(7), dice.randint(1, 7)))
-        windows.append(Window(days, dice.randrange(1440), dice.randrange(1440)))
+        windows.append(QuietWindow(days, dice.randrange(1440), dice.randrange(1440)))
     return windows
 
 
@@ -70,7 +73,7 @@ def at(text, zone="Europe/Berlin"):
 
 
 def test_the_day_is_the_one_the_window_begins_on():
-    friday = [Window(frozenset({4}), 22 * 60, 7 * 60)]
+    friday = [QuietWindow(frozenset({4}), 22 * 60, 7 * 60)]
     assert not is_quiet(friday, at("2026-03-06T06:59:00+01:00"))
     assert is_quiet(friday, at("2026-03-06T22:00:00+01:00"))
     assert is_quiet(friday, at("2026-03-07T06:59:59+01:00"))
@@ -79,7 +82,7 @@ def test_the_day_is_the_one_the_window_begins_on():
 
 
 def test_right_over_both_changes_of_the_clock():
-    night = [Window(frozenset(range(7)), 22 * 60, 7 * 60)]
+    night = [QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)]
     for begin in ("2026-03-28T22:00:00+01:00", "2026-10-24T22:00:00+02:00"):
         first = at(begin).astimezone(UTC)
         quiet = [
@@ -92,7 +95,7 @@ def test_right_over_both_changes_of_the_clock():
 
 
 def test_an_hour_that_comes_twice_is_quiet_both_times():
-    window = [Window(frozenset({6}), 2 * 60, 3 * 60)]
+    window = [QuietWindow(frozenset({6}), 2 * 60, 3 * 60)]
     assert is_quiet(window, at("2026-10-25T02:30:00+02:00"))
     assert is_quiet(window, at("2026-10-25T02:30:00+01:00"))
     assert not is_quiet(window, at("2026-10-25T03:00:00+01:00"))

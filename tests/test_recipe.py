@@ -3,18 +3,18 @@
 import msgspec
 import pytest
 
-from edgevoice.cache.recipe import OWN_SERVER, Recipe
+from edgevoice.cache.recipe import LOOPBACK, KeyScheme
 from edgevoice.config import settings_from
 from edgevoice.config.options import Lightning
 from edgevoice.synthesis.live import LiveText
 from tests.support.announcements import announcement
 
 TEXT = "Dinner is ready."
-RECIPE = Recipe(Lightning(), "https://example.org", frozenset({"local", "piper"}))
+RECIPE = KeyScheme(Lightning(), "https://example.org", frozenset({"local", "piper"}))
 
 
 def name(text=TEXT, *, recipe=RECIPE, **keys):
-    return recipe.name(announcement(text=text, **keys), text)
+    return recipe.key(announcement(text=text, **keys), text)
 
 
 def test_what_does_not_change_the_sound_does_not_change_the_name():
@@ -43,9 +43,9 @@ def test_whatever_changes_the_sound_changes_the_name():
         name(voice="devansh-2"),
         name(language="de"),
         name(speed=0.9),
-        name(recipe=Recipe(Lightning(), "https://example.com", frozenset())),
+        name(recipe=KeyScheme(Lightning(), "https://example.com", frozenset())),
         *(
-            name(recipe=Recipe(msgspec.structs.replace(Lightning(), **changed), RECIPE.root, frozenset()))
+            name(recipe=KeyScheme(msgspec.structs.replace(Lightning(), **changed), RECIPE.root, frozenset()))
             for changed in lightning
         ),
     ]
@@ -54,7 +54,7 @@ def test_whatever_changes_the_sound_changes_the_name():
 
 def test_what_is_never_kept_has_no_name():
     live = announcement(live=LiveText())
-    assert RECIPE.name(live, None) is None
+    assert RECIPE.key(live, None) is None
     assert name(private=True) is None
     assert name(transport="local") is None
     assert name(transport="piper") is None
@@ -62,7 +62,7 @@ def test_what_is_never_kept_has_no_name():
 
 def test_what_is_said_late_is_another_text():
     said = announcement(text=TEXT)
-    assert RECIPE.name(said, f"A minute ago: {TEXT}") != RECIPE.name(said, TEXT)
+    assert RECIPE.key(said, f"A minute ago: {TEXT}") != RECIPE.key(said, TEXT)
 
 
 def test_a_name_tells_nothing_and_is_one_of_a_file():
@@ -74,13 +74,13 @@ def test_a_name_tells_nothing_and_is_one_of_a_file():
 @pytest.mark.parametrize(
     ("text", "key", "root"),
     [
-        ("", None, OWN_SERVER),
+        ("", None, LOOPBACK),
         ("", "sk_of_nobody", "https://api.smallest.ai"),
         ("lightning: {base_url: 'http://pi:8400/'}", None, "http://pi:8400"),
         ("lightning: {base_url: 'http://pi:8400'}", "sk_of_nobody", "http://pi:8400"),
     ],
 )
 def test_the_local_voices_own_server_is_no_other_server(text, key, root):
-    recipe = Recipe.of(settings_from(text), key)
+    recipe = KeyScheme.of(settings_from(text), key)
     assert recipe.root == root
     assert recipe.other_voices == {"local"}

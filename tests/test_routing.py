@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
-from edgevoice.forecast.outlook import Expected, Outlook
-from edgevoice.routing import DEFAULT_ROUTES, Decision, Said, decide
+from edgevoice.forecast.outlook import ExpectedLatency, LatencyPrediction
+from edgevoice.routing import DEFAULT_ROUTES, Decision, RoutingRequest, decide
 
 
 def said(urgency=Urgency.NORMAL, length=50, **more):
-    return Said(urgency=urgency, length=length, **more)
+    return RoutingRequest(urgency=urgency, length=length, **more)
 
 
 URGENT = ("websocket", "http_stream", "http", "local")
@@ -80,13 +80,13 @@ def test_without_any_route_that_applies_the_local_voice_speaks():
 
 
 AUTO = (Route(when=When(urgency=Urgency.LOW), use=("http",)), Route(use="auto"))
-MEASURED = Outlook(
+MEASURED = LatencyPrediction(
     43,
     {
-        "http": Expected(0.2, 0.001, 9, known=True),
-        "http_stream": Expected(0.15, 0.001, 9, known=True),
-        "websocket": Expected(0.1, 0.001, 9, known=True),
-        "local": Expected(0.01, 0.001, 9, known=True),
+        "http": ExpectedLatency(0.2, 0.001, 9, known=True),
+        "http_stream": ExpectedLatency(0.15, 0.001, 9, known=True),
+        "websocket": ExpectedLatency(0.1, 0.001, 9, known=True),
+        "local": ExpectedLatency(0.01, 0.001, 9, known=True),
     },
 )
 
@@ -139,7 +139,7 @@ ROUTES = st.lists(
     max_size=5,
 )
 WHAT = st.builds(
-    Said,
+    RoutingRequest,
     urgency=st.sampled_from(Urgency),
     length=st.none() | st.integers(1, 8000),
     private=st.booleans(),
@@ -149,7 +149,7 @@ WHAT = st.builds(
 
 
 EXPECTED = st.builds(
-    Expected,
+    ExpectedLatency,
     seconds=st.floats(0.001, 60),
     uncertainty=st.floats(0, 60),
     requests=st.integers(0, 9),
@@ -157,7 +157,10 @@ EXPECTED = st.builds(
     warm=st.booleans(),
 )
 OUTLOOK = st.builds(
-    Outlook, characters=st.integers(0, 250), of=st.dictionaries(NAMES, EXPECTED), draw=st.floats(0, 1)
+    LatencyPrediction,
+    characters=st.integers(0, 250),
+    of=st.dictionaries(NAMES, EXPECTED),
+    draw=st.floats(0, 1),
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from edgevoice import ConfigError, logs
 from edgevoice.config import settings_from
-from edgevoice.credentials import credential
+from edgevoice.credentials import systemd_credential
 from edgevoice.secrets import api_key
 
 
@@ -52,8 +52,8 @@ def test_there_may_be_none(places, environment):
 
 def test_a_credential_that_is_no_text_is_none(places):
     places(credentials=b"\xff\xfe")
-    assert credential("api_key") is None
-    assert credential("another") is None
+    assert systemd_credential("api_key") is None
+    assert systemd_credential("another") is None
 
 
 def test_the_key_is_hidden_from_every_log_from_then_on(places):

@@ -6,7 +6,7 @@ import pytest
 
 from edgevoice import ConfigError
 from edgevoice.errors import ClipError
-from edgevoice.state import Spool, filesystem, mounted, state_dir
+from edgevoice.state import SpoolDir, filesystem, mount_table, state_dir
 
 MOUNTS = [
     ("/", "ext4"),
@@ -75,20 +75,20 @@ def test_nothing_is_known_without_mounts():
 
 def test_the_mounts_of_this_machine_are_read():
     # Where the root is changed, "/" itself is no mount point.
-    assert filesystem(Path("/proc/self"), mounted()) == "proc"
+    assert filesystem(Path("/proc/self"), mount_table()) == "proc"
 
 
 def test_the_names_of_mount_points_are_unescaped(monkeypatch):
     lines = "36 35 98:0 / /home/a\\040b\\011c rw,noatime master:1 - tmpfs none rw\nnonsense\n\n"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: lines)
-    assert mounted() == [("/home/a b\tc", "tmpfs")]
+    assert mount_table() == [("/home/a b\tc", "tmpfs")]
 
 
 def test_long_clips_go_to_the_state_folder_unless_it_is_memory(tmp_path, monkeypatch):
     state, spare = tmp_path / "state", tmp_path / "spare"
     state.mkdir()
     spare.mkdir()
-    spool = Spool(state, spare=spare)
+    spool = SpoolDir(state, spare=spare)
     for memory, chosen in (((), state), ((state,), spare)):
         mounts = [("/", "ext4"), *((str(folder), "tmpfs") for folder in memory)]
         monkeypatch.setattr("edgevoice.state.mounted", lambda mounts=mounts: mounts)
@@ -100,4 +100,4 @@ def test_long_clips_go_to_the_state_folder_unless_it_is_memory(tmp_path, monkeyp
 
 def test_a_folder_that_is_gone_is_not_used(tmp_path):
     with pytest.raises(ClipError):
-        Spool(tmp_path / "gone", spare=tmp_path / "gone too")()
+        SpoolDir(tmp_path / "gone", spare=tmp_path / "gone too")()

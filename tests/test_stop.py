@@ -31,7 +31,7 @@ def test_stop_ends_what_is_being_said_and_all_it_interrupted_but_not_the_queue(k
 
 
 def test_stop_leaves_what_another_interrupted_and_alerts_that_wait_for_their_next_round(kitchen):
-    kitchen.say("insists", "high", insists=kitchen.every(30))
+    kitchen.say("insists", "high", repeat=kitchen.every(30))
     kitchen.take(heard=1)
     kitchen.finish()
     kitchen.say("long")
@@ -49,9 +49,9 @@ def test_stop_leaves_what_another_interrupted_and_alerts_that_wait_for_their_nex
 
 
 def test_stop_ends_the_repeats_of_what_is_being_said_and_of_what_it_interrupted(kitchen):
-    kitchen.say("insists", "high", insists=kitchen.every(30))
+    kitchen.say("insists", "high", repeat=kitchen.every(30))
     kitchen.take(heard=1)
-    kitchen.say("alarm", "critical", insists=kitchen.every(30))
+    kitchen.say("alarm", "critical", repeat=kitchen.every(30))
     kitchen.cut()
     kitchen.take(heard=1)
     kitchen.stop()

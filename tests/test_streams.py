@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from edgevoice import Piece, Refused, Urgency
+from edgevoice import InvalidAnnouncement, LiveChunk, Urgency
 from edgevoice.intake import streams as streams_module
-from edgevoice.intake.streams import MOST_OPEN, Streams
+from edgevoice.intake.streams import MAX_OPEN, LiveStreams
 
 
 class Inbox:
@@ -15,14 +15,14 @@ class Inbox:
 
     def __init__(self):
         self.begun = []
-        self.streams = Streams(self._accept, {})
+        self.streams = LiveStreams(self._accept, {})
 
     def _accept(self, command, values, warnings, live):
         self.begun.append((command, values, warnings, live))
 
     def send(self, payload, id="s1", target="kitchen", **more):  # noqa: A002 - the key's own name
         data = payload if isinstance(payload, bytes) else payload.encode()
-        self.streams.take(Piece(target=target, id=id, payload=data, **more))
+        self.streams.append(LiveChunk(target=target, id=id, payload=data, **more))
 
     @property
     def live(self):
@@ -38,7 +38,7 @@ async def inbox():
 
 
 def refusal_of(send, *args, **more):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidAnnouncement) as caught:
         send(*args, **more)
     assert caught.value.allowed
     return caught.value
@@ -157,7 +157,7 @@ async def test_a_text_has_a_limit_in_all(inbox, monkeypatch):
 
 
 async def test_no_more_than_so_many_are_open(inbox):
-    for number in range(MOST_OPEN):
+    for number in range(MAX_OPEN):
         inbox.send("a", id=str(number))
     assert refusal_of(inbox.send, "a", id="more").key == "id"
     inbox.send("", id="0")
@@ -202,8 +202,8 @@ async def test_close_ends_all_that_are_open(inbox):
 
 async def test_one_that_is_not_accepted_is_not_open(inbox):
     def refuse(*_):
-        raise Refused("no", allowed="nothing")
+        raise InvalidAnnouncement("no", allowed="nothing")
 
-    inbox.streams = Streams(refuse, {})
+    inbox.streams = LiveStreams(refuse, {})
     refusal_of(inbox.send, json.dumps({"text": "a"}))
     assert not inbox.streams._open

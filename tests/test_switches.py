@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgevoice.errors import Refused
+from edgevoice.errors import InvalidAnnouncement
 from edgevoice.speaker.switches import LONGEST_DND, switch
 from tests.support.agenda import Kitchen
 
@@ -31,9 +31,9 @@ def test_do_not_disturb_takes_a_number_of_minutes(kitchen):
     switch(kitchen, "dnd", "90")
     assert kitchen.presence.next_change == 1000 + 90 * 60
     switch(kitchen, "dnd", str(LONGEST_DND))
-    with pytest.raises(Refused, match="too long"):
+    with pytest.raises(InvalidAnnouncement, match="too long"):
         switch(kitchen, "dnd", str(LONGEST_DND + 1))
-    with pytest.raises(Refused, match="too long"):
+    with pytest.raises(InvalidAnnouncement, match="too long"):
         switch(kitchen, "dnd", "9" * 4000)
 
 
@@ -57,7 +57,7 @@ def test_the_volume_is_set_or_stepped(kitchen):
     + [("volume", value) for value in ("", "101", "loud", "9" * 4000, "-", "+-5")],
 )
 def test_anything_else_is_refused_with_what_is_allowed(kitchen, what, value):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidAnnouncement) as refused:
         switch(kitchen, what, value)
     assert (refused.value.key, bool(refused.value.allowed)) == (what, True)
     assert len(str(refused.value)) < 200

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from edgevoice.tls import ResumingContext
+from edgevoice.tls import SessionResumingContext
 from tests.support.front import certified
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -44,13 +44,13 @@ def trusted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_each_connection_resumes_the_session_of_the_one_before(trusted, version):
-    context = ResumingContext()
+    context = SessionResumingContext()
     async with echoing(certified(trusted, version)) as port:
         assert [await connected(port, context) for _ in range(4)] == [False, True, True, True]
 
 
 async def test_a_connection_that_failed_does_not_cost_the_session(trusted):
-    context = ResumingContext()
+    context = SessionResumingContext()
     async with echoing(certified(trusted)) as port:
         await connected(port, context)
 
@@ -61,7 +61,7 @@ async def test_a_connection_that_failed_does_not_cost_the_session(trusted):
 
 
 async def test_a_connection_without_a_ticket_does_not_cost_the_session(trusted):
-    context, without = ResumingContext(), certified(trusted)
+    context, without = SessionResumingContext(), certified(trusted)
     without.num_tickets = 0
     async with echoing(certified(trusted)) as port, echoing(without) as other:
         await connected(port, context)
@@ -70,14 +70,14 @@ async def test_a_connection_without_a_ticket_does_not_cost_the_session(trusted):
 
 
 async def test_a_server_that_forgot_the_session_gets_a_whole_handshake(trusted):
-    context = ResumingContext()
+    context = SessionResumingContext()
     for _ in range(2):
         async with echoing(certified(trusted)) as port:
             assert not await connected(port, context)
 
 
 async def test_certificates_are_verified(tmp_path, trusted):
-    context = ResumingContext()
+    context = SessionResumingContext()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     async with echoing(certified(trusted)) as port:

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from edgevoice import Step, Urgency
+from edgevoice import EventType, Urgency
 from edgevoice.outcome import Attempt
 from edgevoice.routing import Decision
 from edgevoice.speaker.turn import Turn
@@ -18,7 +18,7 @@ KEYS = {
 
 
 async def test_an_outcome_has_all_keys_of_the_contract_also_where_nothing_is_known():
-    told = json.loads(msgspec.json.encode(turn(7, tag="door").event(Step.EXPIRED, "ttl")))
+    told = json.loads(msgspec.json.encode(turn(7, tag="door").event(EventType.EXPIRED, "ttl")))
     assert told.keys() >= KEYS
     assert told["ms"] == {
         "queued": None,
@@ -36,11 +36,11 @@ async def test_an_outcome_tells_how_it_came_to_be():
     said = Turn(speech, "kitchen", 1, 60)
     speech.decision, speech.transport = Decision(("websocket", "http"), "urgency is high"), "http"
     speech.attempts.append(Attempt("websocket", "refused: 429"))
-    speech.asked_at, speech.first_audio_at = 100.002, 100.180
+    speech.requested_at, speech.first_audio_at = 100.002, 100.180
     said.first_sound = said.first_speech = 100.191
     said.done = 103.4
     said.heard(74_400)
-    told = json.loads(msgspec.json.encode(said.event(Step.FINISHED)))
+    told = json.loads(msgspec.json.encode(said.event(EventType.FINISHED)))
     assert told["ms"] == {
         "queued": 2,
         "first_audio": 180,
@@ -66,7 +66,7 @@ async def test_cut_again_before_anything_more_was_heard_it_is_where_it_has_to_go
     assert (said.cut, said.position) == (False, 48_000)
     said.heard(50_000)
     said.interrupt(3, 105.0)
-    assert (said.cut, said.event(Step.EXPIRED).spoken_s) == (True, 3.0)
+    assert (said.cut, said.event(EventType.EXPIRED).spoken_s) == (True, 3.0)
 
 
 async def test_live_text_that_fell_silent_is_not_rewound():
@@ -102,7 +102,7 @@ async def test_the_warnings_of_a_live_text_are_told_with_its_own():
     live = LiveText()
     speech = NoSynthesis().speech(announcement(live=live, warnings=("a",)))
     live.warnings += ("b",)
-    assert Turn(speech, "kitchen", 1, 60).event(Step.FINISHED).warnings == ("a", "b")
+    assert Turn(speech, "kitchen", 1, 60).event(EventType.FINISHED).warnings == ("a", "b")
 
 
 async def test_a_speech_that_nobody_needs_any_more_is_given_up_and_its_clip_closed():
@@ -110,8 +110,8 @@ async def test_a_speech_that_nobody_needs_any_more_is_given_up_and_its_clip_clos
     speech = synthesis.speech(announcement())
     Turn(speech, "kitchen", 1, 60)
     Turn(speech, "bath", 1, 60)
-    speech.begin()
-    speech.begin()
+    speech.request()
+    speech.request()
     assert synthesis.filled == [speech]
     speech.leave()
     assert not synthesis.given_up

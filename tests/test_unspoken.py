@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.plugin import WordMark
-from edgevoice.synthesis.joint import FADE, come_to_rest
+from edgevoice.synthesis.joint import FADE_S, fade_tail
 from edgevoice.synthesis.pace import MOST, UNKNOWN, Pace, Paces, letters
 from edgevoice.synthesis.sentences import sentence_ends
-from edgevoice.synthesis.unspoken import after_marks, after_pauses
+from edgevoice.synthesis.unspoken import after_pauses, offset_from_word_marks
 
 TEXT = "The door is open. Somebody rang, and nobody was at home. Please come."
 STEADY = Pace(8.0, 20.0)
@@ -40,19 +40,19 @@ def marks_of(text, each=0.5):
     ],
 )
 def test_it_goes_on_at_the_first_word_that_was_not_spoken_to_its_end(seconds, left):
-    offset = after_marks(TEXT, marks_of(TEXT), seconds)
+    offset = offset_from_word_marks(TEXT, marks_of(TEXT), seconds)
     assert rest(TEXT, offset).startswith(left)
     assert left or offset == len(TEXT)
 
 
 def test_a_word_that_nobody_timed_counts_as_unspoken():
     marks = [mark for mark in marks_of(TEXT) if mark.word != "door"]
-    assert rest(TEXT, after_marks(TEXT, marks, 99)).startswith("door is open")
+    assert rest(TEXT, offset_from_word_marks(TEXT, marks, 99)).startswith("door is open")
 
 
 def test_a_word_that_is_not_in_the_text_ends_what_is_known():
     marks = [WordMark("The", 0, 0.2), WordMark("gate", 0.2, 0.5), WordMark("is", 0.5, 0.6)]
-    assert rest(TEXT, after_marks(TEXT, marks, 99)).startswith("door is open")
+    assert rest(TEXT, offset_from_word_marks(TEXT, marks, 99)).startswith("door is open")
 
 
 # ---- by its pauses -----------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_digits_and_characters_of_other_scripts_take_longer_to_read():
 @pytest.mark.parametrize("rate", [8000, 24000, 44100])
 def test_a_broken_end_comes_to_rest_without_a_jump(value, rate):
     last = np.array([value], "<i2").tobytes()
-    samples = np.frombuffer(last + come_to_rest(last, rate), "<i2").astype(int)
-    assert np.abs(np.diff(samples)).max() <= abs(value) * 2 / (rate * FADE) + 1
-    assert not samples[1 + round(rate * FADE) :].any()
+    samples = np.frombuffer(last + fade_tail(last, rate), "<i2").astype(int)
+    assert np.abs(np.diff(samples)).max() <= abs(value) * 2 / (rate * FADE_S) + 1
+    assert not samples[1 + round(rate * FADE_S) :].any()
     assert len(samples) > rate * 0.08

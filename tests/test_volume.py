@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from edgevoice.speaker.volume import Gain, Ramp, effective
+from edgevoice.speaker.volume import Gain, Ramp, effective_volume
 
 RATE = 24_000
 
@@ -30,40 +30,40 @@ RATE = 24_000
 def test_the_announcements_else_the_usual_then_the_nights_ceiling_last_the_critical_floor(
     asked, usual, ceiling, floor, volume
 ):
-    assert effective(asked, usual, ceiling=ceiling, floor=floor) == volume
+    assert effective_volume(asked, usual, ceiling=ceiling, floor=floor) == volume
 
 
 def test_what_grows_louder_stays_below_the_ceiling_and_100():
-    assert effective(None, 60, louder=20) == 80
-    assert effective(None, 90, louder=20) == 100
-    assert effective(None, 60, louder=20, ceiling=30) == 30
+    assert effective_volume(None, 60, louder=20) == 80
+    assert effective_volume(None, 90, louder=20) == 100
+    assert effective_volume(None, 60, louder=20, ceiling=30) == 30
 
 
 def test_at_100_the_samples_are_unchanged():
     pcm = struct.pack("<4h", 32767, -32768, 1, 0)
-    assert Gain(100, RATE).take(pcm, 100) is pcm
+    assert Gain(100, RATE).apply(pcm, 100) is pcm
 
 
 def test_less_is_so_many_percent_of_the_amplitude():
     pcm = struct.pack("<5h", 32767, -32768, 1000, -3, 0)
-    assert struct.unpack("<5h", Gain(50, RATE).take(pcm, 50)) == (16384, -16384, 500, -2, 0)
-    assert Gain(0, RATE).take(pcm, 0) == bytes(len(pcm))
-    assert Gain(50, RATE).take(b"", 50) == b""
+    assert struct.unpack("<5h", Gain(50, RATE).apply(pcm, 50)) == (16384, -16384, 500, -2, 0)
+    assert Gain(0, RATE).apply(pcm, 0) == bytes(len(pcm))
+    assert Gain(50, RATE).apply(b"", 50) == b""
 
 
 def test_no_sample_is_ever_louder_than_it_was():
     noise = np.random.default_rng(1).integers(-32768, 32767, RATE).astype("<i2")
     gain = Gain(100, RATE)
     for volume in (100, 30, 70, 0, 100, 99):
-        heard = np.frombuffer(gain.take(noise.tobytes(), volume), "<i2")
+        heard = np.frombuffer(gain.apply(noise.tobytes(), volume), "<i2")
         assert (np.abs(heard.astype(int)) <= np.abs(noise.astype(int))).all()
 
 
 def test_a_change_in_mid_speech_glides_over_20_ms():
     loud = np.full(RATE, 10_000, "<i2").tobytes()
     gain = Gain(100, RATE)
-    gain.take(loud, 100)
-    heard = np.frombuffer(gain.take(loud, 20), "<i2").astype(int)
+    gain.apply(loud, 100)
+    heard = np.frombuffer(gain.apply(loud, 20), "<i2").astype(int)
     assert (heard[0], heard[479], heard[480]) == (10_000, 2_000, 2_000)
     assert np.abs(np.diff(heard)).max() < 30
 
@@ -72,7 +72,7 @@ def test_a_change_in_mid_speech_glides_over_20_ms():
 def test_the_first_5_ms_grow_from_nothing_however_small_the_pieces(size):
     ramp, pcm = Ramp(RATE), np.full(500, 12_000, "<i2").tobytes()
     heard = np.frombuffer(
-        b"".join(ramp.take(pcm[at : at + 2 * size]) for at in range(0, len(pcm), 2 * size)), "<i2"
+        b"".join(ramp.apply(pcm[at : at + 2 * size]) for at in range(0, len(pcm), 2 * size)), "<i2"
     )
     assert heard[:120].tolist() == [12_000 * index // 120 for index in range(120)]
     assert (heard[120:] == 12_000).all()

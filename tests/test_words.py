@@ -14,12 +14,12 @@ def test_one_and_many_are_told_apart_in_each_language(language):
         assert "17" in many
         assert one != many.replace("17", "1")
         assert "{" not in one + many
-    assert "garage" in words.storm(1, "garage", language)
-    assert "17" in words.storm(17, "garage", language)
+    assert "garage" in words.skipped(1, "garage", language)
+    assert "17" in words.skipped(17, "garage", language)
 
 
 def test_the_overflow_is_one_sentence():
-    assert words.storm(17, "the garage", "en") == "17 more messages from the garage."
+    assert words.skipped(17, "the garage", "en") == "17 more messages from the garage."
 
 
 @pytest.mark.parametrize("language", ["it", "", "EN-GB", "en_US"])
@@ -35,7 +35,7 @@ def test_a_region_is_no_other_language():
     ("text", "ends"), [("Open", "Open."), ("Open. ", "Open."), ("Open?", "Open?"), ("{x}", "{x}.")]
 )
 def test_a_held_text_is_told_with_its_time_and_ends_as_a_sentence(text, ends):
-    assert words.at(datetime(2026, 3, 2, 7, 5, tzinfo=UTC), text, "en") == f"At 07:05: {ends}"
+    assert words.dated(datetime(2026, 3, 2, 7, 5, tzinfo=UTC), text, "en") == f"At 07:05: {ends}"
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_held_text_is_told_with_its_time_and_ends_as_a_sentence(text, ends):
     ],
 )
 def test_a_text_that_comes_late_says_its_age(seconds, age):
-    assert words.aged("{Open}", seconds, "en") == f"{age}: {{Open}}"
+    assert words.with_age("{Open}", seconds, "en") == f"{age}: {{Open}}"

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.cache import disk
-from edgevoice.cache.folder import ClipFolder, DamagedClip
-from edgevoice.cache.index import DAY, Index
-from edgevoice.cache.recipe import Recipe
+from edgevoice.cache.folder import ClipFiles, CorruptClipError
+from edgevoice.cache.index import DAY_S, Index
+from edgevoice.cache.recipe import KeyScheme
 from edgevoice.cache.writer import Writer
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import CacheOptions
     from edgevoice.synthesis.clip import Clip
-    from edgevoice.synthesis.recording import Recording
+    from edgevoice.synthesis.recording import PcmSnapshot
 
 logger = logging.getLogger(__name__)
 
-MB = 1_000_000
-PATIENCE = 0.5
+BYTES_PER_MB = 1_000_000
+DISK_TIMEOUT_S = 0.5
 """Seconds a clip may take to be opened; then it is asked for anew."""
-LAST_WRITES = 5.0
+CLOSE_TIMEOUT_S = 5.0
 """Seconds for which an end waits for the disk."""
-LOOK = 3600.0
+EXPIRY_INTERVAL_S = 3600.0
 """Seconds between looks at what was not used for too long."""
 
 
@@ -45,59 +45,59 @@ class Cache:
     """
 
     def __init__(
-        self, folder: Path, options: CacheOptions, recipe: Recipe, *, wall: Callable[[], float] = time.time
+        self, folder: Path, options: CacheOptions, recipe: KeyScheme, *, wall: Callable[[], float] = time.time
     ) -> None:
         self.hits = self.misses = 0
         self.cleared = asyncio.Event()
         self._options = options
         self._recipe = recipe
         self._wall = wall
-        self._folder = ClipFolder(folder)
-        self._index = Index(options.max_mb * MB, options.max_days * DAY)
+        self._folder = ClipFiles(folder)
+        self._index = Index(options.max_mb * BYTES_PER_MB, options.max_days * DAY_S)
         self._writer = Writer(self._folder, self._index, wall)
         self._known = asyncio.Event()
-        self._overdue: Future[Recording] | None = None
+        self._overdue: Future[PcmSnapshot] | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WRITES):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.written()
 
-    def name(self, announcement: Announcement, text: str | None) -> str | None:
+    def key(self, announcement: Announcement, text: str | None) -> str | None:
         """The name of the clip that says `text`; None if such a one is never kept."""
-        return self._recipe.name(announcement, text) if self._options.enabled else None
+        return self._recipe.key(announcement, text) if self._options.enabled else None
 
-    def holds(self, name: str | None) -> bool:
+    def contains(self, name: str | None) -> bool:
         """Whether there is a clip of that name."""
         if name is None:
             return False
         return name in self._index if self._known.is_set() else self._folder.has(name)
 
-    async def fill(self, clip: Clip, name: str | None) -> bool:
+    async def load_into(self, clip: Clip, name: str | None) -> bool:
         """Fill an empty clip with the one that is kept; whether there is one."""
         if name is None:
             return False
-        found = await self.recording(name, clip.rate)
+        found = await self.open(name, clip.rate)
         if found is None:
             self.misses += 1
             return False
         self.hits += 1
-        clip.take(found)
+        clip.adopt(found)
         return True
 
-    async def recording(self, name: str, rate: int) -> Recording | None:
+    async def open(self, name: str, rate: int) -> PcmSnapshot | None:
         """What is kept under a name; None if there is nothing, or nothing whole, or the disk hangs."""
         if (self._known.is_set() and name not in self._index) or self._hangs:
             return None
         due = self._index.use(name, self._wall())
-        opening = disk.begin(functools.partial(self._folder.open, name, rate, note_use=due))
+        opening = disk.run_in_daemon_thread(functools.partial(self._folder.open, name, rate, note_use=due))
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DISK_TIMEOUT_S):
                 return await asyncio.wrap_future(opening)
-        except DamagedClip:
+        except CorruptClipError:
             logger.warning("the clip %s of the cache was damaged, and is made anew", name)
             self._index.discard(name)
         except FileNotFoundError:
@@ -113,14 +113,14 @@ class Cache:
         """Whether the disk has still not answered what it was given up for."""
         return self._overdue is not None and not self._overdue.done()
 
-    def keep(self, name: str | None, clip: Clip) -> None:
+    def store(self, name: str | None, clip: Clip) -> None:
         """Keep a complete clip, which may be closed at once."""
         if name is not None and clip.complete and clip.frames and self._known.is_set():
-            self._writer.put(name, clip.rate, clip.recording)
+            self._writer.put(name, clip.rate, clip.snapshot)
 
     async def is_whole(self, name: str) -> bool:
         """Whether there is a clip of that name without damage."""
-        return await self.recording(name, self._recipe.lightning.sample_rate) is not None
+        return await self.open(name, self._recipe.lightning.sample_rate) is not None
 
     async def known(self) -> None:
         """Wait until it is known what there is."""
@@ -145,7 +145,7 @@ class Cache:
         return {
             "enabled": self._options.enabled,
             "clips": len(self._index),
-            "mb": round(self._index.size / MB, 1),
+            "mb": round(self._index.size / BYTES_PER_MB, 1),
             "max_mb": self._options.max_mb,
             "hits": self.hits,
             "misses": self.misses,
@@ -154,7 +154,7 @@ class Cache:
     async def run(self) -> None:
         """See what there is, then throw away what was not used for too long, for ever."""
         try:
-            self._index.load(await asyncio.wrap_future(disk.begin(self._folder.scan)))
+            self._index.load(await asyncio.wrap_future(disk.run_in_daemon_thread(self._folder.scan)))
         except OSError as error:
             self._writer.refused(error)
         if not self._options.enabled:
@@ -162,19 +162,19 @@ class Cache:
         self._known.set()
         told = self._wall()
         while self._options.enabled:
-            self._writer.remove(self._index.outdated(self._wall()))
-            await asyncio.sleep(LOOK)
-            if self._wall() - told >= DAY:
+            self._writer.remove(self._index.expired(self._wall()))
+            await asyncio.sleep(EXPIRY_INTERVAL_S)
+            if self._wall() - told >= DAY_S:
                 told = self._wall()
-                logger.info("the cache: %s", in_words(self.state))
+                logger.info("the cache: %s", describe(self.state))
 
 
-def cache_of(settings: Settings, state_dir: Path, key: str | None) -> Cache:
+def build_cache(settings: Settings, state_dir: Path, key: str | None) -> Cache:
     """The cache of these settings, which lies in the state folder."""
-    return Cache(state_dir / "cache", settings.core.cache, Recipe.of(settings, key))
+    return Cache(state_dir / "cache", settings.core.cache, KeyScheme.of(settings, key))
 
 
-def in_words(state: Mapping[str, Any]) -> str:
+def describe(state: Mapping[str, Any]) -> str:
     """The state of a cache in a sentence."""
     count = state["clips"]
     kept = f"{count} clip{'s' * (count != 1)}, {state['mb']:g} of {state['max_mb']} MB"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def begin(work: Callable[[], Result]) -> Future[Result]:
+def run_in_daemon_thread(work: Callable[[], Result]) -> Future[Result]:
     """Do it beside; done when the disk has answered, whoever still waits for that.
 
     No executor: its threads are few, and the process does not end before they do.

@@ -11,13 +11,13 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
-from edgevoice.synthesis.recording import READ, AudioFile, Recording
+from edgevoice.synthesis.recording import READ_BYTES, PcmSnapshot, SpoolFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-RESERVE = 32 * 1024 * 1024
+RESERVE_BYTES = 32 * 1024 * 1024
 """Bytes that are left free on the disk, which the journal needs more."""
 _MAGIC = b"EVclip01"
 _HEADER = struct.Struct("<8s40sIQ")
@@ -27,11 +27,11 @@ _CLIP, _PART = ".clip", ".part"
 _NAME = re.compile(r"[0-9a-f]{40}\.clip")
 
 
-class DamagedClip(Exception):
+class CorruptClipError(Exception):
     """A file that is not what was written; it was thrown away."""
 
 
-class ClipFolder:
+class ClipFiles:
     """The files, by the names of their clips; every method may block, and raise OSError."""
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class ClipFolder:
         """Whether there is a file of that name, whatever is in it."""
         return os.path.isfile(self._file(name, _CLIP))  # noqa: PTH113 - Path.is_file raises without permission
 
-    def write(self, name: str, rate: int, recording: Recording) -> None:
+    def write(self, name: str, rate: int, recording: PcmSnapshot) -> None:
         """Write a clip beside, and rename it when it is whole.
 
         Nothing is synced: after a power cut the checksum finds what did not get to the disk.
@@ -73,7 +73,7 @@ class ClipFolder:
                 part.unlink(missing_ok=True)
             raise
 
-    def open(self, name: str, rate: int, *, note_use: bool = False) -> Recording:
+    def open(self, name: str, rate: int, *, note_use: bool = False) -> PcmSnapshot:
         """Read all of a clip once, to check it; then it can be read from the file.
 
         Raises:
@@ -82,15 +82,15 @@ class ClipFolder:
         path = self._file(name, _CLIP)
         # Not blocking: what lies there may be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        samples = AudioFile(descriptor, _HEADER.size)
+        samples = SpoolFile(descriptor, _HEADER.size)
         size = _size_of_samples(descriptor, name, rate)
         if size is None:
             path.unlink(missing_ok=True)
-            raise DamagedClip
+            raise CorruptClipError
         if note_use:
             with contextlib.suppress(OSError):
                 os.utime(descriptor)
-        return Recording(samples, size)
+        return PcmSnapshot(samples, size)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove clips; those that are not there are removed already."""
@@ -99,14 +99,14 @@ class ClipFolder:
 
     def _leave_room(self, size: int) -> None:
         disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize < size + RESERVE:
+        if disk.f_bavail * disk.f_frsize < size + RESERVE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _file(self, name: str, suffix: str) -> Path:
         return self.path / f"{name}{suffix}"
 
 
-def size_on_disk(recording: Recording) -> int:
+def size_on_disk(recording: PcmSnapshot) -> int:
     """Bytes that the file of a recording takes."""
     return _on_disk(_HEADER.size + recording.size + _CHECKSUM.size)
 
@@ -127,12 +127,12 @@ def _size_of_samples(descriptor: int, name: str, rate: int) -> int | None:
     if (magic, named, hertz) != (_MAGIC, name.encode(), rate) or end + _CHECKSUM.size != status.st_size:
         return None
     checksum, position = zlib.crc32(head), _HEADER.size
-    while position < end and (pcm := os.pread(descriptor, min(READ, end - position), position)):
+    while position < end and (pcm := os.pread(descriptor, min(READ_BYTES, end - position), position)):
         checksum, position = zlib.crc32(pcm, checksum), position + len(pcm)
     return size if os.pread(descriptor, _CHECKSUM.size, end) == _CHECKSUM.pack(checksum) else None
 
 
-def _write(file: BinaryIO, head: bytes, recording: Recording) -> None:
+def _write(file: BinaryIO, head: bytes, recording: PcmSnapshot) -> None:
     """Raises OSError also where the recording is not what it was."""
     file.write(head)
     checksum, size = zlib.crc32(head), 0

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-LARGEST = 4 * 1024 * 1024
+MAX_CLIP_BYTES = 4 * 1024 * 1024
 """Bytes of one clip at most, a minute and a half at 24 kHz: long texts hardly ever come twice."""
-SHARE = 2
+CLIP_SHARE = 2
 """And at most this part of the cache, so that one clip does not drive all others out."""
-DAY = 86_400.0
+DAY_S = 86_400.0
 
 
-def largest(limit: int) -> int:
+def max_clip_bytes(limit: int) -> int:
     """Bytes of one clip at most, in a cache of `limit` bytes."""
-    return min(LARGEST, limit // SHARE)
+    return min(MAX_CLIP_BYTES, limit // CLIP_SHARE)
 
 
 @dataclass(slots=True)
@@ -71,18 +71,18 @@ class Index:
         if entry is None:
             return False
         self._entries[name] = entry
-        entry.used, due = now, now - entry.noted >= DAY
+        entry.used, due = now, now - entry.noted >= DAY_S
         entry.noted = now if due else entry.noted
         return due
 
     def make_room(self, size: int) -> list[str] | None:
         """Take out what has to go for a clip of that size; None if it is not to be kept."""
-        if size > largest(self._limit):
+        if size > max_clip_bytes(self._limit):
             return None
         going = self._first_to_go(self.size + size - self._limit, self._loose())
         return None if going is None else self._out(going)
 
-    def outdated(self, now: float) -> list[str]:
+    def expired(self, now: float) -> list[str]:
         """Take out what was not used for too long, and what is too much since the limit was lowered."""
         old = self._out([name for name in self._loose() if now - self._entries[name].used > self._keep])
         pinned = (name for name in self._entries if name in self.pinned)

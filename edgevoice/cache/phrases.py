@@ -13,26 +13,26 @@ from edgevoice.announcement import Urgency
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
 from edgevoice.speaker.held import announcement as own_announcement
-from edgevoice.synthesis.gate import Need
+from edgevoice.synthesis.gate import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgevoice.announcement import Announcement
     from edgevoice.cache.cache import Cache
-    from edgevoice.synthesis.synthesis import Synthesis
+    from edgevoice.synthesis.synthesis import Synthesizer
 
 logger = logging.getLogger(__name__)
 
 RANK = Urgency.LOW
 """Whose place at the gate they take: that of whoever can wait longest."""
-WAYS = ("http", "http_stream", "websocket")
+TRANSPORT_ORDER = ("http", "http_stream", "websocket")
 """Transports in turn, as long as one fails. Nobody waits for the first sound: a plain exchange does best."""
-LONGEST_PAUSE = 3600.0
+MAX_PAUSE_S = 3600.0
 """Seconds between attempts at most, each pause in vain being twice the last; and between looks at whether all are whole."""
 
 
-class Phrases:
+class Prerenderer:
     """`run` has them made, as long as the daemon runs; `fault` is told if they cannot be.
 
     `pause` is the first one between attempts, `patience` how long they may fail, both in seconds.
@@ -42,7 +42,7 @@ class Phrases:
         self,
         phrases: Sequence[str | Phrase],
         cache: Cache,
-        synthesis: Synthesis,
+        synthesis: Synthesizer,
         fault: Callable[[str, str | None], None],
         *,
         pause: float = 10.0,
@@ -54,9 +54,9 @@ class Phrases:
         self._pause = pause
         self._patience = patience
         said = [_announcement(phrase) for phrase in phrases]
-        named = {cache.name(announcement, announcement.text): announcement for announcement in said}
+        named = {cache.key(announcement, announcement.text): announcement for announcement in said}
         self._phrases = {name: announcement for name, announcement in named.items() if name is not None}
-        self._ways = [way for way in WAYS if way in synthesis.transports] or WAYS
+        self._ways = [way for way in TRANSPORT_ORDER if way in synthesis.transports] or TRANSPORT_ORDER
         self._next = deque(self._phrases)
         self._told = -1
         self._failures = 0
@@ -68,7 +68,7 @@ class Phrases:
     @property
     def ready(self) -> int:
         """How many can be said without a request."""
-        return sum(self._cache.holds(name) for name in self._phrases)
+        return sum(self._cache.contains(name) for name in self._phrases)
 
     async def run(self) -> None:
         """Make what is not there; after a pause again what could not be made, or was lost."""
@@ -81,11 +81,11 @@ class Phrases:
             if why is None:
                 pause, well = self._pause, _now()
             else:
-                pause = self._pause if self.ready > before else min(pause * 2, LONGEST_PAUSE)
+                pause = self._pause if self.ready > before else min(pause * 2, MAX_PAUSE_S)
             late = _now() - well > self._patience
             self._fault("phrases", f"{self.ready} of {len(self)} are ready: {why}" if late else None)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LONGEST_PAUSE if why is None else pause):
+                async with asyncio.timeout(MAX_PAUSE_S if why is None else pause):
                     await self._cache.cleared.wait()
 
     async def _make_missing(self) -> str | None:
@@ -103,12 +103,12 @@ class Phrases:
         """Why it could not be made."""
         self._cache.misses -= 1  # nobody looked for it
         way = self._ways[self._failures % len(self._ways)]
-        announcement = dataclasses.replace(self._phrases[name], arrived=_now(), transport=way)
-        speech = self._synthesis.speech(announcement)
+        announcement = dataclasses.replace(self._phrases[name], received_monotonic=_now(), transport=way)
+        speech = self._synthesis.new_job(announcement)
         speech.join()
         try:
-            speech.begin(need=Need.SPARE)
-            await speech.clip.end()
+            speech.request(need=Priority.PRERENDER)
+            await speech.clip.wait_end()
             await self._cache.written()
         except ClipError as error:
             self._failures += 1
@@ -116,7 +116,9 @@ class Phrases:
         finally:
             speech.leave()
         return (
-            None if self._cache.holds(name) else "there was no room for it in the cache, or it was cut short"
+            None
+            if self._cache.contains(name)
+            else "there was no room for it in the cache, or it was cut short"
         )
 
     def _tell(self) -> None:

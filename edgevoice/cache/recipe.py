@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of what a name is made from, and of the file it names."""
-OWN_SERVER = "this machine"
+LOOPBACK = "this machine"
 """Stands for the root of the local voice's own server, whose port is another at each start."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class KeyScheme:
     """What all speeches have in common.
 
     `root` is that of the server, `other_voices` are the transports that do not speak with the account's.
@@ -29,14 +29,14 @@ class Recipe:
     other_voices: frozenset[str]
 
     @classmethod
-    def of(cls, settings: Settings, key: str | None) -> Recipe:
+    def of(cls, settings: Settings, key: str | None) -> KeyScheme:
         """That of these settings, and the API key there is."""
         lightning = settings.core.lightning
         own = key is None and lightning.base_url is None
         others = [name for name, kind in settings.plugins.transports.items() if not kind.metered]
-        return cls(lightning, OWN_SERVER if own else lightning.root, frozenset(others))
+        return cls(lightning, LOOPBACK if own else lightning.root, frozenset(others))
 
-    def name(self, announcement: Announcement, text: str | None) -> str | None:
+    def key(self, announcement: Announcement, text: str | None) -> str | None:
         """The name of the clip that says `text`; None for what is never kept: live, private, another voice."""
         if text is None or announcement.private or announcement.transport in self.other_voices:
             return None

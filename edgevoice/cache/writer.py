@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from edgevoice.cache import disk
 from edgevoice.cache.folder import size_on_disk
-from edgevoice.intake.buckets import Bucket, Rate
+from edgevoice.intake.buckets import Rate, TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from edgevoice.cache.folder import ClipFolder
+    from edgevoice.cache.folder import ClipFiles
     from edgevoice.cache.index import Index
-    from edgevoice.synthesis.recording import Recording
+    from edgevoice.synthesis.recording import PcmSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +32,16 @@ REST = 300.0
 class Writer:
     """Keeps the folder as the index says. A disk that refuses harms nothing but the cache."""
 
-    def __init__(self, folder: ClipFolder, index: Index, wall: Callable[[], float]) -> None:
+    def __init__(self, folder: ClipFiles, index: Index, wall: Callable[[], float]) -> None:
         self._folder = folder
         self._index = index
         self._wall = wall
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._daily = Bucket(Rate(A_DAY / 1440, A_DAY), time.monotonic())
+        self._daily = TokenBucket(Rate(A_DAY / 1440, A_DAY), time.monotonic())
         self._rests_until = 0.0
 
-    def put(self, name: str, rate: int, recording: Recording) -> None:
+    def put(self, name: str, rate: int, recording: PcmSnapshot) -> None:
         """Write a clip, if there may be room for it; what is less recently used goes."""
         if len(self._tasks) < QUEUE:
             self._begin(self._put(name, rate, recording))
@@ -67,17 +67,17 @@ class Writer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _put(self, name: str, rate: int, recording: Recording) -> None:
+    async def _put(self, name: str, rate: int, recording: PcmSnapshot) -> None:
         async with self._turn:
             now, size = time.monotonic(), size_on_disk(recording)
-            if name in self._index or now < self._rests_until or not self._daily.has(now, size):
+            if name in self._index or now < self._rests_until or not self._daily.can_take(now, size):
                 return
             if (going := self._index.make_room(size)) is None:
                 return
             self._daily.take(now, size)
             try:
                 replacing = functools.partial(self._replace, going, name, rate, recording)
-                await asyncio.wrap_future(disk.begin(replacing))
+                await asyncio.wrap_future(disk.run_in_daemon_thread(replacing))
             except OSError as error:
                 self.refused(error)
                 return
@@ -89,10 +89,12 @@ class Writer:
     async def _remove(self, names: Sequence[str]) -> None:
         async with self._turn:
             try:
-                await asyncio.wrap_future(disk.begin(functools.partial(self._folder.remove, names)))
+                await asyncio.wrap_future(
+                    disk.run_in_daemon_thread(functools.partial(self._folder.remove, names))
+                )
             except OSError as error:
                 self.refused(error)
 
-    def _replace(self, going: Sequence[str], name: str, rate: int, recording: Recording) -> None:
+    def _replace(self, going: Sequence[str], name: str, rate: int, recording: PcmSnapshot) -> None:
         self._folder.remove(going)
         self._folder.write(name, rate, recording)

@@ -45,7 +45,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ConfigError as error:
             click.echo(
-                f"The configuration has mistakes:\n{error}" if len(error.mistakes) > 1 else str(error),
+                f"The configuration has mistakes:\n{error}" if len(error.issues) > 1 else str(error),
                 err=True,
             )
             ctx.exit(2)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from edgevoice.cache.cache import in_words
+from edgevoice.cache.cache import describe
 from edgevoice.config import load
-from edgevoice.control import ask
+from edgevoice.control import query
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.state import find_state_dir
 
@@ -21,7 +21,7 @@ from edgevoice.state import find_state_dir
 def cache(clear: bool, as_json: bool, config: str | None) -> None:
     """Show how much the running daemon keeps, and how often no request was needed since its start."""
     folder = find_state_dir(load(config).core.state_dir)
-    state = ask(folder, ask="cache", clear=clear)
+    state = query(folder, ask="cache", clear=clear)
     if state is None:
         raise EdgeVoiceError(f"no daemon runs with the state folder {folder}: start it with `edgevoice run`")
     click.echo(json.dumps(state) if as_json else "\n".join(_lines(state, cleared=clear)))
@@ -30,7 +30,7 @@ def cache(clear: bool, as_json: bool, config: str | None) -> None:
 def _lines(state: dict[str, Any], *, cleared: bool) -> list[str]:
     if not state["enabled"]:
         return ["the cache is off (`cache.enabled`)"]
-    lines = [in_words(state)]
+    lines = [describe(state)]
     if state["phrases"]:
         lines.append(f"{state['ready']} of {state['phrases']} phrases ready")
     return [*lines, "all of it is thrown away now"] if cleared else lines

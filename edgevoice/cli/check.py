@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgevoice.config import find, load
+from edgevoice.config import find_config_file, load
 from edgevoice.plugins import Status
 
 
@@ -18,4 +18,4 @@ def check(config: str | None) -> None:
     for record in settings.plugins.records:
         if record.status is Status.BROKEN:
             click.echo(f"note: plugin {record.name} ({record.origin}) is not used: {record.problem}")
-    click.echo(f"{find(config) or 'no configuration file; the defaults'}: no mistakes")
+    click.echo(f"{find_config_file(config) or 'no configuration file; the defaults'}: no mistakes")

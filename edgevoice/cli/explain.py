@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from edgevoice.announcement import Urgency
-from edgevoice.answers import explain_alone
-from edgevoice.assembly import targets
+from edgevoice.answers import explain_from_config
+from edgevoice.assembly import speakers_by_target
 from edgevoice.config import load
-from edgevoice.control import ask
+from edgevoice.control import query
 from edgevoice.state import find_state_dir
 
 
@@ -27,13 +27,15 @@ from edgevoice.state import find_state_dir
 def explain(text: str, target: str, urgency: str | None, as_json: bool, config: str | None) -> None:
     """Say what would be done with TEXT, and why, without saying it; asks the running daemon."""
     settings = load(config)
-    if target not in targets(settings):
-        raise click.UsageError(f"nobody answers to {target!r}; there are: {', '.join(targets(settings))}")
+    if target not in speakers_by_target(settings):
+        raise click.UsageError(
+            f"nobody answers to {target!r}; there are: {', '.join(speakers_by_target(settings))}"
+        )
     readable = os.fsencode(text).decode("utf-8", "surrogateescape")
     question = {"text": readable, "target": target, "urgency": urgency}
-    answer = ask(find_state_dir(settings.core.state_dir), ask="explain", **question)
+    answer = query(find_state_dir(settings.core.state_dir), ask="explain", **question)
     if answer is None:
-        answer = explain_alone(settings, question)
+        answer = explain_from_config(settings, question)
     click.echo(json.dumps(answer) if as_json else _in_words(answer))
 
 

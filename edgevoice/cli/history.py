@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgevoice.config import load
-from edgevoice.control import ask
+from edgevoice.control import query
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.state import find_state_dir
 
@@ -20,7 +20,7 @@ from edgevoice.state import find_state_dir
 def history(last: int, as_json: bool, config: str | None) -> None:
     """List the last outcomes of the running daemon, also from before its last restart."""
     folder = find_state_dir(load(config).core.state_dir)
-    outcomes = ask(folder, ask="history", last=last)
+    outcomes = query(folder, ask="history", last=last)
     if outcomes is None:
         raise EdgeVoiceError(f"no daemon runs with the state folder {folder}: start it with `edgevoice run`")
     if as_json:

@@ -1,5 +1,5 @@
 """The configuration: found, read, checked as a whole, and handed on as frozen values."""
 
-from edgevoice.config.load import Settings, check, find, load, settings_from
+from edgevoice.config.load import Settings, check, find_config_file, load, settings_from
 
-__all__ = ["Settings", "check", "find", "load", "settings_from"]
+__all__ = ["Settings", "check", "find_config_file", "load", "settings_from"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 
 import msgspec
 
-from edgevoice.config.yaml_file import shown
-from edgevoice.errors import Mistake
-from edgevoice.spelling import nearest
+from edgevoice.config.yaml_file import printable
+from edgevoice.errors import ConfigIssue
+from edgevoice.spelling import closest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,19 +23,19 @@ FAULTY = object()
 """Stands for a value that could not be converted; the mistake was told."""
 
 
-class Checker:
+class Validator:
     """Gathers the mistakes of one document."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[ConfigIssue] = []
         self.warnings: list[str] = []
 
     def mistake(self, path: KeyPath, message: str) -> None:
-        self.mistakes.append(Mistake(shown(path), message, self._document.line(path)))
+        self.mistakes.append(ConfigIssue(printable(path), message, self._document.line(path)))
 
     def unknown(self, path: KeyPath, allowed: Collection[str], what: str = "unknown key") -> None:
-        self.mistake(path, f"{what}; {nearest(str(path[-1]), allowed)}")
+        self.mistake(path, f"{what}; {closest(str(path[-1]), allowed)}")
 
     def struct(
         self, options: type[S], value: object, path: KeyPath, *, known: Collection[str] = ()
@@ -135,7 +135,7 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
             if isinstance(meta, msgspec.Meta) and meta.description:
                 return f"{_brief(value)} is not allowed: {meta.description}"
     if text.startswith("Invalid enum value"):
-        return f"{_brief(value)} is none of them; {nearest(str(value), _choices(wanted))}"
+        return f"{_brief(value)} is none of them; {closest(str(value), _choices(wanted))}"
     if text.startswith("Expected `str`") and isinstance(value, bool | int | float):
         return f"{value!r} is no text; put it in quotes"
     for jargon, word in _WORDS.items():

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgevoice.config.checker import Checker
-from edgevoice.config.meaning import beside, check_meaning, expanded
-from edgevoice.config.options import Core, Speaker
+from edgevoice.config.checker import Validator
+from edgevoice.config.meaning import check_semantics, expanded, relative_to_config
+from edgevoice.config.options import CoreOptions, SpeakerOptions
 from edgevoice.config.yaml_file import Document, parse_yaml, read_yaml
-from edgevoice.errors import ConfigError, Mistake
+from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Settings:
     speaker's output.
     """
 
-    core: Core
+    core: CoreOptions
     plugins: Plugins
     sections: Mapping[str, msgspec.Struct] = field(default_factory=dict)
     outputs: Mapping[str, msgspec.Struct] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Settings:
         return self.sections[name]
 
 
-def find(path: str | None = None) -> Path | None:
+def find_config_file(path: str | None = None) -> Path | None:
     """The file to use: `path`, `$EDGEVOICE_CONFIG`, the user's, the system's; None where there is none."""
     for named in (path, os.environ.get("EDGEVOICE_CONFIG")):
         if named:
@@ -61,7 +61,7 @@ def load(path: str | None = None) -> Settings:
     Raises:
         ConfigError: with every mistake in it.
     """
-    file = find(path)
+    file = find_config_file(path)
     document = read_yaml(file) if file else Document({})
     settings, mistakes = check(document, file)
     if mistakes:
@@ -81,13 +81,13 @@ def settings_from(text: str) -> Settings:
     return settings
 
 
-def check(document: Document, file: Path | None) -> tuple[Settings, list[Mistake]]:
+def check(document: Document, file: Path | None) -> tuple[Settings, list[ConfigIssue]]:
     """Check a document as a whole: all its mistakes, and the settings, of use where there are none."""
     values = dict(document.values)
-    checker = Checker(document)
+    checker = Validator(document)
     plugins = Plugins.load(_plugins_dir(values.get("plugins_dir"), file))
     parts = {**plugins.sources, **plugins.observers}
-    own = {name.encode_name for name in msgspec.structs.fields(Core)}
+    own = {name.encode_name for name in msgspec.structs.fields(CoreOptions)}
     given = {key: value for key, value in values.items() if key in own}
     sections = {
         name: checker.struct(plugin.options, values.get(name), (name,)) for name, plugin in parts.items()
@@ -101,9 +101,9 @@ def check(document: Document, file: Path | None) -> tuple[Settings, list[Mistake
             else:
                 checker.unknown((str(key),), [*own, *parts])
     speakers = given.pop("speakers", None)
-    core = checker.struct(Core, given, ()) or Core()
+    core = checker.struct(CoreOptions, given, ()) or CoreOptions()
     core, outputs = _speakers(checker, plugins, core, speakers)
-    check_meaning(checker, core, plugins, file)
+    check_semantics(checker, core, plugins, file)
     settings = Settings(
         core=core,
         plugins=plugins,
@@ -116,12 +116,12 @@ def check(document: Document, file: Path | None) -> tuple[Settings, list[Mistake
 
 
 def _plugins_dir(value: object, file: Path | None) -> Path | None:
-    return beside(value, file) if isinstance(value, str) else None
+    return relative_to_config(value, file) if isinstance(value, str) else None
 
 
 def _speakers(
-    checker: Checker, plugins: Plugins, core: Core, value: object
-) -> tuple[Core, dict[str, msgspec.Struct]]:
+    checker: Validator, plugins: Plugins, core: CoreOptions, value: object
+) -> tuple[CoreOptions, dict[str, msgspec.Struct]]:
     """Each speaker's own keys and those of its output, which stand side by side in one mapping."""
     if not isinstance(value, dict | None):
         checker.mistake(("speakers",), "has to be a mapping of names to speakers")
@@ -140,13 +140,16 @@ def _speakers(
 
 
 def _claims(
-    checker: Checker, plugins: Plugins, speakers: dict[str, Speaker], outputs: dict[str, msgspec.Struct]
+    checker: Validator,
+    plugins: Plugins,
+    speakers: dict[str, SpeakerOptions],
+    outputs: dict[str, msgspec.Struct],
 ) -> None:
     """Two speakers that want the same thing for themselves, such as one file."""
     claimed: dict[tuple[str, str], str] = {}
     for name, options in outputs.items():
         kind = speakers[name].output
-        claim = plugins.outputs[kind].claims(options)
+        claim = plugins.outputs[kind].exclusive_resource(options)
         if claim is not None and (other := claimed.setdefault((kind, claim), name)) != name:
             checker.mistake(
                 ("speakers", name), f"has {claim} for itself, and so has {other}: each needs its own"
@@ -154,20 +157,20 @@ def _claims(
 
 
 def _speaker(
-    checker: Checker, plugins: Plugins, keys: dict[str, Any], path: tuple[str, str]
-) -> tuple[Speaker, msgspec.Struct | None]:
-    output = keys.get("output", Speaker().output)
+    checker: Validator, plugins: Plugins, keys: dict[str, Any], path: tuple[str, str]
+) -> tuple[SpeakerOptions, msgspec.Struct | None]:
+    output = keys.get("output", SpeakerOptions().output)
     plugin = plugins.outputs.get(output) if isinstance(output, str) else None
     if plugin is None:
         checker.mistake((*path, "output"), plugins.unknown("output", str(output)))
         keys = {key: value for key, value in keys.items() if key != "output"}
-        return checker.struct(Speaker, keys, path, known=keys) or Speaker(), None
-    own = {field.encode_name for field in msgspec.structs.fields(Speaker)}
+        return checker.struct(SpeakerOptions, keys, path, known=keys) or SpeakerOptions(), None
+    own = {field.encode_name for field in msgspec.structs.fields(SpeakerOptions)}
     theirs = {field.encode_name for field in msgspec.structs.fields(plugin.options)}
-    speaker = checker.struct(Speaker, keys, path, known=theirs) or Speaker()
+    speaker = checker.struct(SpeakerOptions, keys, path, known=theirs) or SpeakerOptions()
     given = {key: value for key, value in keys.items() if key in theirs}
     options = checker.struct(plugin.options, given, path, known=own)
-    if missing := plugin.missing():
+    if missing := plugin.missing_dependency():
         checker.mistake((*path, "output"), f"{output!r} {missing}")
     else:
         _problems(checker, plugin, options, path)
@@ -175,13 +178,13 @@ def _speaker(
 
 
 def _problems(
-    checker: Checker, plugin: type[Plugin], options: msgspec.Struct | None, path: tuple[str, ...]
+    checker: Validator, plugin: type[Plugin], options: msgspec.Struct | None, path: tuple[str, ...]
 ) -> None:
     """What a plugin itself finds wrong with its options."""
     if options is None:
         return
     try:
-        for key, problem in plugin.problems(options):
+        for key, problem in plugin.validate_options(options):
             checker.mistake((*path, key), problem)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         checker.mistake(path, f"the plugin could not check its options: {type(error).__name__}: {error}")

@@ -10,21 +10,21 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec import UNSET
 
-from edgevoice.cache.index import largest
+from edgevoice.cache.index import max_clip_bytes
 from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS
-from edgevoice.config.yaml_file import shown
-from edgevoice.credentials import credential
-from edgevoice.errors import Refused
+from edgevoice.config.yaml_file import printable
+from edgevoice.credentials import systemd_credential
+from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import check_text
 from edgevoice.speaker.chimes import NO_CHIME, Chimes
 from edgevoice.speaker.quiet import minute_of_day
-from edgevoice.spelling import nearest
+from edgevoice.spelling import closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgevoice.config.checker import Checker
-    from edgevoice.config.options import Core, Lightning, QuietHours, Route
+    from edgevoice.config.checker import Validator
+    from edgevoice.config.options import CoreOptions, Lightning, QuietHours, Route
     from edgevoice.plugins import Plugins
 
 OUTPUT_FORMATS = ("wav", "pcm")
@@ -32,7 +32,7 @@ PACE = 15
 """Characters of speech in a second."""
 
 
-def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | None) -> None:
+def check_semantics(checker: Validator, core: CoreOptions, plugins: Plugins, file: Path | None) -> None:
     """Tell the mistakes of a configuration whose every value is of its type."""
     _names(checker, core)
     _times(checker, core)
@@ -48,10 +48,10 @@ def check_meaning(checker: Checker, core: Core, plugins: Plugins, file: Path | N
 
 def key_file(lightning: Lightning, file: Path | None) -> Path | None:
     """The file that holds the API key; a relative one lies beside the configuration."""
-    return None if lightning.api_key_file is None else beside(lightning.api_key_file, file)
+    return None if lightning.api_key_file is None else relative_to_config(lightning.api_key_file, file)
 
 
-def beside(path: str, file: Path | None) -> Path:
+def relative_to_config(path: str, file: Path | None) -> Path:
     """A path of the configuration; a relative one lies beside it."""
     named = expanded(path)
     return named if named.is_absolute() or file is None else file.parent / named
@@ -62,7 +62,7 @@ def expanded(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user
 
 
-def _names(checker: Checker, core: Core) -> None:
+def _names(checker: Validator, core: CoreOptions) -> None:
     if core.node == "all":
         checker.mistake(("node",), "'all' is taken: it means every speaker")
     for name, speaker in core.speakers.items():
@@ -78,13 +78,13 @@ def _names(checker: Checker, core: Core) -> None:
                 checker.mistake(path, f"{group!r} is the name of a speaker; a group needs one of its own")
 
 
-def _times(checker: Checker, core: Core) -> None:
+def _times(checker: Validator, core: CoreOptions) -> None:
     """The time zone and every window of quiet hours."""
     if core.timezone is not None:
         try:
             ZoneInfo(core.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            close = nearest(core.timezone, available_timezones()).split("; ")[0][:200]
+            close = closest(core.timezone, available_timezones()).split("; ")[0][:200]
             checker.mistake(("timezone",), f"no time zone is called {core.timezone!r}; {close}")
     windows: list[tuple[tuple[str | int, ...], QuietHours]] = [
         (("quiet_hours", index), window) for index, window in enumerate(core.quiet_hours)
@@ -100,9 +100,9 @@ def _times(checker: Checker, core: Core) -> None:
                 checker.mistake((*path, key), str(error))
 
 
-def _chimes(checker: Checker, core: Core, file: Path | None) -> None:
+def _chimes(checker: Validator, core: CoreOptions, file: Path | None) -> None:
     """The folder of chimes, and the names of those that are used."""
-    folder = beside(core.chimes_dir, file) if core.chimes_dir else None
+    folder = relative_to_config(core.chimes_dir, file) if core.chimes_dir else None
     if folder is not None and not folder.is_dir():
         checker.mistake(("chimes_dir",), f"there is no folder {folder}")
         folder = None
@@ -115,10 +115,10 @@ def _chimes(checker: Checker, core: Core, file: Path | None) -> None:
         named = {("chime",): core.chime}
     for path, name in named.items():
         if name != NO_CHIME and name not in chimes.names:
-            checker.mistake(path, f"no chime is called {name!r}; {nearest(name, [*chimes.names, NO_CHIME])}")
+            checker.mistake(path, f"no chime is called {name!r}; {closest(name, [*chimes.names, NO_CHIME])}")
 
 
-def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> None:
+def _lightning(checker: Validator, lightning: Lightning, file: Path | None) -> None:
     spelt = lightning.model.replace("-", "_")
     if spelt in RETIRED_MODELS:
         checker.mistake(
@@ -126,7 +126,7 @@ def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> Non
         )
     elif lightning.model not in MODELS:
         checker.mistake(
-            ("lightning", "model"), f"unknown model {lightning.model!r}; {nearest(lightning.model, MODELS)}"
+            ("lightning", "model"), f"unknown model {lightning.model!r}; {closest(lightning.model, MODELS)}"
         )
     if lightning.sample_rate not in RATES:
         rates = ", ".join(map(str, RATES))
@@ -135,11 +135,11 @@ def _lightning(checker: Checker, lightning: Lightning, file: Path | None) -> Non
         checker.mistake(("lightning", "output_format"), f"has to be {' or '.join(OUTPUT_FORMATS)}")
     named = key_file(lightning, file)
     # Under systemd the file may be for root's eyes alone; then its credential is what is used.
-    if named is not None and credential("api_key") is None and (problem := _key_problem(named)):
+    if named is not None and systemd_credential("api_key") is None and (problem := _key_problem(named)):
         checker.mistake(("lightning", "api_key_file"), problem)
 
 
-def _phrases(checker: Checker, core: Core) -> None:
+def _phrases(checker: Validator, core: CoreOptions) -> None:
     """Whether each can be said, and all be kept."""
     texts = [phrase if isinstance(phrase, str) else phrase.text for phrase in core.phrases]
     if texts and not core.cache.enabled:
@@ -148,20 +148,20 @@ def _phrases(checker: Checker, core: Core) -> None:
         path = ("phrases", index) if isinstance(core.phrases[index], str) else ("phrases", index, "text")
         try:
             check_text(text)
-        except Refused as refusal:
+        except InvalidAnnouncement as refusal:
             checker.mistake(path, f"{refusal.reason}; it has to be {refusal.allowed}")
     _room(checker, core, texts)
 
 
-def _room(checker: Checker, core: Core, texts: Sequence[str]) -> None:
+def _room(checker: Validator, core: CoreOptions, texts: Sequence[str]) -> None:
     """Whether phrases fit into the cache, by the usual pace of speech."""
     room = core.cache.max_mb * 1_000_000
     sizes = [len(text) / PACE * core.lightning.sample_rate * 2 for text in texts]
     for index, size in enumerate(sizes):
-        if size > largest(room):
-            most = f"{largest(room) / 1e6:.1f} MB"
+        if size > max_clip_bytes(room):
+            most = f"{max_clip_bytes(room) / 1e6:.1f} MB"
             checker.warnings.append(
-                f"{shown(('phrases', index))}: probably too long to be kept (over {most})"
+                f"{printable(('phrases', index))}: probably too long to be kept (over {most})"
             )
     if sum(sizes) > room:
         needed = f"about {sum(sizes) / 1e6:.0f} MB"
@@ -184,7 +184,7 @@ def _key_problem(file: Path) -> str | None:
     return None
 
 
-def _routes(checker: Checker, routes: tuple[Route, ...], plugins: Plugins) -> None:
+def _routes(checker: Validator, routes: tuple[Route, ...], plugins: Plugins) -> None:
     if not routes or routes[-1].when is not None:
         checker.mistake(
             ("routes",), "the last route has to have no `when`, so that every announcement has one"
@@ -198,7 +198,7 @@ def _routes(checker: Checker, routes: tuple[Route, ...], plugins: Plugins) -> No
 
 
 def _use(
-    checker: Checker,
+    checker: Validator,
     use: tuple[str, ...] | str,
     path: tuple[str | int, ...],
     transports: Mapping[str, object],
@@ -217,4 +217,4 @@ def _use(
         checker.mistake(path, "names a transport twice; each is tried once")
     for index, name in enumerate(use):
         if name not in transports:
-            checker.mistake((*path, index), f"no transport is called {name!r}; {nearest(name, transports)}")
+            checker.mistake((*path, index), f"no transport is called {name!r}; {closest(name, transports)}")

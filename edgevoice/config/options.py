@@ -109,7 +109,7 @@ class PerMinute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     burst: Annotated[int, Meta(ge=1, le=6000)]
 
 
-class Insist(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RepeatDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How an alert grows more insistent from round to round."""
 
     gap: Annotated[float, Meta(ge=0.1, le=1)] = 1.0
@@ -125,7 +125,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     critical: PerMinute | Literal[False] = PerMinute(per_minute=10, burst=10)
 
 
-class Speaker(msgspec.Struct, frozen=True, kw_only=True):
+class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One of `speakers`; the keys that are not here belong to its output."""
 
     output: str = "sound_card"
@@ -160,7 +160,7 @@ def default_node() -> str:
     return name if name and name != "all" else "edgevoice"
 
 
-class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The top of the configuration, without the sections of plugins."""
 
     node: Name = field(default_factory=default_node)
@@ -171,7 +171,7 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     chime: str | dict[Urgency, str] | UnsetType = UNSET
     chimes_dir: str | None = None
     say_age: Seconds | Literal[False] = False
-    insist: Insist = field(default_factory=Insist)
+    insist: RepeatDefaults = field(default_factory=RepeatDefaults)
     critical_deadline: Seconds = 1.5
     first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
     digest: Literal["on_request", "at_end", "off", False] = "on_request"
@@ -185,13 +185,13 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = ()
     hedging: bool | Literal["auto"] = "auto"
     lightning: Lightning = field(default_factory=Lightning)
-    speakers: dict[Name, Speaker] = field(default_factory=dict)
+    speakers: dict[Name, SpeakerOptions] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: CacheOptions = field(default_factory=CacheOptions)
 
     @property
-    def hedges(self) -> bool:
+    def hedging_enabled(self) -> bool:
         """Whether a second request may run beside one that is late."""
         return self.hedging is not False and self.lightning.concurrency > 1
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
-from edgevoice.errors import ConfigError, Mistake
-from edgevoice.intake.strict_json import fault_of_characters
+from edgevoice.errors import ConfigError, ConfigIssue
+from edgevoice.intake.strict_json import invalid_character
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST = 256 * 1024
-MOST_NODES = 20_000
+MAX_FILE_BYTES = 256 * 1024
+MAX_NODES = 20_000
 """Aliases are walked as often as they are used; this bounds what a file of aliases may become."""
 
 TAG = "tag:yaml.org,2002:"
@@ -47,15 +47,15 @@ def read_yaml(file: Path) -> Document:
     try:
         raw = file.read_bytes()
     except OSError as error:
-        raise ConfigError([Mistake("", f"cannot be read: {error.strerror}")], str(file)) from None
-    if len(raw) > LARGEST:
-        raise ConfigError([Mistake("", f"larger than {LARGEST // 1024} KiB")], str(file))
+        raise ConfigError([ConfigIssue("", f"cannot be read: {error.strerror}")], str(file)) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigError([ConfigIssue("", f"larger than {MAX_FILE_BYTES // 1024} KiB")], str(file))
     try:
         return parse_yaml(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError([Mistake("", f"no valid UTF-8 at byte {error.start}")], str(file)) from None
+        raise ConfigError([ConfigIssue("", f"no valid UTF-8 at byte {error.start}")], str(file)) from None
     except ConfigError as error:
-        raise ConfigError(error.mistakes, str(file)) from None
+        raise ConfigError(error.issues, str(file)) from None
 
 
 def parse_yaml(text: str) -> Document:
@@ -78,13 +78,15 @@ def parse_yaml(text: str) -> Document:
         raise ConfigError([_mistake(error)]) from None
     except (ValueError, OverflowError):
         message = "no valid YAML: an escape in it stands for no character"
-        raise ConfigError([Mistake("", message, loader.line + 1)]) from None
+        raise ConfigError([ConfigIssue("", message, loader.line + 1)]) from None
     except RecursionError:
-        raise ConfigError([Mistake("", "nested too deep")]) from None
+        raise ConfigError([ConfigIssue("", "nested too deep")]) from None
     if values is None:
         return Document({})
     if not isinstance(values, dict):
-        raise ConfigError([Mistake("", "has to be a mapping of sections, such as `mqtt: {host: ...}`", 1)])
+        raise ConfigError(
+            [ConfigIssue("", "has to be a mapping of sections, such as `mqtt: {host: ...}`", 1)]
+        )
     return Document(values, walk.lines)
 
 
@@ -93,14 +95,14 @@ class _Walk:
 
     def __init__(self, loader: yaml.SafeLoader) -> None:
         self.lines: dict[KeyPath, int] = {}
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[ConfigIssue] = []
         self._loader = loader
-        self._left = MOST_NODES
+        self._left = MAX_NODES
 
     def visit(self, node: yaml.Node, path: KeyPath) -> None:
         self._left -= 1
         if self._left < 0:
-            raise ConfigError([Mistake("", "more keys and values than any configuration has")])
+            raise ConfigError([ConfigIssue("", "more keys and values than any configuration has")])
         if problem := self._problem(node):
             self._tell(path, problem, node)
         elif isinstance(node, yaml.MappingNode):
@@ -130,7 +132,7 @@ class _Walk:
         if node.tag not in PLAIN:
             return f"no option takes a {node.tag.rpartition(':')[2]}; text belongs in quotes"
         if isinstance(node, yaml.ScalarNode):
-            if not node.value.isascii() and fault_of_characters(node.value):
+            if not node.value.isascii() and invalid_character(node.value):
                 return "holds half a character"
             try:
                 self._loader.construct_object(node)
@@ -139,10 +141,10 @@ class _Walk:
         return None
 
     def _tell(self, path: KeyPath, message: str, node: yaml.Node) -> None:
-        self.mistakes.append(Mistake(shown(path), message, node.start_mark.line + 1))
+        self.mistakes.append(ConfigIssue(printable(path), message, node.start_mark.line + 1))
 
 
-def shown(path: KeyPath) -> str:
+def printable(path: KeyPath) -> str:
     """A path as users write it: `speakers.kitchen.groups[0]`."""
     text = ""
     for part in path:
@@ -150,7 +152,7 @@ def shown(path: KeyPath) -> str:
     return text
 
 
-def _mistake(error: yaml.YAMLError) -> Mistake:
+def _mistake(error: yaml.YAMLError) -> ConfigIssue:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
-    return Mistake("", f"no valid YAML: {problem}", mark.line + 1 if mark else None)
+    return ConfigIssue("", f"no valid YAML: {problem}", mark.line + 1 if mark else None)

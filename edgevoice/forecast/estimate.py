@@ -53,7 +53,7 @@ def conditions(characters: int, *, warm: bool) -> Vector:
     return (1.0, 0.0 if warm else 1.0, characters / 100)
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class LatencyEstimator(msgspec.Struct, frozen=True):
     """The time to first sound in seconds is `mean` times the conditions, learned by a Kalman filter.
 
     Each of the three may drift, so what was measured long ago counts less than what was lately. `doubt` is
@@ -70,7 +70,7 @@ class Estimate(msgspec.Struct, frozen=True):
     held_against: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
     @classmethod
-    def of_nothing(cls, now: float) -> Estimate:
+    def of_nothing(cls, now: float) -> LatencyEstimator:
         """What is assumed before anything was measured."""
         a, b, c = (scatter * scatter for scatter in _SCATTER)
         return cls(now, _LIKELY, ((a, 0.0, 0.0), (0.0, b, 0.0), (0.0, 0.0, c)))
@@ -96,7 +96,7 @@ class Estimate(msgspec.Struct, frozen=True):
             return None
         return self._answer(given) * sorted(self.ratios)[math.ceil(len(self.ratios) * LATE) - 1]
 
-    def answered(self, given: Vector, seconds: float, now: float) -> Estimate:
+    def answered(self, given: Vector, seconds: float, now: float) -> LatencyEstimator:
         """What is known after one more answer."""
         answer = self._answer(given)
         doubt = _drifted(self, now, requests=1)
@@ -107,7 +107,7 @@ class Estimate(msgspec.Struct, frozen=True):
         surprises = self.surprises + 1 if abs(error) > believed else 0
         if surprises >= SURPRISES:
             narrowed = _doubted(narrowed, given, error)
-        return Estimate(
+        return LatencyEstimator(
             at=now,
             mean=mean,
             doubt=narrowed,
@@ -117,7 +117,7 @@ class Estimate(msgspec.Struct, frozen=True):
             held_against=self._held_against(now) / 2,
         )
 
-    def failed(self, given: Vector, lost: float, now: float) -> Estimate:
+    def failed(self, given: Vector, lost: float, now: float) -> LatencyEstimator:
         """What is known after a failure: the next transport has taken about as long again."""
         more = lost + self._answer(given)
         return msgspec.structs.replace(
@@ -128,7 +128,7 @@ class Estimate(msgspec.Struct, frozen=True):
             held_against=min(self._held_against(now) + more, 3600.0),
         )
 
-    def moved(self, by: float) -> Estimate:
+    def moved(self, by: float) -> LatencyEstimator:
         """The same on a clock that shows `by` seconds more."""
         return msgspec.structs.replace(self, at=self.at + by)
 
@@ -153,7 +153,7 @@ def _median(values: Iterable[float]) -> float:
     return ordered[len(ordered) // 2] if ordered else 0.0
 
 
-def _drifted(estimate: Estimate, now: float, requests: int = 0) -> Matrix:
+def _drifted(estimate: LatencyEstimator, now: float, requests: int = 0) -> Matrix:
     """The doubt by now, at most that of knowing nothing."""
     hours = min(max(0.0, now - estimate.at) / 3600, _LONGEST)
     grown = [list(row) for row in estimate.doubt]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
-from edgevoice.forecast.estimate import Estimate
+from edgevoice.forecast.estimate import LatencyEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
-    from edgevoice.forecast.forecast import Forecast
+    from edgevoice.forecast.forecast import LatencyModel
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     version: Literal[1] = 1
     saved: float
-    transports: dict[str, Estimate]
+    transports: dict[str, LatencyEstimator]
 
 
 class ForecastFile:
@@ -42,11 +42,11 @@ class ForecastFile:
     `wall` is the clock that goes on over a restart.
     """
 
-    def __init__(self, path: Path, forecast: Forecast, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, forecast: LatencyModel, wall: Callable[[], float] = time.time) -> None:
         self._path = path
         self._forecast = forecast
         self._wall = wall
-        self._written: dict[str, Estimate] = {}
+        self._written: dict[str, LatencyEstimator] = {}
 
     async def __aenter__(self) -> Self:
         kept = await asyncio.to_thread(self._read)

@@ -8,25 +8,25 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from edgevoice.errors import AccountRefused, TransportError
-from edgevoice.forecast.estimate import Estimate, conditions
-from edgevoice.forecast.outlook import Expected, Outlook
+from edgevoice.forecast.estimate import LatencyEstimator, conditions
+from edgevoice.forecast.outlook import ExpectedLatency, LatencyPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
 
-class Forecast:
+class LatencyModel:
     """Learns by `timing`; `now` is a clock in seconds that nobody sets."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic, *, seed: int = 0) -> None:
         self.now = now
-        self.estimates: dict[str, Estimate] = {}
+        self.estimates: dict[str, LatencyEstimator] = {}
         self._seed = seed
 
-    def timing(self, transport: str, characters: int | None, *, warm: bool) -> Timing:
+    def timing(self, transport: str, characters: int | None, *, warm: bool) -> RequestTimer:
         """Times a request that is made now; use as `with`. Without `characters` (live text) it learns nothing."""
-        return Timing(self, transport, characters, warm=warm)
+        return RequestTimer(self, transport, characters, warm=warm)
 
     def answered(self, transport: str, characters: int, seconds: float, *, warm: bool) -> None:
         """The first audio of a request came after so many seconds."""
@@ -54,13 +54,13 @@ class Forecast:
         estimate = self.estimates.get(transport)
         return None if estimate is None else estimate.late_after(conditions(characters, warm=warm))
 
-    def outlook(self, characters: int, warm: Mapping[str, bool]) -> Outlook:
+    def outlook(self, characters: int, warm: Mapping[str, bool]) -> LatencyPrediction:
         """What is expected of the transports that `warm` names, each warm or not, for such a first request."""
         now = self.now()
         of = {}
         for name, is_warm in warm.items():
             estimate, given = self._estimate(name), conditions(characters, warm=is_warm)
-            of[name] = Expected(
+            of[name] = ExpectedLatency(
                 seconds=estimate.expected(given, now),
                 uncertainty=estimate.uncertainty(given, now),
                 requests=estimate.requests,
@@ -70,16 +70,16 @@ class Forecast:
         # The same as long as nothing was learned: what `explain` says is what is done.
         seen = sum(estimate.requests for estimate in self.estimates.values())
         draw = random.Random(f"{self._seed} {seen}").random()  # noqa: S311 - which one to try is no secret
-        return Outlook(characters, of, draw)
+        return LatencyPrediction(characters, of, draw)
 
-    def _estimate(self, transport: str) -> Estimate:
-        return self.estimates.get(transport) or Estimate.of_nothing(self.now())
+    def _estimate(self, transport: str) -> LatencyEstimator:
+        return self.estimates.get(transport) or LatencyEstimator.of_nothing(self.now())
 
 
-class Timing:
+class RequestTimer:
     """The time from a request to its first audio; leaving without any is a failure, but for being cancelled."""
 
-    def __init__(self, forecast: Forecast, transport: str, characters: int | None, *, warm: bool) -> None:
+    def __init__(self, forecast: LatencyModel, transport: str, characters: int | None, *, warm: bool) -> None:
         self._forecast = forecast
         self._transport = transport
         self._characters = characters

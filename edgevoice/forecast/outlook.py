@@ -19,7 +19,7 @@ MOST_TRIES = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedLatency:
     """What is expected of one transport: seconds to the first sound, from so many requests.
 
     `uncertainty` is the standard deviation of the seconds, `known` tells whether there is enough to go by.
@@ -38,14 +38,14 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class LatencyPrediction:
     """What is expected for a first request of so many `characters`.
 
     `draw` is a number from 0 to 1 that settles whether something is tried now.
     """
 
     characters: int = 0
-    of: Mapping[str, Expected] = field(default_factory=lambda: MappingProxyType({}))
+    of: Mapping[str, ExpectedLatency] = field(default_factory=lambda: MappingProxyType({}))
     draw: float = 1.0
 
     def order(self, names: Sequence[str], *, may_try: bool, rule: str) -> tuple[tuple[str, ...], str]:
@@ -54,7 +54,7 @@ class Outlook:
         `may_try` allows one that is not expected to be the quickest to go first, `rule` is why the rules
         have that order.
         """
-        of = {name: self.of.get(name, Expected()) for name in names}
+        of = {name: self.of.get(name, ExpectedLatency()) for name in names}
         measured = [expected.seconds for expected in of.values() if expected.requests]
         best = min(measured, default=math.inf)
         hopeful = [name for name in names if not of[name].known and of[name].chance(best) > HOPELESS]

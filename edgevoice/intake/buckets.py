@@ -13,7 +13,7 @@ class Rate:
     burst: int
 
 
-class Bucket:
+class TokenBucket:
     """The tokens of one rate; times are monotonic seconds."""
 
     def __init__(self, rate: Rate, now: float) -> None:
@@ -21,7 +21,7 @@ class Bucket:
         self._tokens = float(rate.burst)
         self._filled = now
 
-    def has(self, now: float, tokens: int = 1) -> bool:
+    def can_take(self, now: float, tokens: int = 1) -> bool:
         """Whether there are so many tokens now."""
         self._fill(now)
         return self._tokens >= tokens
@@ -31,7 +31,7 @@ class Bucket:
         self._fill(now)
         self._tokens -= tokens
 
-    def full_in(self, now: float) -> float:
+    def seconds_until_full(self, now: float) -> float:
         """Seconds until it is as if nothing had ever been taken."""
         self._fill(now)
         return (self._rate.burst - self._tokens) * 60 / self._rate.per_minute

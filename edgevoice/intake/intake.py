@@ -12,31 +12,31 @@ from edgevoice import words
 from edgevoice.announcement import Announcement, Urgency
 from edgevoice.commands import (
     Command,
-    Piece,
+    InvalidCommand,
+    LiveChunk,
     Replay,
     Say,
-    Unusable,
 )
-from edgevoice.errors import Refused
-from edgevoice.intake.making import again, announcement_from
-from edgevoice.intake.orders import obey, or_empty
-from edgevoice.intake.payload import id_in, read_payload
-from edgevoice.intake.said import REMEMBERED, Said
-from edgevoice.intake.streams import Streams
-from edgevoice.outcome import Rejection, Step
+from edgevoice.errors import InvalidAnnouncement
+from edgevoice.intake.making import build_announcement, replay_of
+from edgevoice.intake.orders import apply_command, press_as_empty
+from edgevoice.intake.payload import parse_payload, peek_id
+from edgevoice.intake.said import MAX_REPLAYABLE, ReplayHistory
+from edgevoice.intake.streams import LiveStreams
+from edgevoice.outcome import EventType, Rejection
 from edgevoice.speaker.chimes import NO_CHIME
 from edgevoice.speaker.held import announcement as own_announcement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from edgevoice.intake.storms import Storms
+    from edgevoice.intake.storms import RateLimiter
     from edgevoice.journal.journal import Kept
     from edgevoice.observers import Observers
     from edgevoice.speaker.speaker import Speaker
     from edgevoice.synthesis.live import LiveText
-    from edgevoice.synthesis.speech import Speech
-    from edgevoice.synthesis.synthesis import Synthesis
+    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.synthesis.synthesis import Synthesizer
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class Intake:
         self,
         node: str,
         speakers: Mapping[str, Sequence[Speaker]],
-        synthesis: Synthesis,
+        synthesis: Synthesizer,
         observers: Observers,
         *,
-        storms: Storms,
+        storms: RateLimiter,
         keep: Callable[[Announcement, Say], None],
         chimes: Collection[str],
         language: str,
@@ -68,8 +68,8 @@ class Intake:
         self._keep = keep
         self._language = language
         self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
-        self._streams = Streams(self._accept_live, self._known)
-        self._said = Said(synthesis.speech)
+        self._streams = LiveStreams(self._accept_live, self._known)
+        self._said = ReplayHistory(synthesis.new_job)
         self._kept: dict[tuple[str, bytes], str] = {}
         self._calm: asyncio.TimerHandle | None = None
         self._closed = False
@@ -78,11 +78,11 @@ class Intake:
         """Accept a command, or tell why it is not."""
         try:
             self._take(command)
-        except Refused as refusal:
+        except InvalidAnnouncement as refusal:
             self._reject(command, refusal)
         except Exception:
             logger.exception("intake broke on a %s", type(command).__name__)
-            self._reject(command, Refused("internal error; the log has it"))
+            self._reject(command, InvalidAnnouncement("internal error; the log has it"))
 
     def close(self) -> None:
         """Accept nothing more."""
@@ -92,64 +92,69 @@ class Intake:
         if self._calm is not None:
             self._calm.cancel()
 
-    def again(self, kept: Kept, speaker: str, left: float) -> None:
+    def restore(self, kept: Kept, speaker: str, left: float) -> None:
         """Say once more what was kept over a restart and has `left` seconds; nothing of it is stale."""
         command = Say(target=kept.target, payload=kept.payload, urgency=kept.urgency)
         self._kept[kept.target, kept.payload] = kept.id
         try:
-            reading = read_payload(kept.payload, kept.urgency)
-        except Refused:  # it was accepted once; a newer version may know better
+            reading = parse_payload(kept.payload, kept.urgency)
+        except InvalidAnnouncement:  # it was accepted once; a newer version may know better
             logger.warning("what was kept cannot be read any more", extra={"ANNOUNCEMENT_ID": kept.id})
             return
         announcement = dataclasses.replace(
-            announcement_from(command, {**reading.values, "id": kept.id}, reading.warnings, arrived=_now()),
+            build_announcement(
+                command, {**reading.values, "id": kept.id}, reading.warnings, received_monotonic=_now()
+            ),
             ttl=left,
             not_before=0.0,
             repeated=True,
         )
         for one in self._speakers["all"]:
             if one.name == speaker:
-                one.add(self._synthesis.speech(announcement))
+                one.add(self._synthesis.new_job(announcement))
 
-    def would_take(self, announcement: Announcement) -> bool:
+    def would_accept(self, announcement: Announcement) -> bool:
         """Whether it would be accepted now, and not suppressed because there are too many."""
-        return self._storms.would_admit(announcement, announcement.topic or announcement.target, _now())
+        return self._storms.would_allow(announcement, announcement.topic or announcement.target, _now())
 
     def escalate(self, announcement: Announcement) -> None:
         """Take an alert that nobody acknowledged on to further targets."""
-        insists = announcement.insists
+        insists = announcement.repeat
         for target in insists.escalate_to if insists else ():
             if target in self._speakers:
                 self._add(
-                    dataclasses.replace(announcement, target=target, arrived=_now(), origin=None), target
+                    dataclasses.replace(announcement, target=target, received_monotonic=_now(), origin=None),
+                    target,
                 )
 
     def _take(self, command: Command) -> None:
-        if isinstance(command, Unusable):
-            raise Refused(command.reason, key=command.key, allowed=command.allowed)
+        if isinstance(command, InvalidCommand):
+            raise InvalidAnnouncement(command.reason, key=command.key, allowed=command.allowed)
         if self._closed:
-            raise Refused("shutting down")
+            raise InvalidAnnouncement("shutting down")
         if command.target not in self._speakers:
             known = ", ".join(self._speakers)
-            raise Refused(f"nobody here answers to {command.target!r}", key="target", allowed=known)
+            raise InvalidAnnouncement(
+                f"nobody here answers to {command.target!r}", key="target", allowed=known
+            )
         match command:
             case Say():
                 self._say(command)
-            case Piece():
-                self._streams.take(command)
+            case LiveChunk():
+                self._streams.append(command)
             case Replay():
                 self._replay(command)
             case _:
                 for speaker in self._speakers[command.target]:
-                    obey(speaker, command)
+                    apply_command(speaker, command)
 
     def _say(self, command: Say) -> None:
-        reading = read_payload(command.payload, command.urgency, self._known)
+        reading = parse_payload(command.payload, command.urgency, self._known)
         values = reading.values
         if command.redelivered and (name := self._kept.get((command.target, command.payload))) is not None:
             # It was kept before a crash, but the sender's side had not been told so.
             values = {"id": name, **values}
-        announcement = announcement_from(command, values, reading.warnings, arrived=_now())
+        announcement = build_announcement(command, values, reading.warnings, received_monotonic=_now())
         admitted = self._admits(announcement, command.topic or command.target)
         if admitted and announcement.urgency.rank >= Urgency.HIGH.rank:
             self._keep(announcement, command)
@@ -160,61 +165,61 @@ class Intake:
 
     def _add(self, announcement: Announcement, target: str) -> None:
         """Hand it to each speaker that answers to the target."""
-        speech = self._synthesis.speech(announcement)
+        speech = self._synthesis.new_job(announcement)
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
             self._said.add(speech)
         self._hand_out(speech, target)
 
-    def _hand_out(self, speech: Speech, target: str) -> None:
+    def _hand_out(self, speech: SpeechJob, target: str) -> None:
         speech.join()  # else the first speaker, if it has no use for it, would close it for the others
         for speaker in self._speakers[target]:
             speaker.add(speech)
         speech.leave()
 
     def _accept_live(
-        self, command: Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
+        self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement:
-        announcement = announcement_from(command, values, warnings, live=live, arrived=_now())
+        announcement = build_announcement(command, values, warnings, live=live, received_monotonic=_now())
         self._add(announcement, command.target)
         return announcement
 
     def _replay(self, command: Replay) -> None:
-        text = or_empty(command.payload) or "1"
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= REMEMBERED):
-            raise Refused("no number", key="replay", allowed=f"1 to {REMEMBERED}")
+        text = press_as_empty(command.payload) or "1"
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_REPLAYABLE):
+            raise InvalidAnnouncement("no number", key="replay", allowed=f"1 to {MAX_REPLAYABLE}")
         names = {speaker.name for speaker in self._speakers[command.target]}
         targets = [target for target, those in self._speakers.items() if names & {one.name for one in those}]
         for speech in self._said.last(int(text), targets):
-            announcement = again(speech.announcement, command, _now())
+            announcement = replay_of(speech.announcement, command, _now())
             self._hand_out(self._said.again(speech, announcement), command.target)
 
     def _admits(self, announcement: Announcement, topic: str) -> bool:
-        if self._storms.admits(announcement, topic, _now()):
+        if self._storms.try_acquire(announcement, topic, _now()):
             return True
-        speech = self._synthesis.speech(announcement)
+        speech = self._synthesis.new_job(announcement)
         for speaker in self._speakers[announcement.target]:
-            speaker.refuse(speech, Step.SUPPRESSED, "rate")
+            speaker.refuse(speech, EventType.SUPPRESSED, "rate")
         self._look_for_calm()
         return False
 
     def _look_for_calm(self) -> None:
         loop = asyncio.get_running_loop()
-        wait = self._storms.next_look(loop.time())
+        wait = self._storms.next_wakeup(loop.time())
         if wait is not None and (self._calm is None or self._calm.when() <= loop.time()):
             self._calm = loop.call_later(max(wait, 0.1), self._speak_of_storms)
 
     def _speak_of_storms(self) -> None:
         now = _now()
-        for storm in self._storms.over(now):
-            sentence = words.storm(storm.count, storm.topic, self._language)
+        for storm in self._storms.finished_bursts(now):
+            sentence = words.skipped(storm.count, storm.topic, self._language)
             tag = f"edgevoice-storm-{storm.topic}"[:64]
             self._add(own_announcement(sentence, storm.target, now, tag=tag), storm.target)
         self._calm = None
         self._look_for_calm()
 
-    def _reject(self, command: Command, refusal: Refused) -> None:
+    def _reject(self, command: Command, refusal: InvalidAnnouncement) -> None:
         logger.info("rejected: %s", refusal)
         rejection = Rejection(
             node=self._node,
@@ -231,9 +236,9 @@ class Intake:
 
 
 def _id_of(command: Command) -> str | None:
-    if isinstance(command, Piece):
+    if isinstance(command, LiveChunk):
         return command.id
-    return id_in(command.payload) if isinstance(command, Say) else None
+    return peek_id(command.payload) if isinstance(command, Say) else None
 
 
 def _now() -> float:

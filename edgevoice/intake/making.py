@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UnsetType
 
-from edgevoice.announcement import TTL, Announcement, Insistence, Urgency
-from edgevoice.commands import Piece, Replay, Say
+from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency
+from edgevoice.commands import LiveChunk, Replay, Say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,45 +19,47 @@ if TYPE_CHECKING:
     from edgevoice.synthesis.live import LiveText
 
 
-def again(said: Announcement, command: Replay, arrived: float) -> Announcement:
+def replay_of(said: Announcement, command: Replay, received_monotonic: float) -> Announcement:
     """What was said before, to be said once more."""
     return dataclasses.replace(
         said,
         id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",
         target=command.target,
-        arrived=arrived,
-        arrived_at=datetime.now(UTC),
-        ttl=TTL[said.urgency],
+        received_monotonic=received_monotonic,
+        received_at=datetime.now(UTC),
+        ttl=DEFAULT_TTL_S[said.urgency],
         not_before=0.0,
         tag=None,
-        insists=None,
+        repeat=None,
         origin=command.origin,
     )
 
 
-def announcement_from(
-    command: Say | Piece,
+def build_announcement(
+    command: Say | LiveChunk,
     values: Mapping[str, Any],
     warnings: tuple[str, ...] = (),
     *,
     live: LiveText | None = None,
-    arrived: float,
+    received_monotonic: float,
 ) -> Announcement:
     """The announcement of a command, with `values` as they were read; `live` takes the place of a text.
 
-    `arrived` is monotonic seconds.
+    `received_monotonic` is monotonic seconds.
     """
     urgency = values.get("urgency", Urgency.NORMAL)
     now = datetime.now(UTC)
-    ttl = min(values.get("ttl", TTL[urgency]), command.expires if command.expires is not None else 86400.0)
+    ttl = min(
+        values.get("ttl", DEFAULT_TTL_S[urgency]), command.expires if command.expires is not None else 86400.0
+    )
     return Announcement(
         id=values.get("id") or uuid.uuid4().hex[:12],
         target=command.target,
         text=values.get("text") if live is None else None,
         live=live,
         urgency=urgency,
-        arrived=arrived,
-        arrived_at=now,
+        received_monotonic=received_monotonic,
+        received_at=now,
         ttl=ttl,
         not_before=_seconds_until(values.get("not_before", 0.0), now),
         tag=values.get("tag"),
@@ -66,7 +68,7 @@ def announcement_from(
         speed=values.get("speed"),
         volume=values.get("volume"),
         chime=values.get("chime"),
-        insists=_insistence(values["repeat"]) if "repeat" in values else None,
+        repeat=_insistence(values["repeat"]) if "repeat" in values else None,
         transport=values.get("transport"),
         private=values.get("private", False),
         resolves=values.get("resolves", False),
@@ -76,11 +78,11 @@ def announcement_from(
     )
 
 
-def _insistence(repeat: Repeat) -> Insistence:
+def _insistence(repeat: Repeat) -> RepeatPolicy:
     given = repeat.escalate if not isinstance(repeat.escalate, UnsetType) else None
-    return Insistence(
+    return RepeatPolicy(
         times=repeat.times if isinstance(repeat.times, int) else 3,
-        every=repeat.every if isinstance(repeat.every, float | int) else 30.0,
+        every_s=repeat.every if isinstance(repeat.every, float | int) else 30.0,
         until_ack=repeat.until_ack is True,
         escalate_after=given.after if given and isinstance(given.after, int) else (1 if given else None),
         escalate_to=tuple(given.to) if given and isinstance(given.to, list) else (),

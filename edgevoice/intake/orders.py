@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.commands import Acknowledge, Digest, Stop, Switch
+from edgevoice.commands import Acknowledge, Digest, SetSetting, Stop
 from edgevoice.intake.payload import decode_utf8
 from edgevoice.speaker.switches import switch
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgevoice.speaker.speaker import Speaker
 
 
-def obey(speaker: Speaker, command: Stop | Acknowledge | Digest | Switch) -> None:
+def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSetting) -> None:
     """Do what a command says.
 
     Raises:
@@ -20,16 +20,16 @@ def obey(speaker: Speaker, command: Stop | Acknowledge | Digest | Switch) -> Non
     """
     match command:
         case Stop():
-            speaker.stop(or_empty(command.payload))
+            speaker.stop(press_as_empty(command.payload))
         case Acknowledge():
-            speaker.acknowledge(or_empty(command.payload))
+            speaker.acknowledge(press_as_empty(command.payload))
         case Digest():
             speaker.read_digest()
-        case Switch():
-            switch(speaker, command.what, decode_utf8(command.payload).strip())
+        case SetSetting():
+            switch(speaker, command.setting, decode_utf8(command.payload).strip())
 
 
-def or_empty(payload: bytes) -> str:
+def press_as_empty(payload: bytes) -> str:
     """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
     text = decode_utf8(payload).strip()
     return "" if text == "PRESS" else text

@@ -8,19 +8,19 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from edgevoice.announcement import Urgency
-from edgevoice.errors import Refused
-from edgevoice.intake.strict_json import fault_in, fault_of_characters, parse_object, shown
+from edgevoice.errors import InvalidAnnouncement
+from edgevoice.intake.strict_json import invalid_character, parse_object, printable, reason_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-LONGEST_TEXT = 8000
-DEEPEST = 8
-MOST_WARNINGS = 16
+MAX_TEXT_CHARS = 8000
+MAX_JSON_DEPTH = 8
+MAX_WARNINGS = 16
 
 Label = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 . _ -")]
 Target = Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
-Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
 
 
 class Escalate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,14 +87,14 @@ Known: TypeAlias = "Mapping[str, Collection[str]]"
 NOTHING_KNOWN: Known = {}
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ParsedPayload(msgspec.Struct, frozen=True):
     """What a payload says: its usable keys, and the faults that an urgent one is spoken in spite of."""
 
     values: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
 
-def read_payload(payload: bytes, urgency: str | None = None, known: Known = NOTHING_KNOWN) -> Reading:
+def parse_payload(payload: bytes, urgency: str | None = None, known: Known = NOTHING_KNOWN) -> ParsedPayload:
     """Read text or one JSON object; `urgency` is the one the topic gives and wins.
 
     `known` are the names there are, for keys whose value is one of them.
@@ -106,44 +106,44 @@ def read_payload(payload: bytes, urgency: str | None = None, known: Known = NOTH
     text = decode_utf8(payload)
     keys = parse_object(text) if is_object(text) else {"text": text}
     if "text" not in keys:
-        raise Refused("missing", key="text", allowed=_ALLOWED["text"])
+        raise InvalidAnnouncement("missing", key="text", allowed=_ALLOWED["text"])
     if urgency is not None:
         keys["urgency"] = urgency
-    return read_keys(keys, known)
+    return parse_options(keys, known)
 
 
-def read_keys(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Reading:
+def parse_options(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> ParsedPayload:
     """Read some keys of the table; a live text has no `text` among them.
 
     Raises:
         Refused: as for `read_payload`.
     """
     values: dict[str, Any] = {}
-    faults: list[Refused] = []
+    faults: list[InvalidAnnouncement] = []
     for key, value in keys.items():
         try:
             values[key] = _value(key, value, known.get(key))
-        except Refused as fault:
+        except InvalidAnnouncement as fault:
             faults.append(fault)
     text_is_usable = "text" in values or "text" not in keys
     if faults and not (text_is_usable and values.get("urgency") is Urgency.CRITICAL):
         raise faults[0]
     warnings = [
         f"{fault.key}: {fault.reason}; the default is used (allowed: {fault.allowed})"
-        for fault in faults[:MOST_WARNINGS]
+        for fault in faults[:MAX_WARNINGS]
     ]
-    if len(faults) > MOST_WARNINGS:
-        warnings.append(f"{len(faults) - MOST_WARNINGS} more faults")
-    return Reading(values, tuple(warnings))
+    if len(faults) > MAX_WARNINGS:
+        warnings.append(f"{len(faults) - MAX_WARNINGS} more faults")
+    return ParsedPayload(values, tuple(warnings))
 
 
-def id_in(payload: bytes) -> str | None:
+def peek_id(payload: bytes) -> str | None:
     """The id of a payload that is refused, so that its sender can tell which it was."""
     try:
         text = decode_utf8(payload)
         named = parse_object(text).get("id") if is_object(text) else None
         return str(_value("id", named, None)) if named is not None else None
-    except Refused:
+    except InvalidAnnouncement:
         return None
 
 
@@ -156,7 +156,9 @@ def decode_utf8(payload: bytes) -> str:
     try:
         return payload.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused(f"invalid UTF-8 at byte {error.start}", key="text", allowed="UTF-8 text") from None
+        raise InvalidAnnouncement(
+            f"invalid UTF-8 at byte {error.start}", key="text", allowed="UTF-8 text"
+        ) from None
 
 
 def is_object(text: str) -> bool:
@@ -164,11 +166,11 @@ def is_object(text: str) -> bool:
     return text.lstrip()[:1] == "{"
 
 
-def is_options(text: str) -> bool:
+def has_only_options(text: str) -> bool:
     """Whether a piece of live text is an object with only keys of the table and `end`."""
     try:
         return parse_object(text).keys() <= {*_TYPES, "end"}
-    except Refused:
+    except InvalidAnnouncement:
         return False
 
 
@@ -179,37 +181,41 @@ def check_text(text: str) -> str:
         Refused: blank, too long, or with characters that nobody can say.
     """
     if not text.strip():
-        raise Refused("blank", key="text", allowed=_ALLOWED["text"])
-    if len(text) > LONGEST_TEXT:
-        raise Refused(f"{len(text)} characters", key="text", allowed=_ALLOWED["text"])
+        raise InvalidAnnouncement("blank", key="text", allowed=_ALLOWED["text"])
+    if len(text) > MAX_TEXT_CHARS:
+        raise InvalidAnnouncement(f"{len(text)} characters", key="text", allowed=_ALLOWED["text"])
     check_characters(text)
     return text
 
 
 def check_characters(text: str) -> None:
     """Raises Refused for control characters but tab and newline, and for halves of characters."""
-    if fault := fault_of_characters(text):
-        raise Refused(fault, key="text", allowed="valid Unicode, no control characters but tab and newline")
+    if fault := invalid_character(text):
+        raise InvalidAnnouncement(
+            fault, key="text", allowed="valid Unicode, no control characters but tab and newline"
+        )
 
 
 def _value(key: str, value: object, known: Collection[str] | None) -> object:
     if key not in _TYPES:
-        raise Refused("unknown key", key=shown(key), allowed=", ".join(_ALLOWED))
+        raise InvalidAnnouncement("unknown key", key=printable(key), allowed=", ".join(_ALLOWED))
     if key == "text" and isinstance(value, str):
         return check_text(value)
-    if fault := fault_in(value, DEEPEST - 1):
-        raise Refused(fault, key=key, allowed=_ALLOWED[key])
+    if fault := reason_invalid(value, MAX_JSON_DEPTH - 1):
+        raise InvalidAnnouncement(fault, key=key, allowed=_ALLOWED[key])
     try:
         converted = msgspec.convert(value, _TYPES[key])
     except msgspec.ValidationError as error:
-        raise Refused(_plain(error), key=key, allowed=_ALLOWED[key]) from None
+        raise InvalidAnnouncement(_plain(error), key=key, allowed=_ALLOWED[key]) from None
     if known is not None and converted not in known:
-        raise Refused(f"there is none called {shown(str(value))}", key=key, allowed=", ".join(sorted(known)))
+        raise InvalidAnnouncement(
+            f"there is none called {printable(str(value))}", key=key, allowed=", ".join(sorted(known))
+        )
     return converted
 
 
 def _plain(error: msgspec.ValidationError) -> str:
-    return shown(str(error).replace("`", "").split(" - at $")[0], 120)
+    return printable(str(error).replace("`", "").split(" - at $")[0], 120)
 
 
 def payload_schema() -> Mapping[str, Any]:

@@ -10,33 +10,33 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.synthesis.clip import Clip
-    from edgevoice.synthesis.speech import Speech
+    from edgevoice.synthesis.speech import SpeechJob
 
-REMEMBERED = 20
+MAX_REPLAYABLE = 20
 """Announcements that can be said again."""
-KEPT = 5
+MAX_KEPT_CLIPS = 5
 """Clips that are kept for it; an older one is made anew."""
 
 
-class Said:
+class ReplayHistory:
     """What was said lately on this node; nothing private is kept."""
 
-    def __init__(self, speech_of: Callable[[Announcement], Speech]) -> None:
+    def __init__(self, speech_of: Callable[[Announcement], SpeechJob]) -> None:
         self._speech_of = speech_of
-        self._speeches: deque[Speech] = deque(maxlen=REMEMBERED)
+        self._speeches: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
         self._kept: deque[Clip] = deque()
         self._in_use: list[Clip] = []
 
-    def add(self, speech: Speech) -> None:
+    def add(self, speech: SpeechJob) -> None:
         """Remember what is being said; its clip is kept once nobody needs it any more."""
         speech.on_unused = self._keep
         self._speeches.append(speech)
 
-    def last(self, count: int, targets: Collection[str]) -> list[Speech]:
+    def last(self, count: int, targets: Collection[str]) -> list[SpeechJob]:
         """The last ones that were meant for one of `targets`, the oldest first."""
         return [speech for speech in self._speeches if speech.announcement.target in targets][-count:]
 
-    def again(self, speech: Speech, announcement: Announcement) -> Speech:
+    def again(self, speech: SpeechJob, announcement: Announcement) -> SpeechJob:
         """The speech of `announcement`, which says the same once more: without a request, if its clip is kept."""
         if speech.clip not in self._kept and speech.clip not in self._in_use:
             return self._speech_of(announcement)
@@ -50,15 +50,15 @@ class Said:
         while self._kept:
             self._close(self._kept.popleft())
 
-    def _keep(self, speech: Speech) -> None:
+    def _keep(self, speech: SpeechJob) -> None:
         if not (speech.clip.complete and speech.clip.frames):
             speech.clip.close()
             return
         self._kept.append(speech.clip)
-        while len(self._kept) > KEPT:
+        while len(self._kept) > MAX_KEPT_CLIPS:
             self._close(self._kept.popleft())
 
-    def _release(self, speech: Speech) -> None:
+    def _release(self, speech: SpeechJob) -> None:
         self._in_use.remove(speech.clip)
         if speech.clip not in self._kept:
             self._close(speech.clip)

@@ -7,37 +7,37 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgevoice.errors import Refused
+from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import (
-    LONGEST_TEXT,
-    Reading,
+    MAX_TEXT_CHARS,
+    ParsedPayload,
     check_characters,
     decode_utf8,
+    has_only_options,
     is_object,
-    is_options,
-    read_keys,
+    parse_options,
 )
 from edgevoice.intake.strict_json import parse_object
-from edgevoice.synthesis.live import LONGEST, LiveText
+from edgevoice.synthesis.live import MAX_LIVE_CHARS, LiveText
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgevoice.announcement import Announcement
-    from edgevoice.commands import Piece
+    from edgevoice.commands import LiveChunk
     from edgevoice.intake.payload import Known
 
-SENDER_DEAD = 30.0
+SENDER_TIMEOUT_S = 30.0
 """Seconds without a piece after which the sender counts as dead, and what it said as all."""
-MOST_OPEN = 64
-MOST_ENDED = 1000
+MAX_OPEN = 64
+MAX_ENDED = 1000
 
 
-class Accept(Protocol):
+class AcceptLive(Protocol):
     """Takes on a live text as an announcement."""
 
     def __call__(
-        self, command: Piece, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
+        self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement: ...
 
 
@@ -47,16 +47,16 @@ class _Stream:
     timer: asyncio.TimerHandle
 
 
-class Streams:
+class LiveStreams:
     """The live texts of this node."""
 
-    def __init__(self, accept: Accept, known: Known) -> None:
+    def __init__(self, accept: AcceptLive, known: Known) -> None:
         self._known = known
         self._accept = accept
         self._open: dict[tuple[str, str], _Stream] = {}
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def take(self, piece: Piece) -> None:
+    def append(self, piece: LiveChunk) -> None:
         """Append a piece to its text; the first one begins it.
 
         Raises:
@@ -66,7 +66,7 @@ class Streams:
         if key in self._ended:
             if piece.redelivered:
                 return
-            raise Refused("this live text has ended", key="id", allowed="a new id")
+            raise InvalidAnnouncement("this live text has ended", key="id", allowed="a new id")
         options, text, ends = _read(piece, self._known)
         stream = self._open.get(key)
         if stream is None and not text and ends and not options.values:
@@ -85,28 +85,32 @@ class Streams:
         for key in list(self._open):
             self._end(key)
 
-    def _begin(self, key: tuple[str, str], piece: Piece, options: Reading) -> _Stream:
-        if len(self._open) >= MOST_OPEN:
-            raise Refused(f"{MOST_OPEN} live texts are open", key="id", allowed="end one of them first")
-        values = {**options.values, **read_keys({"id": piece.id}).values}
+    def _begin(self, key: tuple[str, str], piece: LiveChunk, options: ParsedPayload) -> _Stream:
+        if len(self._open) >= MAX_OPEN:
+            raise InvalidAnnouncement(
+                f"{MAX_OPEN} live texts are open", key="id", allowed="end one of them first"
+            )
+        values = {**options.values, **parse_options({"id": piece.id}).values}
         live = LiveText()
         self._accept(piece, values, options.warnings, live)
         stream = self._open[key] = _Stream(live, self._watch(key))
         return stream
 
-    def _append(self, stream: _Stream, piece: Piece, text: str) -> None:
-        if len(stream.live.text) + len(text) > LONGEST:
-            raise Refused("this live text is too long", key="text", allowed=f"{LONGEST} characters in all")
+    def _append(self, stream: _Stream, piece: LiveChunk, text: str) -> None:
+        if len(stream.live.text) + len(text) > MAX_LIVE_CHARS:
+            raise InvalidAnnouncement(
+                "this live text is too long", key="text", allowed=f"{MAX_LIVE_CHARS} characters in all"
+            )
         if text:
             stream.live.add(text, piece.delivery, redelivered=piece.redelivered)
 
     def _watch(self, key: tuple[str, str]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(SENDER_DEAD, self._sender_died, key)
+        return asyncio.get_running_loop().call_later(SENDER_TIMEOUT_S, self._sender_died, key)
 
     def _sender_died(self, key: tuple[str, str]) -> None:
         stream = self._open[key]
         stream.live.warnings += (
-            f"its sender never ended it; {SENDER_DEAD:g} s without a piece counted as the end",
+            f"its sender never ended it; {SENDER_TIMEOUT_S:g} s without a piece counted as the end",
         )
         self._end(key)
 
@@ -115,28 +119,30 @@ class Streams:
         stream.timer.cancel()
         stream.live.end()
         self._ended[key] = None
-        while len(self._ended) > MOST_ENDED:
+        while len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
 
 
-def _read(piece: Piece, known: Known) -> tuple[Reading, str, bool]:
+def _read(piece: LiveChunk, known: Known) -> tuple[ParsedPayload, str, bool]:
     """The options, the text, and whether it is the last."""
     if not piece.payload:
-        return Reading({}), "", True
+        return ParsedPayload({}), "", True
     text = decode_utf8(piece.payload)
-    if not is_object(text) or not (piece.is_json or is_options(text)):
-        return Reading({}), _checked(text), False
+    if not is_object(text) or not (piece.is_json or has_only_options(text)):
+        return ParsedPayload({}), _checked(text), False
     keys = parse_object(text)
     ends, said = keys.pop("end", False), keys.pop("text", "")
     if not isinstance(ends, bool):
-        raise Refused("has to be true or false", key="end", allowed="true or false")
+        raise InvalidAnnouncement("has to be true or false", key="end", allowed="true or false")
     if not isinstance(said, str):
-        raise Refused("has to be a string", key="text", allowed="the next piece of the text")
-    return read_keys(keys, known), _checked(said), ends
+        raise InvalidAnnouncement("has to be a string", key="text", allowed="the next piece of the text")
+    return parse_options(keys, known), _checked(said), ends
 
 
 def _checked(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        raise Refused(f"{len(text)} characters", key="text", allowed=f"at most {LONGEST_TEXT} in one piece")
+    if len(text) > MAX_TEXT_CHARS:
+        raise InvalidAnnouncement(
+            f"{len(text)} characters", key="text", allowed=f"at most {MAX_TEXT_CHARS} in one piece"
+        )
     check_characters(text)
     return text

@@ -7,14 +7,14 @@ import re
 from collections import Counter
 from typing import Any
 
-from edgevoice.errors import Refused
+from edgevoice.errors import InvalidAnnouncement
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _LONGEST_INTEGER = 20
 
 
-class Faulty:
+class InvalidValue:
     """Stands in a parsed object for a value that nobody can use."""
 
     def __init__(self, reason: str) -> None:
@@ -31,41 +31,41 @@ def parse_object(text: str) -> dict[str, Any]:
         value = json.loads(
             text,
             object_pairs_hook=_pairs,
-            parse_constant=lambda _: Faulty("not a number"),
+            parse_constant=lambda _: InvalidValue("not a number"),
             parse_float=_float,
             parse_int=_integer,
         )
     except json.JSONDecodeError as error:
-        raise Refused(f"no valid JSON: {error}", allowed="text, or one JSON object") from None
+        raise InvalidAnnouncement(f"no valid JSON: {error}", allowed="text, or one JSON object") from None
     except RecursionError:
-        raise Refused("nested too deep", allowed="text, or one JSON object") from None
+        raise InvalidAnnouncement("nested too deep", allowed="text, or one JSON object") from None
     if not isinstance(value, dict):
-        raise Refused("no JSON object", allowed="text, or one JSON object")
+        raise InvalidAnnouncement("no JSON object", allowed="text, or one JSON object")
     return value
 
 
-def fault_in(value: object, levels: int) -> str | None:
+def reason_invalid(value: object, levels: int) -> str | None:
     """Why a parsed value cannot be used: a `Faulty`, an unsayable string, more than `levels` of nesting."""
-    if isinstance(value, Faulty):
+    if isinstance(value, InvalidValue):
         return value.reason
     if isinstance(value, str):
-        return "a line break or tab" if "\n" in value or "\t" in value else fault_of_characters(value)
+        return "a line break or tab" if "\n" in value or "\t" in value else invalid_character(value)
     if not isinstance(value, dict | list):
         return None
     if levels == 0:
         return "nested too deep"
     items = [*value, *value.values()] if isinstance(value, dict) else value
-    return next((fault for item in items if (fault := fault_in(item, levels - 1))), None)
+    return next((fault for item in items if (fault := reason_invalid(item, levels - 1))), None)
 
 
-def fault_of_characters(text: str) -> str | None:
+def invalid_character(text: str) -> str | None:
     """The first control character but tab and newline, or half of a character."""
     if found := _CONTROL.search(text):
         return f"control character U+{ord(found.group()):04X}"
     return "half a character (lone surrogate)" if _SURROGATE.search(text) else None
 
 
-def shown(text: str, most: int = 64) -> str:
+def printable(text: str, most: int = 64) -> str:
     """What somebody sent, fit for a message: short, and printable."""
     return "".join(char if char.isprintable() else "?" for char in text[:most])
 
@@ -74,14 +74,14 @@ def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(items)
     for key, count in Counter(key for key, _ in items).items():
         if count > 1:
-            values[key] = Faulty("given twice")
+            values[key] = InvalidValue("given twice")
     return values
 
 
-def _float(digits: str) -> float | Faulty:
+def _float(digits: str) -> float | InvalidValue:
     value = float(digits)
-    return Faulty("not a number") if value in (float("inf"), float("-inf")) else value
+    return InvalidValue("not a number") if value in (float("inf"), float("-inf")) else value
 
 
-def _integer(digits: str) -> int | Faulty:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else Faulty("out of range")
+def _integer(digits: str) -> int | InvalidValue:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else InvalidValue("out of range")

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.errors import ConfigError, Mistake
+from edgevoice.errors import ConfigError, ConfigIssue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +70,7 @@ class JournalFile:
             message = (
                 f"another edgevoice keeps its journal in {self._folder}: end it, or choose another folder"
             )
-            raise ConfigError([Mistake("state_dir", message)]) from None
+            raise ConfigError([ConfigIssue("state_dir", message)]) from None
         except OSError:
             pass  # a file system without locks
         return self._read()

@@ -25,7 +25,7 @@ from edgevoice.journal.state import (
     Switched,
 )
 from edgevoice.journal.writer import LARGEST, JournalWriter
-from edgevoice.outcome import Step
+from edgevoice.outcome import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -133,7 +133,7 @@ class Journal:
         if urgency.rank < Urgency.HIGH.rank:
             self._put(Ended(outcome=brief))
             return
-        finished = self._now() if outcome.get("event_type") == Step.FINISHED else None
+        finished = self._now() if outcome.get("event_type") == EventType.FINISHED else None
         kept = self._state.kept((speaker, id))
         record = Ended(key=(speaker, id), finished=finished, outcome=brief)
         self._put(record, purge=kept is not None and kept.private)

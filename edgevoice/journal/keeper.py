@@ -12,7 +12,7 @@ import msgspec
 
 from edgevoice.announcement import Urgency
 from edgevoice.journal.journal import Journal, Kept
-from edgevoice.outcome import OUTCOMES, Step
+from edgevoice.outcome import OUTCOMES, EventType
 from edgevoice.plugin import Observer
 
 if TYPE_CHECKING:
@@ -96,18 +96,18 @@ class Keeper(Observer):
     def on_event(self, event: Event, origin: object) -> None:
         del origin
         arriving = self._arriving
-        if event.event_type is Step.QUEUED and arriving is not None and event.id == arriving.id:
+        if event.event_type is EventType.QUEUED and arriving is not None and event.id == arriving.id:
             # Before all that may come of it within the same moment: it is held, or ended.
             self._journal.note(msgspec.structs.replace(arriving, speakers=(event.speaker,)))
         elif event.event_type in OUTCOMES:
             outcome = msgspec.to_builtins(event)
             self._journal.end(event.speaker, event.id, event.urgency, outcome)
         elif event.urgency.rank >= Urgency.HIGH.rank and event.event_type in (
-            Step.HELD,
-            Step.STARTED,
-            Step.RESUMED,
+            EventType.HELD,
+            EventType.STARTED,
+            EventType.RESUMED,
         ):
-            self._journal.hold(event.id, event.speaker, event.event_type is Step.HELD)
+            self._journal.hold(event.id, event.speaker, event.event_type is EventType.HELD)
 
     def on_state(self, speaker: str, state: SpeakerState) -> None:
         known = self._journal.switches.get(speaker, {})

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from edgevoice import words
 from edgevoice.announcement import Urgency
-from edgevoice.outcome import Step
+from edgevoice.outcome import EventType
 from edgevoice.speaker import held
 from edgevoice.speaker.floor import Floor
 from edgevoice.speaker.ledger import Ledger
 from edgevoice.speaker.turn import Turn
 from edgevoice.speaker.waiting import Waiting
-from edgevoice.synthesis.gate import Need
+from edgevoice.synthesis.gate import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from edgevoice.announcement import Announcement
-    from edgevoice.speaker.presence import Presence
-    from edgevoice.synthesis.speech import Speech
+    from edgevoice.speaker.presence import SpeakerSettings
+    from edgevoice.synthesis.speech import SpeechJob
 
 
 class Agenda:
@@ -33,10 +33,10 @@ class Agenda:
     def __init__(
         self,
         name: str,
-        presence: Presence,
+        presence: SpeakerSettings,
         *,
-        tell: Callable[[Turn, Step, str | None], None],
-        speech_of: Callable[[Announcement], Speech],
+        tell: Callable[[Turn, EventType, str | None], None],
+        speech_of: Callable[[Announcement], SpeechJob],
         escalate: Callable[[Announcement], None],
     ) -> None:
         self.ledger = Ledger(tell)
@@ -47,22 +47,22 @@ class Agenda:
         self._speech_of = speech_of
         self._digests: list[Turn] = []
 
-    def add(self, speech: Speech, now: float) -> None:
+    def add(self, speech: SpeechJob, now: float) -> None:
         """Accept an announcement; from here on it ends in exactly one outcome, unless it is a duplicate."""
         self.look(now)
         turn = self._turn(speech)
         if self._is_duplicate(turn, now):
             return
-        self.ledger.tell(turn, Step.QUEUED)
+        self.ledger.tell(turn, EventType.QUEUED)
         if self.floor.joins(turn.announcement):
-            self.ledger.end(turn, Step.REPLACED, "the same is being said", now)
+            self.ledger.end(turn, EventType.REPLACED, "the same is being said", now)
             return
         self.floor.supersede(turn.announcement)
         self.waiting.give_place(turn, now)
         self.waiting.keep(turn, now)
         self.floor.consider(now)
 
-    def refuse(self, speech: Speech, step: Step, reason: str, now: float) -> None:
+    def refuse(self, speech: SpeechJob, step: EventType, reason: str, now: float) -> None:
         """End an announcement that is not even queued; a duplicate has its outcome already."""
         turn = self._turn(speech)
         if not self._is_duplicate(turn, now):
@@ -78,16 +78,16 @@ class Agenda:
         else:
             wanted = [turn for turn in turns if turn.announcement.id == what]
             wanted = wanted or [turn for turn in turns if turn.announcement.tag == what]
-        self._end(wanted, Step.CANCELLED, "stop", now)
+        self._end(wanted, EventType.CANCELLED, "stop", now)
 
     def acknowledge(self, what: str, now: float) -> bool:
         """End every alert that insists (""), or the one with this id; whether there was one."""
         wanted = [
             turn
             for turn in self._all
-            if turn.announcement.insists is not None and what in ("", turn.announcement.id)
+            if turn.announcement.repeat is not None and what in ("", turn.announcement.id)
         ]
-        self._end(wanted, Step.FINISHED, "acknowledged", now)
+        self._end(wanted, EventType.FINISHED, "acknowledged", now)
         return bool(wanted)
 
     def read_digest(self, now: float) -> None:
@@ -111,7 +111,7 @@ class Agenda:
         self.waiting.look(now)
         posture, digest = self.waiting.posture, self._presence.manners.digest
         if (posture.mute and not before.mute) or (posture.dnd and not before.dnd):
-            self._end([turn for turn in self._all if turn.own], Step.CANCELLED, "stop", now)
+            self._end([turn for turn in self._all if turn.own], EventType.CANCELLED, "stop", now)
         self.floor.look(now)
         self._close_digests(now)
         if digest == "off":
@@ -130,16 +130,16 @@ class Agenda:
         self.look(now)
         return self.floor.take(now)
 
-    def coming(self, now: float) -> Iterator[tuple[Turn, Need, float]]:
+    def coming(self, now: float) -> Iterator[tuple[Turn, Priority, float]]:
         """What is to be made: what is being said, and what is next; how much it is needed, and by when."""
-        need, by = Need.NOW, now
+        need, by = Priority.NEEDED_NOW, now
         if (current := self.floor.current) is not None:
             yield current, need, by
             if not self.floor.pausing and self.floor.verdict is None:
-                need, by = Need.SOON, now + current.left_s
+                need, by = Priority.PREFETCH, now + current.left_s
         for turn in self.waiting.backlog.coming(now):
             yield turn, need, by
-            need, by = Need.SOON, by + turn.left_s
+            need, by = Priority.PREFETCH, by + turn.left_s
 
     def conclude(self, now: float, *, cancelled: bool = False, failure: str | None = None) -> None:
         """What was being said is no longer played: `cancelled` for a verdict, or with a `failure`."""
@@ -155,14 +155,14 @@ class Agenda:
     def _language(self) -> str:
         return self._presence.manners.language
 
-    def _turn(self, speech: Speech, *, own: bool = False) -> Turn:
+    def _turn(self, speech: SpeechJob, *, own: bool = False) -> Turn:
         volume = self._presence.loudness(speech.announcement)
         return Turn(speech, self._name, self.waiting.next_number(), volume, own=own)
 
     def _own(self, announcement: Announcement, now: float) -> Turn:
         """Let the daemon itself say something."""
         turn = self._turn(self._speech_of(announcement), own=True)
-        self.ledger.tell(turn, Step.QUEUED)
+        self.ledger.tell(turn, EventType.QUEUED)
         self.waiting.give_place(turn, now)
         self.waiting.keep(turn, now)
         self.floor.consider(now)
@@ -178,11 +178,11 @@ class Agenda:
         name = turn.announcement.id
         known = self.floor.is_said(name) or self.ledger.has_finished(name, now) or self.waiting.has(name)
         if known:
-            self.ledger.tell(turn, Step.DUPLICATE)
+            self.ledger.tell(turn, EventType.DUPLICATE)
             turn.speech.leave()
         return known
 
-    def _end(self, turns: list[Turn], step: Step, reason: str, now: float) -> None:
+    def _end(self, turns: list[Turn], step: EventType, reason: str, now: float) -> None:
         """End turns wherever they are; the one that is being said once it is silent."""
         if self.floor.current in turns:
             self.floor.cut(step, reason)
@@ -205,8 +205,8 @@ class Agenda:
         for digest in [digest for digest in self._digests if digest.ended]:
             self._digests.remove(digest)
             read = [turn for turn in self.waiting.held if turn.read_by is digest]
-            if digest.outcome is Step.FINISHED:
-                self._end(read, Step.FINISHED, "digest", now)
+            if digest.outcome is EventType.FINISHED:
+                self._end(read, EventType.FINISHED, "digest", now)
                 self._read_on(now)
             for turn in read:
                 turn.read_by = None

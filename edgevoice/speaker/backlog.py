@@ -53,7 +53,7 @@ class Backlog:
         """Keep a turn; return the one that has to be given up for it: the least urgent, oldest first."""
         bisect.insort(self._turns, turn, key=lambda turn: turn.order)
         self._names.add(turn.announcement.id)
-        self._moment = min(self._moment, _moment(turn, turn.announcement.arrived))
+        self._moment = min(self._moment, _moment(turn, turn.announcement.received_monotonic))
         if len(self._turns) <= self._limit:
             return None
         given_up = least_urgent(self._turns)

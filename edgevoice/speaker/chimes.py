@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+CHIME_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NO_CHIME = "none"
-LONGEST = 10.0
+MAX_CHIME_S = 10.0
 """Seconds of a chime at most; what is longer keeps the speech waiting."""
-LOUDNESS = 0.35
+PEAK_LEVEL = 0.35
 """Of full scale: about as loud as speech."""
 
 
@@ -65,7 +65,7 @@ class Chimes:
             self._made[key] = self._make(name, rate)
         return self._made[key]
 
-    def is_made(self, name: str, rate: int) -> bool:
+    def is_loaded(self, name: str, rate: int) -> bool:
         """Whether the sound is there at once."""
         return (name, rate) in self._made
 
@@ -101,7 +101,7 @@ def render(notes: tuple[Note, ...], rate: int) -> bytes:
         for index in range(min(span, total - begin)):
             mix[begin + index] += _bell(note.pitch, index / rate, note.length)
     peak = max((abs(value) for value in mix), default=0.0) or 1.0
-    samples = array.array("h", (round(value / peak * LOUDNESS * 32767) for value in mix))
+    samples = array.array("h", (round(value / peak * PEAK_LEVEL * 32767) for value in mix))
     if sys.byteorder == "big":
         samples.byteswap()
     return samples.tobytes()
@@ -119,8 +119,8 @@ def check_wav(file: Path) -> None:
         channels, width, given, frames = opened.getparams()[:4]
     if width != 2 or channels not in (1, 2):
         raise ValueError(f"{channels} channels, {width * 8} bit; it has to be 16 bit, mono or stereo")
-    if frames / given > LONGEST:
-        raise ValueError(f"{frames / given:.0f} s long; at most {LONGEST:g} s")
+    if frames / given > MAX_CHIME_S:
+        raise ValueError(f"{frames / given:.0f} s long; at most {MAX_CHIME_S:g} s")
 
 
 def read_wav(file: Path, rate: int) -> bytes:
@@ -146,5 +146,5 @@ def _files(folder: Path) -> list[Path]:
     return [
         file
         for file in sorted(folder.glob("*.wav"))
-        if NAME.fullmatch(file.stem) and file.is_file() and not file.is_symlink()
+        if CHIME_NAME.fullmatch(file.stem) and file.is_file() and not file.is_symlink()
     ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.synthesis.clip import BYTES_PER_FRAME
-from edgevoice.synthesis.headstart import LONGEST, is_close, regain
-from edgevoice.synthesis.parts import IDLE
+from edgevoice.synthesis.headstart import LONGEST, is_repeat_underrun, rebuffer_s
+from edgevoice.synthesis.parts import LIVE_IDLE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ class Cursor:
             ClipError: the clip failed, and all that it had before was read.
         """
         if self._live is None:
-            await self._clip.beyond(self._frame)  # only then it is known which transport speaks
+            await self._clip.wait_past(self._frame)  # only then it is known which transport speaks
             await self._gather(self._headstart)
         while pcm := await (self._read() if self._live is None else self._read_live(self._live)):
             self._frame += len(pcm) // BYTES_PER_FRAME
@@ -51,16 +51,16 @@ class Cursor:
 
     async def _read(self) -> bytes:
         if self._frame >= self._clip.frames:
-            await self._clip.beyond(self._frame)
+            await self._clip.wait_past(self._frame)
             if self._is_dry:
-                close = is_close(self._holes, self._second - self._sounds_from)
+                close = is_repeat_underrun(self._holes, self._second - self._sounds_from)
                 self._holes = self._holes + 1 if close else 1
-                await self._gather(regain(self._holes))
+                await self._gather(rebuffer_s(self._holes))
         return await self._clip.read(self._frame)
 
     async def _read_live(self, live: LiveText) -> bytes:
         """What its sender pauses is no hole."""
-        patience = IDLE
+        patience = LIVE_IDLE_S
         while True:
             try:
                 async with asyncio.timeout(patience):
@@ -76,7 +76,7 @@ class Cursor:
         """Wait until the clip is so many seconds ahead, but not for ever."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
-                await self._clip.ahead(self._frame, wanted)
+                await self._clip.wait_buffered(self._frame, wanted)
         self._sounds_from, self._sounds_since = self._second, _now()
 
     @property
@@ -86,7 +86,9 @@ class Cursor:
     @property
     def _headstart(self) -> float:
         """What is critical is better said with a hole than late."""
-        return 0.0 if self._turn.announcement.urgency is Urgency.CRITICAL else self._turn.speech.headstart
+        return (
+            0.0 if self._turn.announcement.urgency is Urgency.CRITICAL else self._turn.speech.target_buffer_s
+        )
 
     @property
     def _is_dry(self) -> bool:

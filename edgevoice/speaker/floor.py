@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.outcome import Step
+from edgevoice.outcome import EventType
 from edgevoice.speaker import insisting
 from edgevoice.speaker.rules import Against, against, replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgevoice.announcement import Announcement, Insistence
+    from edgevoice.announcement import Announcement, RepeatPolicy
     from edgevoice.speaker.ledger import Ledger
-    from edgevoice.speaker.presence import Presence
+    from edgevoice.speaker.presence import SpeakerSettings
     from edgevoice.speaker.turn import Turn
     from edgevoice.speaker.waiting import Waiting
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Verdict:
     """What becomes of a turn that is cut: an outcome, or INTERRUPTED (`by` another) or HELD, to go on later."""
 
-    step: Step
+    step: EventType
     reason: str | None = None
     by: Turn | None = None
 
@@ -38,7 +38,7 @@ class Floor:
 
     def __init__(
         self,
-        presence: Presence,
+        presence: SpeakerSettings,
         waiting: Waiting,
         ledger: Ledger,
         escalate: Callable[[Announcement], None],
@@ -69,9 +69,9 @@ class Floor:
         """The first sample of the current turn was handed over."""
         if (turn := self.current) is not None:
             turn.sound(now)
-            self._ledger.tell(turn, Step.RESUMED if turn.interrupted else Step.STARTED)
+            self._ledger.tell(turn, EventType.RESUMED if turn.interrupted else EventType.STARTED)
 
-    def cut(self, step: Step, reason: str | None = None, by: Turn | None = None) -> None:
+    def cut(self, step: EventType, reason: str | None = None, by: Turn | None = None) -> None:
         """Give the verdict on the current turn; only an end stands against one that it goes on later."""
         if self.current is not None and (
             self.verdict is None or (step.is_outcome and not self.verdict.step.is_outcome)
@@ -80,14 +80,14 @@ class Floor:
 
     def cut_short(self) -> None:
         """The daemon ends before what is being said has."""
-        self.cut(Step.FAILED, "restart")
+        self.cut(EventType.FAILED, "restart")
 
     def is_said(self, name: str) -> bool:
         """Whether this id is being said, and not just about to end otherwise than finished."""
         ending = self.verdict is not None and self.verdict.step.is_outcome
         if self.current is None or self.current.announcement.id != name:
             return False
-        return not ending or (self.verdict is not None and self.verdict.step is Step.FINISHED)
+        return not ending or (self.verdict is not None and self.verdict.step is EventType.FINISHED)
 
     def joins(self, new: Announcement) -> bool:
         """Whether a new critical one is what is being said already."""
@@ -114,7 +114,7 @@ class Floor:
                 return
             what = self._against(turn, current)
             if what is Against.NOW or (what is Against.AT_PAUSE and not current.sounds):
-                self.cut(Step.INTERRUPTED, by=turn)
+                self.cut(EventType.INTERRUPTED, by=turn)
                 return
             if what is Against.AT_PAUSE:
                 self.pausing = True
@@ -124,7 +124,7 @@ class Floor:
         """The pause has come, or was waited for long enough."""
         self.consider(now)
         if self.pausing:
-            self.cut(Step.INTERRUPTED)
+            self.cut(EventType.INTERRUPTED)
 
     def look(self, now: float) -> None:
         """See what time and the switches mean for what is being said."""
@@ -133,9 +133,9 @@ class Floor:
             return
         turn.volume = self._presence.loudness(turn.announcement, turn.round)
         if turn.deadline is not None and turn.deadline <= now and not turn.sounds:
-            self.cut(Step.EXPIRED, "ttl")
+            self.cut(EventType.EXPIRED, "ttl")
         elif self._waiting.why_held(turn, now) is not None:
-            self.cut(Step.HELD)
+            self.cut(EventType.HELD)
 
     def conclude(self, now: float, *, cancelled: bool = False, failure: str | None = None) -> None:
         """The current turn is no longer played: give it its outcome, or keep it for later."""
@@ -148,11 +148,11 @@ class Floor:
             turn.parked = turn.parked and not cancelled
             self._obey(turn, verdict, now)
         elif failure is not None:
-            self._ledger.end(turn, Step.FAILED, failure, now)
+            self._ledger.end(turn, EventType.FAILED, failure, now)
         elif turn.parked:
             self._displace(turn, now)
         elif not turn.started:
-            self._ledger.end(turn, Step.FAILED, "there was nothing to say", now)
+            self._ledger.end(turn, EventType.FAILED, "there was nothing to say", now)
         else:
             self._round_over(turn, now)
 
@@ -167,7 +167,7 @@ class Floor:
         return against(turn.announcement, current.announcement, current.heard_s)
 
     def _obey(self, turn: Turn, verdict: Verdict, now: float) -> None:
-        if verdict.step is Step.FAILED:
+        if verdict.step is EventType.FAILED:
             self._ledger.lose(turn, now)
         elif verdict.step.is_outcome:
             self._ledger.end(turn, verdict.step, verdict.reason, now)
@@ -182,24 +182,24 @@ class Floor:
             return
         if turn.sounds:
             turn.interrupt(self._waiting.next_number(), now)
-            self._ledger.tell(turn, Step.INTERRUPTED)
+            self._ledger.tell(turn, EventType.INTERRUPTED)
         self._waiting.keep(turn, now)
         if turn.held_at is None:
             self._displaced.append(turn)
 
     def _round_over(self, turn: Turn, now: float) -> None:
         """It was heard to its end: that was all, or it insists."""
-        insists = turn.announcement.insists
+        insists = turn.announcement.repeat
         if insists is None:
-            self._ledger.end(turn, Step.FINISHED, None, now)
+            self._ledger.end(turn, EventType.FINISHED, None, now)
         elif not self._is_superseded(turn, now):
             self._insist(turn, insists, now)
 
-    def _insist(self, turn: Turn, insists: Insistence, now: float) -> None:
+    def _insist(self, turn: Turn, insists: RepeatPolicy, now: float) -> None:
         since_first, said = now - (turn.first_sound or now), turn.round
         gap = insisting.next_gap(insists, said, since_first, self._presence.manners.growth)
         if gap is None:
-            self._ledger.end(turn, Step.FINISHED, "times", now)
+            self._ledger.end(turn, EventType.FINISHED, "times", now)
         else:
             turn.again(now + gap)
             self._waiting.keep(turn, now)

@@ -76,7 +76,7 @@ def as_many_as_fit(items: Sequence[Turn]) -> list[Turn]:
     """The first of them that one digest reads: ten or a minute, at least one."""
     length = 0
     for count, turn in enumerate(items):
-        length += len(_text(turn)) + len(words.at(turn.announcement.arrived_at, "", "en"))
+        length += len(_text(turn)) + len(words.dated(turn.announcement.received_at, "", "en"))
         if count and (count == MOST_ITEMS or length > MOST_CHARACTERS):
             return list(items[:count])
     return list(items)
@@ -86,7 +86,7 @@ def digest_of(turns: Sequence[Turn], left: int, target: str, language: str, arri
     """The announcement that reads some held ones; by the local voice if one of them is private."""
     sentences = [words.held(len(turns), language)]
     sentences += [
-        words.at(turn.announcement.arrived_at.astimezone(), _text(turn), language) for turn in turns
+        words.dated(turn.announcement.received_at.astimezone(), _text(turn), language) for turn in turns
     ]
     if left:
         sentences.append(words.more_held(left, language))
@@ -104,8 +104,8 @@ def announcement(
         target=target,
         text=text,
         urgency=Urgency.NORMAL,
-        arrived=arrived,
-        arrived_at=datetime.now(UTC),
+        received_monotonic=arrived,
+        received_at=datetime.now(UTC),
         ttl=300.0,
         private=private,
         tag=tag,

@@ -21,7 +21,7 @@ FRESH = 0.1
 async def resume_from(turn: Turn) -> int:
     """The frame at which an interrupted turn goes on: the last pause before the cut (contract)."""
     clip, cut = turn.speech.clip, turn.position
-    begin = max(0, cut - round((pauses.SEARCH + pauses.LOOK_BACK) * clip.rate))
+    begin = max(0, cut - round((pauses.SEARCH_S + pauses.LOUDNESS_WINDOW_S) * clip.rate))
     heard = await clip.excerpt(begin, cut)
     # A thread: numpy may have to be loaded first, and nothing else shall wait for that.
     found = begin + await asyncio.to_thread(pauses.resume_frame, heard, clip.rate)
@@ -41,12 +41,12 @@ async def until_pause(turn: Turn) -> None:
 async def _next_pause(turn: Turn) -> int:
     """The frame up to which a pause has to be heard; looks again when there is more audio."""
     clip, start, looked = turn.speech.clip, turn.position, -1
-    begin = max(0, start - round(pauses.LOOK_BACK * clip.rate))
+    begin = max(0, start - round(pauses.LOUDNESS_WINDOW_S * clip.rate))
     while True:
         end, ended = clip.frames, clip.ended
         if looked < 0 or ended or end - looked >= FRESH * clip.rate:
             ahead = await clip.excerpt(begin, min(end, start + round((NEXT_PAUSE + 0.5) * clip.rate)))
-            found = await asyncio.to_thread(pauses.next_pause, ahead, clip.rate, start - begin)
+            found = await asyncio.to_thread(pauses.next_silence, ahead, clip.rate, start - begin)
             if found is not None:
                 return begin + found
             looked = end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.outcome import Step
+from edgevoice.outcome import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,41 +25,41 @@ class Ledger:
     daemon that ends.
     """
 
-    def __init__(self, tell: Callable[[Turn, Step, str | None], None]) -> None:
+    def __init__(self, tell: Callable[[Turn, EventType, str | None], None]) -> None:
         self.finished: dict[str, float] = {}
         """Ids that finished, and until when they are remembered."""
         self.survives: Callable[[Announcement], bool] = lambda _: False
         self._tell = tell
 
-    def tell(self, turn: Turn, step: Step, reason: str | None = None) -> None:
+    def tell(self, turn: Turn, step: EventType, reason: str | None = None) -> None:
         """Tell a step that is no outcome."""
         self._tell(turn, step, reason)
 
-    def end(self, turn: Turn, step: Step, reason: str | None, now: float) -> None:
+    def end(self, turn: Turn, step: EventType, reason: str | None, now: float) -> None:
         """Give a turn its outcome."""
         if turn.ended:
             return
         turn.outcome = step
         self._tell(turn, step, reason)
-        if step is Step.FINISHED and not turn.own:
+        if step is EventType.FINISHED and not turn.own:
             self._remember(turn.announcement.id, now)
         turn.speech.leave()
 
-    def end_all(self, turns: Iterable[Turn], step: Step, reason: str | None, now: float) -> None:
+    def end_all(self, turns: Iterable[Turn], step: EventType, reason: str | None, now: float) -> None:
         for turn in turns:
             self.end(turn, step, reason, now)
 
     def give_up(self, turn: Turn, now: float) -> None:
         """End a turn for which there is no room: what was never heard is suppressed."""
-        self.end(turn, Step.CANCELLED if turn.started else Step.SUPPRESSED, "overflow", now)
+        self.end(turn, EventType.CANCELLED if turn.started else EventType.SUPPRESSED, "overflow", now)
 
     def lose(self, turn: Turn, now: float) -> None:
         """The daemon ends before this was said: a restart brings it back, or it is lost."""
         if self.survives(turn.announcement) and not turn.own:
-            turn.outcome = Step.FAILED
+            turn.outcome = EventType.FAILED
             turn.speech.leave()
         else:
-            self.end(turn, Step.FAILED, "restart", now)
+            self.end(turn, EventType.FAILED, "restart", now)
 
     def has_finished(self, name: str, now: float) -> bool:
         """Whether an id finished within 24 h."""

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-WINDOW = 0.01
+WINDOW_S = 0.01
 """Seconds of a window."""
-SHORTEST = 8
+MIN_SILENCE_WINDOWS = 8
 """Windows that a pause has at least."""
-BELOW = 10 ** (-30 / 10)
+SILENCE_RATIO = 10 ** (-30 / 10)
 """How far below the loud level a pause lies, as a ratio of mean squares."""
-LOUD = 0.95
+LOUD_QUANTILE = 0.95
 """The share of windows that are quieter than the loud level."""
-LOOK_BACK = 5.0
+LOUDNESS_WINDOW_S = 5.0
 """Seconds whose loud level counts."""
-SEARCH = 10.0
+SEARCH_S = 10.0
 """Seconds before a cut in which a pause is looked for."""
-ELSE_SEARCH = 1.5
+FALLBACK_SEARCH_S = 1.5
 """Seconds before a cut in which the quietest 80 ms are taken, where there is no pause."""
-EARLY = 1.5
+EARLY_S = 1.5
 """Seconds of speech before which an announcement that was cut begins anew."""
 
 
@@ -36,50 +36,50 @@ def resume_frame(pcm: bytes, rate: int) -> int:
     `pcm` is what was heard before the cut, at most the last `SEARCH` + `LOOK_BACK` seconds. It is the end of
     the last pause, less 80 ms; else of the quietest 80 ms of the last 1.5 s; else the start.
     """
-    if len(pcm) // 2 < EARLY * rate:
+    if len(pcm) // 2 < EARLY_S * rate:
         return 0
-    levels = window_levels(pcm, rate)
-    begin = max(0, len(levels) - round(SEARCH / WINDOW))
-    runs = [run for run in pauses_in(levels) if run[1] > begin]
-    window = max(runs[-1][0], runs[-1][1] - SHORTEST) if runs else _quietest(levels)
+    levels = window_power(pcm, rate)
+    begin = max(0, len(levels) - round(SEARCH_S / WINDOW_S))
+    runs = [run for run in silences_in(levels) if run[1] > begin]
+    window = max(runs[-1][0], runs[-1][1] - MIN_SILENCE_WINDOWS) if runs else _quietest(levels)
     return window * window_frames(rate)
 
 
-def next_pause(pcm: bytes, rate: int, start: int) -> int | None:
+def next_silence(pcm: bytes, rate: int, start: int) -> int | None:
     """Frame of `pcm` at which a pause of 80 ms that ends behind frame `start` is whole; None without one."""
     size = window_frames(rate)
-    for first, end in pauses_in(window_levels(pcm, rate)):
+    for first, end in silences_in(window_power(pcm, rate)):
         if end * size > start:
-            return max(start, (first + SHORTEST) * size)
+            return max(start, (first + MIN_SILENCE_WINDOWS) * size)
     return None
 
 
-def pauses_in(levels: np.ndarray) -> list[tuple[int, int]]:
+def silences_in(levels: np.ndarray) -> list[tuple[int, int]]:
     """First window, and the one behind the last, of each pause."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
-    quiet = levels <= loud_levels(levels) * BELOW
+    quiet = levels <= loudness_percentile(levels) * SILENCE_RATIO
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
     runs = [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
-    return [(first, end) for first, end in runs if end - first >= SHORTEST]
+    return [(first, end) for first, end in runs if end - first >= MIN_SILENCE_WINDOWS]
 
 
-def loud_levels(levels: np.ndarray) -> np.ndarray:
+def loudness_percentile(levels: np.ndarray) -> np.ndarray:
     """For each window the 95th percentile of the 5 s that end with it; of what there is, near the start."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
-    span, values = round(LOOK_BACK / WINDOW), levels.tolist()
+    span, values = round(LOUDNESS_WINDOW_S / WINDOW_S), levels.tolist()
     ordered: list[float] = []
     loud = np.empty(len(values))
     for index, level in enumerate(values):
         if index >= span:
             del ordered[bisect.bisect_left(ordered, values[index - span])]
         bisect.insort(ordered, level)
-        loud[index] = ordered[int(LOUD * (len(ordered) - 1))]
+        loud[index] = ordered[int(LOUD_QUANTILE * (len(ordered) - 1))]
     return loud
 
 
-def window_levels(pcm: bytes, rate: int) -> np.ndarray:
+def window_power(pcm: bytes, rate: int) -> np.ndarray:
     """The mean square of each whole window, float64."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
@@ -91,13 +91,13 @@ def window_levels(pcm: bytes, rate: int) -> np.ndarray:
 
 
 def window_frames(rate: int) -> int:
-    return round(rate * WINDOW)
+    return round(rate * WINDOW_S)
 
 
 def _quietest(levels: np.ndarray) -> int:
     """First window of the quietest 80 ms of the last 1.5 s."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
-    begin = max(0, len(levels) - round(ELSE_SEARCH / WINDOW))
-    energy = np.convolve(levels[begin:], np.ones(SHORTEST), "valid")
+    begin = max(0, len(levels) - round(FALLBACK_SEARCH_S / WINDOW_S))
+    energy = np.convolve(levels[begin:], np.ones(MIN_SILENCE_WINDOWS), "valid")
     return begin + int(energy.argmin())

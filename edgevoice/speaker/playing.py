@@ -47,21 +47,21 @@ class Playing:
         self._lead = len(chime) // BYTES_PER_FRAME
         self._handed = False
 
-    def handed(self, frames: int) -> None:
+    def written(self, frames: int) -> None:
         if frames > self._lead and self._turn.first_speech is None:
             self._turn.first_speech = asyncio.get_running_loop().time()
         if frames > 0 and not self._handed:
             self._handed = True
             self._on_sound()
 
-    def heard(self, frames: int) -> None:
+    def played(self, frames: int) -> None:
         self._turn.heard(self._from + frames - self._lead)
         self._on_heard()
 
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield what the output plays; an error of the clip is kept, so that what came before is heard out."""
         async for pcm in self._sound():
-            ramped = self._ramp.take(pcm)
+            ramped = self._ramp.apply(pcm)
             for start in range(0, len(ramped), SLICE):
                 yield await self._loud(ramped[start : start + SLICE])
 
@@ -74,7 +74,7 @@ class Playing:
         """The samples at the volume of now; what that needs is loaded by a thread."""
         if not self._gain.is_ready(self._turn.volume):
             await asyncio.to_thread(volume.load)
-        return self._gain.take(pcm, self._turn.volume)
+        return self._gain.apply(pcm, self._turn.volume)
 
     async def _sound(self) -> AsyncIterator[bytes]:
         if self._chime:

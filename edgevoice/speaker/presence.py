@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.speaker import insisting, volume
-from edgevoice.speaker.quiet import Window, is_quiet
+from edgevoice.speaker.quiet import QuietWindow, is_quiet
 from edgevoice.speaker.rules import Posture
 
 if TYPE_CHECKING:
@@ -25,23 +25,23 @@ DEFAULT_CHIMES = {Urgency.HIGH: "attention", Urgency.CRITICAL: "alarm"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class SpeakerPolicy:
     """What the configuration says of a speaker's behaviour; times in seconds."""
 
     quiet_volume: int = 30
     critical_volume: int = 70
     volumes: Mapping[Urgency, int] = field(default_factory=dict)
-    quiet_hours: tuple[Window, ...] = ()
+    quiet_hours: tuple[QuietWindow, ...] = ()
     chimes: Mapping[Urgency, str] = field(default_factory=lambda: DEFAULT_CHIMES)
     digest: str = "on_request"
     digest_keep: float = 43_200.0
     say_age: float | None = None
     language: str = "en"
-    growth: insisting.Growth = field(default_factory=insisting.Growth)
+    growth: insisting.Escalation = field(default_factory=insisting.Escalation)
     queue: int = 500
 
 
-class Presence:
+class SpeakerSettings:
     """The switches of a speaker, and what follows from them.
 
     `local_now` is the time on its wall, `clock` monotonic seconds; `dnd_until` is in the latter, infinite
@@ -50,7 +50,7 @@ class Presence:
 
     def __init__(
         self,
-        manners: Manners,
+        manners: SpeakerPolicy,
         volume: int,
         local_now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
@@ -82,10 +82,10 @@ class Presence:
         """The volume to say it at now, in per cent."""
         manners = self.manners
         base = manners.volumes.get(announcement.urgency, self.volume)
-        return volume.effective(
+        return volume.effective_volume(
             announcement.volume,
             base,
-            louder=insisting.louder(round_, manners.growth),
+            louder=insisting.volume_boost(round_, manners.growth),
             ceiling=manners.quiet_volume if self.posture.quiet else None,
             floor=manners.critical_volume if announcement.urgency is Urgency.CRITICAL else None,
         )

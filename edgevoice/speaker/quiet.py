@@ -14,7 +14,7 @@ DAY = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class QuietWindow:
     """From `start` to `end`, minutes after local midnight, on each of `days` (0 is Monday).
 
     The day is the one the window begins on; one whose end is not after its start goes on into the next.
@@ -32,7 +32,7 @@ class Window:
         return (weekday in self.days and minute >= self.start) or (before in self.days and minute < self.end)
 
 
-def is_quiet(windows: Iterable[Window], moment: datetime) -> bool:
+def is_quiet(windows: Iterable[QuietWindow], moment: datetime) -> bool:
     """Whether `moment`, in local time, lies in any of the windows.
 
     Only what the clock on the wall shows counts: an hour that daylight saving skips is never quiet, one

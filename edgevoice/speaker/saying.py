@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from edgevoice.faults import Faults
     from edgevoice.plugin import Output
     from edgevoice.speaker.chimes import Chimes
-    from edgevoice.speaker.presence import Presence
+    from edgevoice.speaker.presence import SpeakerSettings
     from edgevoice.speaker.turn import Turn
-    from edgevoice.synthesis.gate import Need
+    from edgevoice.synthesis.gate import Priority
 
 RETRY = 1.0
 """Seconds between attempts to have a lost output back."""
@@ -36,7 +36,7 @@ class Saying:
         self,
         name: str,
         output: Output,
-        presence: Presence,
+        presence: SpeakerSettings,
         chimes: Chimes,
         faults: Faults,
     ) -> None:
@@ -49,9 +49,9 @@ class Saying:
         self.on_heard: Callable[[], None] = lambda: None
         self.waits: Callable[[], bool] = lambda: False
 
-    def prepare(self, turn: Turn, need: Need, by: float) -> None:
+    def prepare(self, turn: Turn, need: Priority, by: float) -> None:
         """Let its speech be made, so that it is there when the turn has the floor: `by` then, it seems."""
-        turn.speech.begin(self._preface(turn, by), need)
+        turn.speech.request(self._preface(turn, by), need)
 
     async def say(self, turn: Turn) -> None:
         """Say a turn, which is prepared, to its end, its error kept with it; to be cancelled in mid-speech.
@@ -94,7 +94,7 @@ class Saying:
             await self._output.play(playing.instead(tone), rate, playing)
 
     async def _chime(self, name: str, rate: int) -> bytes:
-        if not self._chimes.is_made(name, rate):
+        if not self._chimes.is_loaded(name, rate):
             return await asyncio.to_thread(self._chimes.sound, name, rate)
         return self._chimes.sound(name, rate)
 
@@ -104,7 +104,7 @@ class Saying:
         age, limit = now - turn.announcement.due, manners.say_age
         if limit is None or age < limit:
             return None
-        return lambda text: words.aged(text, age, manners.language)
+        return lambda text: words.with_age(text, age, manners.language)
 
 
 def _now() -> float:

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import ClipError, OutputError
-from edgevoice.outcome import Now, SpeakerState, Step
+from edgevoice.outcome import CurrentAnnouncement, EventType, SpeakerState
 from edgevoice.speaker.agenda import Agenda
 from edgevoice.speaker.beside import Beside
 from edgevoice.speaker.interruption import until_pause
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from edgevoice.speaker.backlog import Backlog
     from edgevoice.speaker.chimes import Chimes
     from edgevoice.speaker.held import Held
-    from edgevoice.speaker.presence import Presence
+    from edgevoice.speaker.presence import SpeakerSettings
     from edgevoice.speaker.turn import Turn
-    from edgevoice.synthesis.speech import Speech
+    from edgevoice.synthesis.speech import SpeechJob
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ class Speaker:
         self,
         name: str,
         output: Output,
-        presence: Presence,
+        presence: SpeakerSettings,
         *,
         chimes: Chimes,
-        speech_of: Callable[[Announcement], Speech],
+        speech_of: Callable[[Announcement], SpeechJob],
         escalate: Callable[[Announcement], None],
         observers: Observers,
         faults: Faults,
@@ -63,12 +63,12 @@ class Speaker:
         self._beside = Beside()
         self._shown: SpeakerState | None = None
 
-    def add(self, speech: Speech) -> None:
+    def add(self, speech: SpeechJob) -> None:
         """Accept an announcement; from here on it ends in exactly one outcome, unless it is a duplicate."""
         self._agenda.add(speech, _now())
         self._settle()
 
-    def refuse(self, speech: Speech, step: Step, reason: str) -> None:
+    def refuse(self, speech: SpeechJob, step: EventType, reason: str) -> None:
         """End an announcement that is not even queued."""
         self._agenda.refuse(speech, step, reason, _now())
 
@@ -131,9 +131,9 @@ class Speaker:
         """What it is doing, as published."""
         turn, posture = self._agenda.floor.current, self._agenda.waiting.posture
         said = turn.announcement if turn is not None and turn.sounds else None
-        now = Now(said.id, said.urgency, turn.since) if turn and said else None
+        now = CurrentAnnouncement(said.id, said.urgency, turn.since) if turn and said else None
         return SpeakerState(
-            state="fault" if self._faults.own(self.name) else "speaking" if now else "idle",
+            state="fault" if self._faults.fault_of(self.name) else "speaking" if now else "idle",
             now=now,
             queue=len(self.backlog),
             held=len(self.held),
@@ -233,7 +233,7 @@ class Speaker:
         turn.parked = False
         self._settle()
 
-    def _tell(self, turn: Turn, step: Step, reason: str | None) -> None:
+    def _tell(self, turn: Turn, step: EventType, reason: str | None) -> None:
         event = turn.event(step, reason)
         level = logging.INFO if step.is_outcome else logging.DEBUG
         told = f"{step}{f' ({reason})' if reason else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.errors import Refused
+from edgevoice.errors import InvalidAnnouncement
 
 if TYPE_CHECKING:
     from edgevoice.speaker.speaker import Speaker
@@ -26,7 +26,9 @@ def switch(speaker: Speaker, what: str, value: str) -> None:
         speaker.presence.mute = _on(what, value)
     elif value.isascii() and value.isdigit() and int(value[:6]) > 1:
         if int(value[:6]) > LONGEST_DND:
-            raise Refused("too long", key="dnd", allowed=f"ON, OFF, or up to {LONGEST_DND} minutes")
+            raise InvalidAnnouncement(
+                "too long", key="dnd", allowed=f"ON, OFF, or up to {LONGEST_DND} minutes"
+            )
         speaker.presence.set_dnd(minutes=int(value))
     else:
         speaker.presence.set_dnd(on=_on(what, value))
@@ -37,7 +39,7 @@ def _volume(speaker: Speaker, value: str) -> None:
     try:
         speaker.presence.set_volume(value)
     except ValueError:
-        raise Refused(
+        raise InvalidAnnouncement(
             f"{value[:20]!r}", key="volume", allowed="0 to 100, or a step such as +5 or -5"
         ) from None
 
@@ -49,4 +51,4 @@ def _on(what: str, value: str) -> bool:
     if word in OFF:
         return False
     minutes = ", or a number of minutes" if what == "dnd" else ""
-    raise Refused(f"{value[:20]!r}", key=what, allowed=f"ON, OFF, true, false, 1 or 0{minutes}")
+    raise InvalidAnnouncement(f"{value[:20]!r}", key=what, allowed=f"ON, OFF, true, false, 1 or 0{minutes}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgevoice.outcome import Event, Milliseconds, Step
+from edgevoice.outcome import Event, EventType, Timings
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
-    from edgevoice.synthesis.speech import Speech
+    from edgevoice.synthesis.speech import SpeechJob
 
 
 class Turn:
@@ -24,7 +24,9 @@ class Turn:
     it. What is the daemon's `own` is never held.
     """
 
-    def __init__(self, speech: Speech, speaker: str, number: int, volume: int, *, own: bool = False) -> None:
+    def __init__(
+        self, speech: SpeechJob, speaker: str, number: int, volume: int, *, own: bool = False
+    ) -> None:
         self.speech = speech
         self.announcement = speech.announcement
         self.speaker = speaker
@@ -40,7 +42,7 @@ class Turn:
         self.precedence = 0
         self.round = 1
         self.sounds = self.interrupted = self.parked = self.cut = False
-        self.outcome: Step | None = None
+        self.outcome: EventType | None = None
         self.superseded_by: Announcement | None = None
         self.interrupted_by: Turn | None = None
         self.read_by: Turn | None = None
@@ -117,7 +119,7 @@ class Turn:
         self.sounds = self.interrupted = self.cut = False
         self.due, self.deadline = due, None
 
-    def event(self, step: Step, reason: str | None = None) -> Event:
+    def event(self, step: EventType, reason: str | None = None) -> Event:
         """The event of a step, now."""
         announcement, speech = self.announcement, self.speech
         return Event(
@@ -138,13 +140,13 @@ class Turn:
             ms=self._ms(),
             spoken_s=round(self._farthest / speech.clip.rate, 3) if self.started else None,
             volume=self.volume,
-            round=self.round if step is Step.STARTED else None,
+            round=self.round if step is EventType.STARTED else None,
         )
 
-    def _ms(self) -> Milliseconds:
+    def _ms(self) -> Timings:
         speech = self.speech
-        return Milliseconds(
-            queued=self._since_arrival(speech.asked_at),
+        return Timings(
+            queued=self._since_arrival(speech.requested_at),
             first_audio=self._since_arrival(speech.first_audio_at),
             first_sound=self._since_arrival(self.first_sound),
             first_speech=self._since_arrival(self.first_speech),
@@ -152,4 +154,6 @@ class Turn:
         )
 
     def _since_arrival(self, moment: float | None) -> int | None:
-        return None if moment is None else max(0, round((moment - self.announcement.arrived) * 1000))
+        return (
+            None if moment is None else max(0, round((moment - self.announcement.received_monotonic) * 1000))
+        )

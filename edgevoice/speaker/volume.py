@@ -5,13 +5,13 @@ from __future__ import annotations
 import array
 import sys
 
-RAMP = 0.005
+RAMP_S = 0.005
 """Seconds over which a sound that cuts in grows to its volume, so that it does not click."""
-GLIDE = 0.02
+GLIDE_S = 0.02
 """Seconds over which a change of volume in mid-speech is made."""
 
 
-def effective(
+def effective_volume(
     asked: float | None,
     usual: int,
     *,
@@ -38,13 +38,13 @@ class Gain:
 
     def __init__(self, volume: int, rate: int) -> None:
         self._volume = volume
-        self._span = round(rate * GLIDE)
+        self._span = round(rate * GLIDE_S)
 
     def is_ready(self, volume: int) -> bool:
         """Whether `take` can be called without loading anything."""
         return volume == self._volume == 100 or "numpy" in sys.modules
 
-    def take(self, pcm: bytes, volume: int) -> bytes:
+    def apply(self, pcm: bytes, volume: int) -> bytes:
         """The piece at `volume` percent of its amplitude."""
         before, self._volume = self._volume, volume
         if before == volume == 100:
@@ -64,10 +64,10 @@ class Ramp:
     """Lets the first 5 ms of s16le mono at `rate` Hz grow from nothing, however small the pieces; 0 Hz, none."""
 
     def __init__(self, rate: int) -> None:
-        self._span = round(rate * RAMP)
+        self._span = round(rate * RAMP_S)
         self._done = 0
 
-    def take(self, pcm: bytes) -> bytes:
+    def apply(self, pcm: bytes) -> bytes:
         """The next piece."""
         count = min(self._span - self._done, len(pcm) // 2)
         if count <= 0:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
-from edgevoice.outcome import Step
+from edgevoice.outcome import EventType
 from edgevoice.speaker.backlog import Backlog
 from edgevoice.speaker.held import Held
 from edgevoice.speaker.rules import replaces
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.speaker.ledger import Ledger
-    from edgevoice.speaker.presence import Presence
+    from edgevoice.speaker.presence import SpeakerSettings
     from edgevoice.speaker.turn import Turn
 
 
 class Waiting:
     """Keeps turns until they are taken; times are monotonic seconds. `closed`, it keeps nothing more."""
 
-    def __init__(self, presence: Presence, ledger: Ledger) -> None:
+    def __init__(self, presence: SpeakerSettings, ledger: Ledger) -> None:
         manners = presence.manners
         self.backlog = Backlog(manners.queue)
         self.held = Held(manners.digest_keep, manners.queue)
@@ -52,7 +52,7 @@ class Waiting:
         elif self.why_held(turn, now) is not None:
             self._hold(turn, now)
         elif turn.interrupted and self.backlog.is_full_of_interrupted():
-            self._ledger.end(turn, Step.CANCELLED, "overflow", now)
+            self._ledger.end(turn, EventType.CANCELLED, "overflow", now)
         elif (given_up := self.backlog.add(turn)) is not None:
             self._ledger.give_up(given_up, now)
 
@@ -85,8 +85,8 @@ class Waiting:
         """See what time and the switches have changed: what is stale, and what is to be held."""
         before, self.posture = self.posture, self._presence.posture
         changes = self.posture != before or self.backlog.changes(now)
-        self._ledger.end_all(self.backlog.expired(now), Step.EXPIRED, "ttl", now)
-        self._ledger.end_all(self.held.expired(now), Step.EXPIRED, "held too long", now)
+        self._ledger.end_all(self.backlog.expired(now), EventType.EXPIRED, "ttl", now)
+        self._ledger.end_all(self.held.expired(now), EventType.EXPIRED, "held too long", now)
         if changes:
             for turn in self.backlog.take_if(lambda turn: self.why_held(turn, now) is not None):
                 self._hold(turn, now)
@@ -113,10 +113,10 @@ class Waiting:
 
     def replace(self, turn: Turn, newer: Announcement, now: float) -> None:
         """End a turn whose place another has taken."""
-        if newer.resolves and turn.announcement.insists is not None:
-            self._ledger.end(turn, Step.FINISHED, "resolved", now)
+        if newer.resolves and turn.announcement.repeat is not None:
+            self._ledger.end(turn, EventType.FINISHED, "resolved", now)
         else:
-            self._ledger.end(turn, Step.REPLACED, f"by {newer.id}", now)
+            self._ledger.end(turn, EventType.REPLACED, f"by {newer.id}", now)
 
     def close(self, now: float) -> None:
         """Keep nothing more; what waits or is held is lost, unless a restart brings it back."""
@@ -130,8 +130,8 @@ class Waiting:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _hold(self, turn: Turn, now: float) -> None:
-        turn.speech.put_off()
+        turn.speech.cancel_prefetch()
         given_up = self.held.add(turn, now)
-        self._ledger.tell(turn, Step.HELD, self.why_held(turn, now))
+        self._ledger.tell(turn, EventType.HELD, self.why_held(turn, now))
         if given_up is not None:
             self._ledger.give_up(given_up, now)

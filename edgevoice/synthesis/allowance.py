@@ -15,7 +15,7 @@ LONGEST_REST = 30.0
 """Seconds for which a transport is left alone at most, however long its server says."""
 
 
-class Allowance:
+class AdaptiveLimit:
     """Begins with what is configured; times are monotonic seconds. `fault` is told what is set too high."""
 
     def __init__(self, configured: int, fault: Callable[[str | None], None]) -> None:
@@ -36,7 +36,7 @@ class Allowance:
                 self._fault(None)
         return self._places
 
-    def check(self, transport: str, now: float) -> None:
+    def raise_if_backing_off(self, transport: str, now: float) -> None:
         """See that a transport may be asked.
 
         Raises:
@@ -45,11 +45,11 @@ class Allowance:
         if (left := self._rests.get(transport, 0.0) - now) > 0:
             raise TooManyRequests(f"not asked: the server wants to be left alone for {left:.0f} s more", left)
 
-    def rest(self, transport: str, seconds: float, now: float) -> None:
+    def back_off(self, transport: str, seconds: float, now: float) -> None:
         """The server wants no request over this transport for so many seconds."""
         self._rests[transport] = now + min(seconds, LONGEST_REST)
 
-    def exceeded(self, beside: int, now: float) -> None:
+    def on_rejected(self, beside: int, now: float) -> None:
         """A request was too many, with so many others of ours in flight beside it."""
         self._places = min(self._places, beside)
         self._changed, self._learned = now, True

@@ -9,57 +9,57 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import EdgeVoiceError, TransportError
-from edgevoice.forecast.forecast import Forecast
+from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.synthesis.clip import BYTES_PER_FRAME
 from edgevoice.synthesis.gate import Preempted
-from edgevoice.synthesis.headstart import Headstarts
-from edgevoice.synthesis.hedging import Budget
+from edgevoice.synthesis.headstart import JitterStats
+from edgevoice.synthesis.hedging import HedgeBudget
 from edgevoice.synthesis.pace import Paces
-from edgevoice.synthesis.patience import to_next
+from edgevoice.synthesis.patience import next_audio_timeout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from edgevoice.config.options import Core
-    from edgevoice.forecast.forecast import Timing
+    from edgevoice.config.options import CoreOptions
+    from edgevoice.forecast.forecast import RequestTimer
     from edgevoice.plugin import SpeechRequest, Transport, WordMark
     from edgevoice.synthesis.clip import Clip
-    from edgevoice.synthesis.gate import Gate
+    from edgevoice.synthesis.gate import ConcurrencyLimiter
     from edgevoice.synthesis.parts import Part
-    from edgevoice.synthesis.speech import Speech
+    from edgevoice.synthesis.speech import SpeechJob
 
 logger = logging.getLogger(__name__)
 
 
-class LateError(TransportError):
+class FirstAudioTimeout(TransportError):
     """The first audio did not come in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class SynthesisContext:
     """What speech is made with, and what was learned from all that was made; `fault` is told what concerns the account."""
 
     transports: Mapping[str, Transport]
-    core: Core
-    gate: Gate
+    core: CoreOptions
+    gate: ConcurrencyLimiter
     fault: Callable[[str, str | None], None]
-    forecast: Forecast = field(default_factory=Forecast)
+    forecast: LatencyModel = field(default_factory=LatencyModel)
     paces: Paces = field(default_factory=Paces)
-    headstarts: Headstarts = field(default_factory=Headstarts)
-    budget: Budget = field(default_factory=Budget)
+    headstarts: JitterStats = field(default_factory=JitterStats)
+    budget: HedgeBudget = field(default_factory=HedgeBudget)
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class SegmentJob:
     """A part of a speech that is to be spoken, what with, and where to: the speech may have a new clip by then."""
 
-    means: Means
-    speech: Speech
+    means: SynthesisContext
+    speech: SpeechJob
     part: Part
     clip: Clip
 
 
-class Asking:
+class AttemptTask:
     """Speaks a passage over one transport.
 
     `within` is the seconds to its first audio; one that is `alone` has nobody to take over and may pause for
@@ -69,7 +69,7 @@ class Asking:
 
     def __init__(
         self,
-        passage: Passage,
+        passage: SegmentJob,
         name: str,
         *,
         within: float,
@@ -91,7 +91,7 @@ class Asking:
         self._limit: asyncio.Timeout | None = None
         self._on_asked = on_asked
 
-    async def run(self, write: Callable[[Asking, bytes], Awaitable[None]]) -> None:
+    async def run(self, write: Callable[[AttemptTask, bytes], Awaitable[None]]) -> None:
         """Ask until all is there, going on where it stopped.
 
         `write` takes the audio, and waits where it is not yet its turn to sound.
@@ -101,7 +101,7 @@ class Asking:
         """
         gate = self._means.gate
         while True:
-            place = gate.place(self._speech, self.name) if self.is_metered else _no_gate()
+            place = gate.acquire(self._speech, self.name) if self.is_metered else _no_gate()
             try:
                 async with place:
                     warm = self._means.transports[self.name].is_warm
@@ -115,13 +115,15 @@ class Asking:
                 self._means.fault("lightning", None)
             return
 
-    def hurry(self) -> None:
+    def raise_priority(self) -> None:
         """It is needed more than it was: in mid-speech, be no more patient than that allows."""
         limit = self._limit
         if limit is not None and (at := limit.when()) is not None and self.frames and not limit.expired():
             limit.reschedule(min(at, self._patient_until()))
 
-    async def _receive(self, write: Callable[[Asking, bytes], Awaitable[None]], timing: Timing) -> None:
+    async def _receive(
+        self, write: Callable[[AttemptTask, bytes], Awaitable[None]], timing: RequestTimer
+    ) -> None:
         """Hand on what the transport yields, but for what was handed on before."""
         request = self._part.request(self._speech.clip.rate)
         audio, had = self._ask(request), self.frames * BYTES_PER_FRAME
@@ -150,20 +152,20 @@ class Asking:
         transport, speech = self._means.transports[self.name], self._speech
         self._passage.clip.check_open()
         self.warm, self.marks, self.asked_at = transport.is_warm, request.marks, _now()
-        speech.asked_at = speech.asked_at or self.asked_at
-        speech.as_asked &= not self.frames
+        speech.requested_at = speech.requested_at or self.asked_at
+        speech.is_faithful &= not self.frames
         self._on_asked()
         audio = transport.synthesize(request)
-        learns = request.pieces is None  # live text comes at the pace of its sender
+        learns = request.text_stream is None  # live text comes at the pace of its sender
         return self._means.headstarts.observed(self.name, audio, request.sample_rate, learns=learns)
 
     def _patient_until(self) -> float:
-        return _now() + to_next(self._passage, _now(), alone=self._alone)
+        return _now() + next_audio_timeout(self._passage, _now(), alone=self._alone)
 
     def _timed_out(self) -> TransportError:
         if self.frames:
             return TransportError("timed out: no more audio")
-        return LateError("timed out: no audio in time")
+        return FirstAudioTimeout("timed out: no audio in time")
 
 
 def _no_gate() -> contextlib.AbstractAsyncContextManager[None]:

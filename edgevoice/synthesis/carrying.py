@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from edgevoice.speaker import pauses
-from edgevoice.synthesis.joint import come_to_rest
-from edgevoice.synthesis.unspoken import after_marks, after_pauses
+from edgevoice.synthesis.joint import fade_tail
+from edgevoice.synthesis.unspoken import after_pauses, offset_from_word_marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,22 +22,24 @@ BLOCK = 30.0
 """Seconds of audio looked at at once: live text may have been spoken for an hour."""
 
 
-async def rest(clip: Clip) -> None:
+async def fade_out(clip: Clip) -> None:
     """Let the broken end of a clip come to rest."""
     last = await clip.excerpt(clip.frames - 1, clip.frames)
-    await clip.append(come_to_rest(last, clip.rate))
+    await clip.append(fade_tail(last, clip.rate))
 
 
-async def spoken(clip: Clip, start: int, end: int, text: str, marks: Sequence[WordMark], pace: Pace) -> int:
+async def unspoken_offset(
+    clip: Clip, start: int, end: int, text: str, marks: Sequence[WordMark], pace: Pace
+) -> int:
     """Offset in `text` of what is left to say, after the frames from `start` to `end` of it were spoken."""
     seconds = (end - start) / clip.rate
     if marks:
-        return after_marks(text, marks, seconds)
+        return offset_from_word_marks(text, marks, seconds)
     size = round(BLOCK * clip.rate)
     levels = [
         # Threads: numpy may have to be loaded first, and nothing else shall wait for that.
         await asyncio.to_thread(
-            pauses.window_levels, await clip.excerpt(first, min(first + size, end)), clip.rate
+            pauses.window_power, await clip.excerpt(first, min(first + size, end)), clip.rate
         )
         for first in range(start, end, size)
     ]
@@ -48,4 +50,4 @@ def _pause_ends(levels: Sequence[np.ndarray]) -> list[float]:
     """The seconds at which the pauses end; `levels` are those of blocks that follow each other."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
-    return [behind * pauses.WINDOW for _, behind in pauses.pauses_in(np.concatenate(levels))]
+    return [behind * pauses.WINDOW_S for _, behind in pauses.silences_in(np.concatenate(levels))]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.errors import ClipError
 from edgevoice.synthesis.headstart import moment_to_sound
-from edgevoice.synthesis.recording import READ, AudioFile, Recording
+from edgevoice.synthesis.recording import READ_BYTES, PcmSnapshot, SpoolFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 BYTES_PER_FRAME = 2
 """Clips are s16le mono."""
-TAIL = 256 * 1024
+MAX_MEMORY_BYTES = 256 * 1024
 """Bytes kept in memory."""
-LONGEST = 512 * 1024 * 1024
+MAX_CLIP_BYTES = 512 * 1024 * 1024
 """Bytes of one clip at most: three hours at 24 kHz."""
 
 
@@ -32,7 +32,7 @@ class Clip:
     `spool` gives the folder for what memory does not hold, and raises `ClipError` where there is none.
     """
 
-    def __init__(self, rate: int, spool: Callable[[], Path], *, longest: int = LONGEST) -> None:
+    def __init__(self, rate: int, spool: Callable[[], Path], *, longest: int = MAX_CLIP_BYTES) -> None:
         self.rate = rate
         self.frames = 0
         self.complete = False
@@ -43,7 +43,7 @@ class Clip:
         self._spooled = 0
         self._newest, self._arrived = 0, 0.0
         """Frames of the piece that was appended last, and when."""
-        self._file: AudioFile | None = None
+        self._file: SpoolFile | None = None
         self._more: asyncio.Event | None = None
         """What readers wait for, once there is one: a thousand may wait that nobody reads yet."""
 
@@ -74,14 +74,14 @@ class Clip:
         self.check_open()
         if self._spooled + len(self._tail) + len(pcm) > self._longest:
             raise ClipError(f"longer than {self._longest / BYTES_PER_FRAME / self.rate / 60:.0f} minutes")
-        if len(self._tail) + len(pcm) > TAIL:
+        if len(self._tail) + len(pcm) > MAX_MEMORY_BYTES:
             await self._spill()
         self._tail += pcm
         self._newest, self._arrived = len(pcm) // BYTES_PER_FRAME, asyncio.get_running_loop().time()
         self.frames += self._newest
         self._wake()
 
-    def take(self, recording: Recording) -> None:
+    def adopt(self, recording: PcmSnapshot) -> None:
         """Be complete at once, with what was recorded before; a clip that has ended stays as it is."""
         if self.ended:
             return
@@ -90,11 +90,11 @@ class Clip:
         self.finish()
 
     @property
-    def recording(self) -> Recording:
+    def snapshot(self) -> PcmSnapshot:
         """What it holds."""
-        return Recording(self._file, self._spooled, bytes(self._tail))
+        return PcmSnapshot(self._file, self._spooled, bytes(self._tail))
 
-    async def end(self) -> None:
+    async def wait_end(self) -> None:
         """Wait until nothing more will come.
 
         Raises:
@@ -118,7 +118,7 @@ class Clip:
         self._file = None
         self.finish(ClipError("the clip was closed"))
 
-    async def beyond(self, frame: int) -> bool:
+    async def wait_past(self, frame: int) -> bool:
         """Wait until there is something from `frame` on; False if there never will be.
 
         Raises:
@@ -132,7 +132,7 @@ class Clip:
             await self._changed()
         return True
 
-    async def ahead(self, frame: int, wanted: float) -> None:
+    async def wait_buffered(self, frame: int, wanted: float) -> None:
         """Wait until a sound that goes on from `frame` is `wanted` seconds ahead, or all there will be is there."""
         loop = asyncio.get_running_loop()
         while not self.ended:
@@ -144,13 +144,13 @@ class Clip:
                 async with asyncio.timeout_at(moment):
                     await self._changed()
 
-    async def read(self, frame: int, most: int = READ) -> bytes:
+    async def read(self, frame: int, most: int = READ_BYTES) -> bytes:
         """Up to `most` bytes from `frame` on, waiting for them; b"" at the end of a complete clip.
 
         Raises:
             ClipError: the clip failed, and all that it had before was read.
         """
-        if not await self.beyond(frame):
+        if not await self.wait_past(frame):
             return b""
         start = frame * BYTES_PER_FRAME
         if start >= self._spooled:
@@ -171,7 +171,7 @@ class Clip:
         """
         pieces, frame, end = [], max(0, first), min(end, self.frames)
         while frame < end:
-            piece = await self.read(frame, min(READ, (end - frame) * BYTES_PER_FRAME))
+            piece = await self.read(frame, min(READ_BYTES, (end - frame) * BYTES_PER_FRAME))
             pieces.append(piece)
             frame += len(piece) // BYTES_PER_FRAME
         return b"".join(pieces)
@@ -181,7 +181,7 @@ class Clip:
         data = bytes(self._tail)
         try:
             if self._file is None:
-                self._file = await asyncio.to_thread(AudioFile.unnamed, self._spool())
+                self._file = await asyncio.to_thread(SpoolFile.unnamed, self._spool())
             await asyncio.to_thread(self._file.write, data, self._spooled)
         except OSError as error:
             raise ClipError(f"no room for a long announcement: {error.strerror}") from error

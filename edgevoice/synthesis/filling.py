@@ -11,24 +11,24 @@ from edgevoice.outcome import Attempt
 from edgevoice.routing import LOCAL
 from edgevoice.speaker.volume import Ramp
 from edgevoice.synthesis import carrying
-from edgevoice.synthesis.asking import Passage
-from edgevoice.synthesis.parts import TextPart, parts_of
+from edgevoice.synthesis.asking import SegmentJob
+from edgevoice.synthesis.parts import TextSegment, segments_of
 from edgevoice.synthesis.race import Race
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from edgevoice.synthesis.asking import Asking, Means
+    from edgevoice.synthesis.asking import AttemptTask, SynthesisContext
     from edgevoice.synthesis.parts import Part
-    from edgevoice.synthesis.speech import Speech
+    from edgevoice.synthesis.speech import SpeechJob
 
 logger = logging.getLogger(__name__)
 
 
-class Filling:
+class ClipFiller:
     """The parts of a speech in their order, over the transports of `order` that are left."""
 
-    def __init__(self, means: Means, speech: Speech, order: Sequence[str]) -> None:
+    def __init__(self, means: SynthesisContext, speech: SpeechJob, order: Sequence[str]) -> None:
         self._means = means
         self._speech = speech
         self._clip = speech.clip
@@ -43,15 +43,15 @@ class Filling:
             EdgeVoiceError: nobody speaks what is left, or the clip cannot hold it.
         """
         speech, lightning = self._speech, self._means.core.lightning
-        async for part in parts_of(speech.announcement, speech.text, lightning, self._takes_pieces):
+        async for part in segments_of(speech.announcement, speech.text, lightning, self._takes_pieces):
             await self._part(part)
 
     def _takes_pieces(self) -> bool:
-        return bool(self._left) and self._means.transports[self._left[0]].takes_pieces
+        return bool(self._left) and self._means.transports[self._left[0]].accepts_text_stream
 
     async def _part(self, part: Part) -> None:
         start = self._clip.frames
-        passage = Passage(self._means, self._speech, part, self._clip)
+        passage = SegmentJob(self._means, self._speech, part, self._clip)
         race = Race(passage, self._left, failed=self._failed, append=self._append)
         await race.run()
         if race.winner is None:
@@ -59,23 +59,25 @@ class Filling:
                 raise TransportError(_all_failed(self._speech))
             part.end = part.start  # for somebody who takes it otherwise
         elif race.error is not None:
-            await self._carry_on(part, start, race.winner, race.error)
-        elif isinstance(part, TextPart):
+            await self._resume_after_failure(part, start, race.winner, race.error)
+        elif isinstance(part, TextSegment):
             seconds = (self._clip.frames - start) / self._clip.rate
             self._means.paces.learn(self._voice(race.winner), part.text, seconds, self._speed)
 
     async def _append(self, pcm: bytes) -> None:
-        await self._clip.append(self._ramp.take(pcm))
+        await self._clip.append(self._ramp.apply(pcm))
 
-    async def _carry_on(self, part: Part, start: int, asking: Asking, error: TransportError) -> None:
+    async def _resume_after_failure(
+        self, part: Part, start: int, asking: AttemptTask, error: TransportError
+    ) -> None:
         """It broke off: let the sound come to rest, and leave the words not yet spoken to the next part.
 
         Raises:
             TransportError: there is nobody left to speak them.
         """
         clip, end = self._clip, self._clip.frames
-        await carrying.rest(clip)
-        self._ramp, self._speech.as_asked = Ramp(clip.rate), False
+        await carrying.fade_out(clip)
+        self._ramp, self._speech.is_faithful = Ramp(clip.rate), False
         kind = AccountRefused if isinstance(error, AccountRefused) else TransportError
         broken = f"{error}, after {(end - start) / clip.rate:.1f} s of speech"
         self._failed(asking.name, kind(broken))
@@ -83,7 +85,9 @@ class Filling:
         if not self._left:
             raise TransportError(logs.redact(broken))
         pace = self._means.paces.of(self._voice(asking), self._speed)
-        part.end = part.start + await carrying.spoken(clip, start, end, part.text, asking.marks, pace)
+        part.end = part.start + await carrying.unspoken_offset(
+            clip, start, end, part.text, asking.marks, pace
+        )
 
     def _successors(self, name: str, error: TransportError) -> list[str]:
         """Who may go on; the same once more, where it is the only one."""
@@ -103,7 +107,7 @@ class Filling:
         if isinstance(error, AccountRefused):
             self._means.fault("lightning", why)
 
-    def _voice(self, asking: Asking) -> Hashable:
+    def _voice(self, asking: AttemptTask) -> Hashable:
         """What reads at one pace."""
         announcement, lightning = self._speech.announcement, self._means.core.lightning
         voice, language = announcement.voice or lightning.voice, announcement.language or lightning.language
@@ -114,6 +118,6 @@ class Filling:
         return self._speech.announcement.speed or self._means.core.lightning.speed
 
 
-def _all_failed(speech: Speech) -> str:
+def _all_failed(speech: SpeechJob) -> str:
     tried = "; ".join(f"{attempt.transport}: {attempt.error}" for attempt in speech.attempts)
     return f"no transport spoke ({tried})" if tried else "no transport is available"

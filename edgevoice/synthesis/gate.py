@@ -9,31 +9,31 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgevoice.errors import TooManyRequests
-from edgevoice.synthesis.allowance import Allowance
+from edgevoice.synthesis.allowance import AdaptiveLimit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 
-class Need(IntEnum):
+class Priority(IntEnum):
     """What a request is made for."""
 
-    SPARE = 0
+    PRERENDER = 0
     """To be there in case it is wanted one day."""
-    SOON = 1
+    PREFETCH = 1
     """To be said next, while another is heard."""
-    NOW = 2
+    NEEDED_NOW = 2
     """Somebody is silent until it is there."""
 
 
 class Rank(NamedTuple):
     """Who goes first: what is needed now before all that is made ahead, then by urgency (`Urgency.rank`)."""
 
-    need: Need
+    need: Priority
     urgency: int
 
 
-class Asker(Protocol):
+class Requester(Protocol):
     """One who asks for a place; `Gate.look` is to be called when its rank has changed."""
 
     @property
@@ -51,7 +51,7 @@ class _Holder:
     `beside` are the others that held a place while it did, when they were the most, but for those refused.
     """
 
-    def __init__(self, asker: Asker, number: int) -> None:
+    def __init__(self, asker: Requester, number: int) -> None:
         self.asker = asker
         self.number = number
         self.scope: asyncio.Timeout | None = None
@@ -73,14 +73,14 @@ class _Holder:
             self.scope.reschedule(asyncio.get_running_loop().time() if wanted else None)
 
 
-class Gate:
+class ConcurrencyLimiter:
     """At most `places` requests at once, fewer where the account allows fewer: `fault` is told so.
 
     Use as `async with gate.place(asker): ...`.
     """
 
     def __init__(self, places: int, fault: Callable[[str | None], None] = lambda _: None) -> None:
-        self._allowance = Allowance(places, fault)
+        self._allowance = AdaptiveLimit(places, fault)
         self._holding: list[_Holder] = []
         self._waiting: list[_Holder] = []
         self._numbers = itertools.count()
@@ -96,7 +96,7 @@ class Gate:
         return len(self._waiting)
 
     @contextlib.asynccontextmanager
-    async def place(self, asker: Asker, transport: str = "") -> AsyncIterator[None]:
+    async def acquire(self, asker: Requester, transport: str = "") -> AsyncIterator[None]:
         """Wait for a place, the more needed first, and hold it, to ask over a transport.
 
         Raises:
@@ -105,10 +105,10 @@ class Gate:
             TooManyRequests: it says so though no other of ours was in flight, or said for how long
                 this transport is to be left alone.
         """
-        self._allowance.check(transport, _now())
+        self._allowance.raise_if_backing_off(transport, _now())
         holder = _Holder(asker, next(self._numbers))
         self._waiting.append(holder)
-        self.look()
+        self.rebalance()
         try:
             await holder.turn.wait()
             async with asyncio.timeout(None) as holder.scope:
@@ -121,18 +121,18 @@ class Gate:
             raise
         except TooManyRequests as error:
             if not holder.beside:
-                self._allowance.rest(transport, error.retry_after or 0.0, _now())
+                self._allowance.back_off(transport, error.retry_after or 0.0, _now())
                 raise
             for other in self._holding:
                 other.beside.discard(holder)
-            self._allowance.exceeded(len(holder.beside), _now())
+            self._allowance.on_rejected(len(holder.beside), _now())
             raise Preempted from error
         finally:
             (self._holding if holder in self._holding else self._waiting).remove(holder)
             holder.beside.clear()  # else each would keep those before it, without an end
-            self.look()
+            self.rebalance()
 
-    def look(self) -> None:
+    def rebalance(self) -> None:
         """Hand out what is free, and ask for a place back that is needed more elsewhere."""
         self._waiting.sort(key=lambda holder: holder.order)
         while self._waiting and len(self._holding) < self._allowance.places(_now()):

@@ -35,7 +35,7 @@ CLOSE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class Trace:
     """How one answer came: `seconds` of audio in `took` seconds.
 
     `lateness` holds for each piece how many seconds too late the worst of the later ones came, had the
@@ -47,7 +47,7 @@ class Stream:
     took: float
 
 
-class Arrivals:
+class ArrivalTrace:
     """When the pieces of one answer came, as far as they are needed to know it by."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Arrivals:
             self._seconds.append(seconds)
 
     @property
-    def stream(self) -> Stream | None:
+    def stream(self) -> Trace | None:
         """None while there is nothing to be late."""
         if len(self._moments) < 2:
             return None
@@ -70,24 +70,24 @@ class Arrivals:
             gap = self._moments[place + 1] - self._moments[place]
             late = max(0.0, late + gap - self._seconds[place])
             lateness.append(late)
-        return Stream(tuple(lateness), sum(self._seconds[:-1]), self._moments[-1] - self._moments[0])
+        return Trace(tuple(lateness), sum(self._seconds[:-1]), self._moments[-1] - self._moments[0])
 
 
-class Headstarts:
+class JitterStats:
     """The headstart of each transport; none for one that is not known yet."""
 
     def __init__(self) -> None:
-        self._streams: defaultdict[str, deque[Stream]] = defaultdict(lambda: deque(maxlen=STREAMS))
+        self._streams: defaultdict[str, deque[Trace]] = defaultdict(lambda: deque(maxlen=STREAMS))
         self._seconds: dict[str, float] = {}
 
     def of(self, transport: str | None) -> float:
         """Seconds of audio to have before the first of it sounds."""
         return self._seconds.get(transport or "", 0.0)
 
-    def learn(self, transport: str, stream: Stream) -> None:
+    def learn(self, transport: str, stream: Trace) -> None:
         """An answer has come, or as much of it as was wanted."""
         self._streams[transport].append(stream)
-        self._seconds[transport] = headstart(self._streams[transport])
+        self._seconds[transport] = target_buffer_s(self._streams[transport])
 
     async def observed(
         self, transport: str, audio: AsyncIterator[bytes], rate: int, *, learns: bool
@@ -96,7 +96,7 @@ class Headstarts:
 
         That it was not taken at once is not the transport's fault, and left out.
         """
-        arrivals, now, kept = Arrivals(), asyncio.get_running_loop().time, 0.0
+        arrivals, now, kept = ArrivalTrace(), asyncio.get_running_loop().time, 0.0
         try:
             async for pcm in audio:
                 came = now()
@@ -110,7 +110,7 @@ class Headstarts:
                 await close()
 
 
-def headstart(streams: Sequence[Stream]) -> float:
+def target_buffer_s(streams: Sequence[Trace]) -> float:
     """The seconds with which these streams would have left `LEFT` of their silence, if that may be waited for.
 
     A sound that begins with a piece that has so many seconds before it is silent for what is beyond them of
@@ -137,14 +137,14 @@ def moment_to_sound(ahead: float, newest: float, arrived: float, wanted: float) 
     return arrived + max(0.0, wanted - (ahead - newest))
 
 
-def regain(holes: int) -> float:
+def rebuffer_s(holes: int) -> float:
     """The seconds to be ahead after the last of so many holes in close order."""
     return min(LONGEST, REGAIN * 2.0 ** max(0, holes - CLOSE))
 
 
-def is_close(holes: int, sounded: float) -> bool:
+def is_repeat_underrun(holes: int, sounded: float) -> bool:
     """Whether the next hole, after so many seconds of sound, is one more in close order."""
-    return sounded < LASTS * regain(holes)
+    return sounded < LASTS * rebuffer_s(holes)
 
 
 def _leaving(share: float, lateness: Sequence[float]) -> float:

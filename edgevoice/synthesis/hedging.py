@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgevoice.synthesis.asking import Asking, Means
+    from edgevoice.synthesis.asking import AttemptTask, SynthesisContext
 
-SHARE = 0.1
+HEDGES_PER_REQUEST = 0.1
 """Further requests for each one that is made in any case."""
-MOST = 5.0
+MAX_HEDGES = 5.0
 """Further requests that may be saved up: one bad hour does not use up what a good week has saved."""
 
 
-class Budget:
+class HedgeBudget:
     """How many further requests may be made: a share of the others."""
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class Budget:
 
     def earn(self) -> None:
         """A request is made in any case."""
-        self._left = min(MOST, round(self._left + SHARE, 6))
+        self._left = min(MAX_HEDGES, round(self._left + HEDGES_PER_REQUEST, 6))
 
     def spend(self) -> None:
         """A further request is made."""
         self._left -= 1
 
 
-def hedge_at(means: Means, asking: Asking, chars: int) -> float | None:
+def hedge_at(means: SynthesisContext, asking: AttemptTask, chars: int) -> float | None:
     """The monotonic second from which on this one is later than nearly always; None where that is not known."""
     if asking.asked_at is None or not asking.is_metered:
         return None
@@ -43,7 +43,7 @@ def hedge_at(means: Means, asking: Asking, chars: int) -> float | None:
     return None if late is None else asking.asked_at + late
 
 
-def hedge_of(means: Means, names: Sequence[str]) -> str | None:
+def pick_hedge(means: SynthesisContext, names: Sequence[str]) -> str | None:
     """The first that may be asked, too: one that takes nobody's place and is allowed, or one that needs none."""
     for name in names:
         if not means.transports[name].metered:

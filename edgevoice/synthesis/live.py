@@ -11,7 +11,7 @@ from edgevoice.synthesis.sentences import first_sentence
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
 
-LONGEST = 200_000
+MAX_LIVE_CHARS = 200_000
 """Characters of one live text: about three and a half hours of speech."""
 
 
@@ -40,7 +40,7 @@ class LiveText:
         self.ended = True
         self._wake()
 
-    async def beyond(self, position: int) -> bool:
+    async def wait_past(self, position: int) -> bool:
         """Wait until there is something to say after `position`; False if there never will be."""
         while not self.text[position:].strip():
             if self.ended:
@@ -48,7 +48,7 @@ class LiveText:
             await self._changed()
         return True
 
-    async def pieces(self, start: int, idle: float) -> AsyncIterator[str]:
+    async def chunks(self, start: int, idle: float) -> AsyncIterator[str]:
         """Yield what follows `start` as it arrives, until the end or `idle` seconds of silence."""
         position = start
         while True:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from edgevoice.config.options import Lightning
     from edgevoice.synthesis.live import LiveText
 
-IDLE = 2.0
+LIVE_IDLE_S = 2.0
 """Seconds of silence after which live text gives its place back (contract)."""
 
 
-class TextPart:
+class TextSegment:
     """One request's worth of whole text: from `start` to `end` of it.
 
     `end` may be set back: what follows then is another part.
@@ -43,7 +43,7 @@ class TextPart:
         return _request(self._announcement, rate, text=self.text)
 
 
-class LivePart:
+class LiveSegment:
     """What live text gives before its sender pauses; read anew by each transport that tries it.
 
     `end` is how far it was read, and may be set back: what follows then is another part. `length` is unknown.
@@ -66,16 +66,19 @@ class LivePart:
 
     async def _pieces(self) -> AsyncIterator[str]:
         self.end = self.start
-        async for piece in self._live.pieces(self.start, IDLE):
+        async for piece in self._live.chunks(self.start, LIVE_IDLE_S):
             self.end += len(piece)
             yield piece
 
 
-Part = TextPart | LivePart
+Part = TextSegment | LiveSegment
 
 
-async def parts_of(
-    announcement: Announcement, text: str | None, lightning: Lightning, takes_pieces: Callable[[], bool]
+async def segments_of(
+    announcement: Announcement,
+    text: str | None,
+    lightning: Lightning,
+    accepts_text_stream: Callable[[], bool],
 ) -> AsyncIterator[Part]:
     """Yield the parts in order; each begins where the one before it ended once it was spoken."""
     if announcement.live is None:
@@ -83,12 +86,12 @@ async def parts_of(
             yield whole
         return
     live, position = announcement.live, 0
-    while await live.beyond(position):
-        part: Part = LivePart(announcement, live, position)
-        if not takes_pieces():
-            end = await live.sentence(position, IDLE, lightning.max_request_chars)
-            part = TextPart(announcement, live.text, position, end)
-        if isinstance(part, LivePart) or _is_speakable(part.text):
+    while await live.wait_past(position):
+        part: Part = LiveSegment(announcement, live, position)
+        if not accepts_text_stream():
+            end = await live.sentence(position, LIVE_IDLE_S, lightning.max_request_chars)
+            part = TextSegment(announcement, live.text, position, end)
+        if isinstance(part, LiveSegment) or _is_speakable(part.text):
             yield part
         position = part.end
 
@@ -99,12 +102,12 @@ def first_request(text: str, most: int) -> int:
     return len(next((part for part in parts if _is_speakable(part)), text[:most]))
 
 
-def _of_whole(announcement: Announcement, text: str, most: int) -> Iterator[TextPart]:
+def _of_whole(announcement: Announcement, text: str, most: int) -> Iterator[TextSegment]:
     """The parts that hold a letter or digit; all of them, where none does."""
     start, texts = 0, split(text, most)
     while texts:
         end = start + len(texts.pop(0))
-        part = TextPart(announcement, text, start, end)
+        part = TextSegment(announcement, text, start, end)
         if _is_speakable(part.text) or not _is_speakable(text):
             yield part
         start = part.end
@@ -126,7 +129,7 @@ def _request(
     return SpeechRequest(
         id=announcement.id,
         text=None if text is None else text.strip(),
-        pieces=pieces,
+        text_stream=pieces,
         sample_rate=rate,
         urgency=announcement.urgency,
         voice=announcement.voice,

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 
 from edgevoice.errors import AccountRefused, TransportError
 from edgevoice.routing import LOCAL
-from edgevoice.synthesis.asking import Asking, LateError
-from edgevoice.synthesis.cues import NO_CUES, is_given
-from edgevoice.synthesis.hedging import hedge_at, hedge_of
-from edgevoice.synthesis.parts import LivePart, TextPart
-from edgevoice.synthesis.patience import PATIENCE, cues_of, to_first
+from edgevoice.synthesis.asking import AttemptTask, FirstAudioTimeout
+from edgevoice.synthesis.cues import NO_SCHEDULE, is_due
+from edgevoice.synthesis.hedging import hedge_at, pick_hedge
+from edgevoice.synthesis.parts import LiveSegment, TextSegment
+from edgevoice.synthesis.patience import LAST_RESORT_TIMEOUT_S, fallback_schedule, first_audio_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from edgevoice.synthesis.asking import Passage
+    from edgevoice.synthesis.asking import SegmentJob
 
-LEAVING = 1.0
+CANCEL_TIMEOUT_S = 1.0
 """Seconds that are waited for those who are stopped to cancel their requests."""
 
 
-class OutrunError(TransportError):
+class LostRace(TransportError):
     """Another sounded first; nothing is wrong with this one."""
 
 
@@ -41,13 +41,13 @@ class Race:
 
     def __init__(
         self,
-        passage: Passage,
+        passage: SegmentJob,
         left: list[str],
         *,
         failed: Callable[[str, TransportError], None],
         append: Callable[[bytes], Awaitable[None]],
     ) -> None:
-        self.winner: Asking | None = None
+        self.winner: AttemptTask | None = None
         self.error: TransportError | None = None
         self._passage = passage
         self._means = passage.means
@@ -56,14 +56,14 @@ class Race:
         self._left = left
         self._failed = failed
         self._append = append
-        self._running: dict[Asking, asyncio.Task[None]] = {}
+        self._running: dict[AttemptTask, asyncio.Task[None]] = {}
         self._tried: set[str] = set()
-        self._understudy: Asking | None = None
-        self._hedge: Asking | None = None
+        self._understudy: AttemptTask | None = None
+        self._hedge: AttemptTask | None = None
         self._may_sound = asyncio.Event()
         self._news = asyncio.Event()
-        self._cues = NO_CUES
-        self._may_hedge = self._means.core.hedges and isinstance(self._part, TextPart)
+        self._cues = NO_SCHEDULE
+        self._may_hedge = self._means.core.hedging_enabled and isinstance(self._part, TextSegment)
 
     async def run(self) -> None:
         """Let them run until the part is spoken, or nobody is left that could.
@@ -71,9 +71,9 @@ class Race:
         Raises:
             EdgeVoiceError: the clip cannot be filled, whoever speaks.
         """
-        self._speech.on_needed = self._hurry
+        self._speech.on_priority_change = self._raise_priority
         try:
-            self._look_around(_now())
+            self._advance(_now())
             while self._running:
                 await self._wait()
                 done = [asking for asking, task in self._running.items() if task.done()]
@@ -81,17 +81,17 @@ class Race:
                     self._take(asking, self._running.pop(asking))
                 if self.winner in done:
                     break
-                if self.winner is None and is_given(self._cues.over, _now()):
+                if self.winner is None and is_due(self._cues.give_up, _now()):
                     self._give_up()
                     break
                 if self.winner is None:
-                    self._look_around(_now())
+                    self._advance(_now())
         finally:
             await self._stop()
 
-    def _hurry(self) -> None:
+    def _raise_priority(self) -> None:
         for asking in self._running:
-            asking.hurry()
+            asking.raise_priority()
         self._news.set()
 
     async def _wait(self) -> None:
@@ -107,24 +107,24 @@ class Race:
         cue, hedge = self._cues.next(now), self._hedge_at()
         return min((at for at in (cue, hedge) if at is not None and at > now), default=None)
 
-    def _look_around(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         """Begin who is to begin now; the cues hold from the first moment at which they are known."""
-        if self._cues is NO_CUES:
-            self._cues = cues_of(self._passage, self._left, now)
+        if self._cues is NO_SCHEDULE:
+            self._cues = fallback_schedule(self._passage, self._left, now)
         if all(asking is self._understudy for asking in self._running):
             self._begin_next()
-        if is_given(self._hedge_at(), now):
+        if is_due(self._hedge_at(), now):
             self._begin_hedge()
-        if is_given(self._cues.ready, now) and LOCAL in self._untried():
+        if is_due(self._cues.start_local, now) and LOCAL in self._untried():
             self._understudy = self._begin(LOCAL)
-        if is_given(self._cues.sound, now):
+        if is_due(self._cues.unmute_local, now):
             self._may_sound.set()
 
     def _untried(self) -> list[str]:
         """Those who could still begin: for live text as it arrives, only who takes it so."""
         names = self._left
-        if isinstance(self._part, LivePart):
-            names = list(takewhile(lambda name: self._means.transports[name].takes_pieces, names))
+        if isinstance(self._part, LiveSegment):
+            names = list(takewhile(lambda name: self._means.transports[name].accepts_text_stream, names))
         return [name for name in names if name not in self._tried]
 
     def _begin_next(self) -> None:
@@ -135,12 +135,14 @@ class Race:
         else:
             self._may_sound.set()
 
-    def _begin(self, name: str) -> Asking:
+    def _begin(self, name: str) -> AttemptTask:
         alone = len(self._left) == 1
-        asking = Asking(
+        asking = AttemptTask(
             self._passage,
             name,
-            within=PATIENCE if alone or self._cues.sound is not None else to_first(self._passage),
+            within=LAST_RESORT_TIMEOUT_S
+            if alone or self._cues.unmute_local is not None
+            else first_audio_timeout(self._passage),
             alone=alone,
             on_asked=self._news.set,
         )
@@ -153,17 +155,17 @@ class Race:
     def _hedge_at(self) -> float | None:
         """When a hedge is to begin, beside the only one that still tries."""
         trying = [asking for asking in self._running if asking is not self._understudy]
-        if self._hedge is not None or len(trying) != 1 or self._cues is NO_CUES or not self._may_hedge:
+        if self._hedge is not None or len(trying) != 1 or self._cues is NO_SCHEDULE or not self._may_hedge:
             return None
         return hedge_at(self._means, trying[0], len(self._part.text))
 
     def _begin_hedge(self) -> None:
-        if name := hedge_of(self._means, self._untried()):
+        if name := pick_hedge(self._means, self._untried()):
             self._hedge = self._begin(name)
         elif self._understudy is not None:
             self._may_sound.set()
 
-    async def _write(self, asking: Asking, pcm: bytes) -> None:
+    async def _write(self, asking: AttemptTask, pcm: bytes) -> None:
         """Append audio of the winner, who is the first to come here."""
         if self.winner is None:
             if asking is self._understudy:
@@ -171,31 +173,31 @@ class Race:
             self._win(asking)
         await self._append(pcm)
 
-    def _win(self, winner: Asking) -> None:
+    def _win(self, winner: AttemptTask) -> None:
         """The others are stopped at once; what is to come is spoken in the same voice."""
         self._passage.clip.check_open()
         self.winner = winner
         now = _now()
         self._speech.first_audio_at = self._speech.first_audio_at or now
         self._speech.transport = winner.name
-        self._speech.as_asked &= winner.is_metered
+        self._speech.is_faithful &= winner.is_metered
         for asking, task in self._running.items():
             if asking is not winner:
                 task.cancel()
                 self._lost(
-                    asking, winner, late=winner is self._understudy and is_given(self._cues.sound, now)
+                    asking, winner, late=winner is self._understudy and is_due(self._cues.unmute_local, now)
                 )
         self._left[:] = [winner.name, *self._without(winner.name)]
 
-    def _lost(self, asking: Asking, winner: Asking, *, late: bool) -> None:
+    def _lost(self, asking: AttemptTask, winner: AttemptTask, *, late: bool) -> None:
         if late:
             self._leaves(asking.name, _late(asking))
         elif asking is self._hedge:
-            self._failed(asking.name, OutrunError(f"begun as {winner.name} was late, which spoke first"))
+            self._failed(asking.name, LostRace(f"begun as {winner.name} was late, which spoke first"))
         elif asking is not self._understudy:
-            self._failed(asking.name, OutrunError(f"later than usual; {winner.name} spoke first"))
+            self._failed(asking.name, LostRace(f"later than usual; {winner.name} spoke first"))
 
-    def _take(self, asking: Asking, task: asyncio.Task[None]) -> None:
+    def _take(self, asking: AttemptTask, task: asyncio.Task[None]) -> None:
         """Take note of one that has ended."""
         error = None if task.cancelled() else task.exception()
         if error is None or self.winner not in (None, asking):
@@ -226,16 +228,16 @@ class Race:
         for task in self._running.values():
             task.cancel()
         if self._running:
-            left, _ = await asyncio.wait(self._running.values(), timeout=LEAVING)
+            left, _ = await asyncio.wait(self._running.values(), timeout=CANCEL_TIMEOUT_S)
             for task in left:
                 _ = (
                     task.cancelled() or task.exception()
                 )  # what a request fails with that was given up is no news
 
 
-def _late(asking: Asking) -> LateError:
+def _late(asking: AttemptTask) -> FirstAudioTimeout:
     waited = "no audio in time" if asking.asked_at else "no place at the gate in time"
-    return LateError(f"timed out: {waited}")
+    return FirstAudioTimeout(f"timed out: {waited}")
 
 
 def _now() -> float:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-READ = 64 * 1024
+READ_BYTES = 64 * 1024
 """Bytes read from a file at once; a smaller read costs the same."""
 
 
-class AudioFile:
+class SpoolFile:
     """Samples in an open file, from a byte of it on; every method may block.
 
     Closed when nothing refers to it any more: a thread that still works with it after its clip was closed
@@ -30,7 +30,7 @@ class AudioFile:
         os.close(self._descriptor)
 
     @classmethod
-    def unnamed(cls, folder: Path) -> AudioFile:
+    def unnamed(cls, folder: Path) -> SpoolFile:
         """A new file that is gone with the process, however it ends."""
         descriptor, name = tempfile.mkstemp(prefix="clip-", dir=folder)
         os.unlink(name)  # noqa: PTH108 - a plain string
@@ -48,10 +48,10 @@ class AudioFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class PcmSnapshot:
     """s16le mono: the first `filed` bytes in a file, the rest in memory."""
 
-    file: AudioFile | None
+    file: SpoolFile | None
     filed: int
     tail: bytes = b""
 
@@ -67,6 +67,6 @@ class Recording:
             OSError: it cannot be read back.
         """
         if self.file is not None:
-            for start in range(0, self.filed, READ):
-                yield self.file.read(min(READ, self.filed - start), start)
+            for start in range(0, self.filed, READ_BYTES):
+                yield self.file.read(min(READ_BYTES, self.filed - start), start)
         yield self.tail

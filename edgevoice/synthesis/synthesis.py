@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Self
 
 from edgevoice.config.options import AUTO
 from edgevoice.errors import ClipError, EdgeVoiceError
-from edgevoice.routing import NO_OUTLOOK, decide, said_of
+from edgevoice.routing import NO_OUTLOOK, decide, routing_request
 from edgevoice.synthesis.clip import Clip
-from edgevoice.synthesis.filling import Filling
+from edgevoice.synthesis.filling import ClipFiller
 from edgevoice.synthesis.parts import first_request
-from edgevoice.synthesis.speech import Speech
+from edgevoice.synthesis.speech import SpeechJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.cache.cache import Cache
     from edgevoice.config.options import Route
-    from edgevoice.forecast.outlook import Outlook
-    from edgevoice.synthesis.asking import Means
-    from edgevoice.synthesis.headstart import Headstarts
+    from edgevoice.forecast.outlook import LatencyPrediction
+    from edgevoice.synthesis.asking import SynthesisContext
+    from edgevoice.synthesis.headstart import JitterStats
 
 logger = logging.getLogger(__name__)
 
 
-class Synthesis:
+class Synthesizer:
     """Turns announcements into clips, over the transports there are.
 
     Use as `async with`: leaving gives up what is unmade.
@@ -40,7 +40,7 @@ class Synthesis:
 
     def __init__(
         self,
-        means: Means,
+        means: SynthesisContext,
         routes: Sequence[Route],
         *,
         cache: Cache,
@@ -66,7 +66,7 @@ class Synthesis:
         """The names of the transports there are."""
         return frozenset(self._means.transports)
 
-    def outlook(self, text: str | None) -> Outlook:
+    def outlook(self, text: str | None) -> LatencyPrediction:
         """What is to be expected of the transports for a text now, where a route asks for that."""
         means = self._means
         if all(route.use != AUTO for route in self._routes):
@@ -75,47 +75,47 @@ class Synthesis:
         return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
 
     @property
-    def headstarts(self) -> Headstarts:
+    def jitter(self) -> JitterStats:
         """How far clips are to be ahead before they sound."""
         return self._means.headstarts
 
-    def speech(self, announcement: Announcement) -> Speech:
+    def new_job(self, announcement: Announcement) -> SpeechJob:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return Speech(announcement, self.clip(), self)
+        return SpeechJob(announcement, self.new_clip(), self)
 
-    def clip(self) -> Clip:
+    def new_clip(self) -> Clip:
         """An empty one."""
         return Clip(self._means.core.lightning.sample_rate, self._spool)
 
-    def fill(self, speech: Speech) -> None:
+    def fill(self, speech: SpeechJob) -> None:
         """Fill the clip of a speech in the background."""
         clip = speech.clip
         task = asyncio.create_task(self._fill(speech, clip), name=f"synthesis {speech.announcement.id}")
         self._tasks[clip] = task
         task.add_done_callback(lambda _: self._tasks.pop(clip, None))
 
-    def hurry(self) -> None:
+    def priority_changed(self) -> None:
         """A speech is needed more than it was: see who has to wait for it."""
-        self._means.gate.look()
+        self._means.gate.rebalance()
 
-    def give_up(self, speech: Speech) -> None:
+    def cancel(self, speech: SpeechJob) -> None:
         """Cancel what is unmade of a speech."""
         if task := self._tasks.get(speech.clip):
             task.cancel()
 
-    async def _fill(self, speech: Speech, clip: Clip) -> None:
-        name = self._cache.name(speech.announcement, speech.text)
+    async def _fill(self, speech: SpeechJob, clip: Clip) -> None:
+        name = self._cache.key(speech.announcement, speech.text)
         try:
-            speech.cached = await self._cache.fill(clip, name)
-            said = said_of(speech.announcement, cached=speech.cached)
+            speech.cached = await self._cache.load_into(clip, name)
+            said = routing_request(speech.announcement, cached=speech.cached)
             speech.decision = decide(said, self._routes, self.transports, self.outlook(speech.text))
             if speech.cached:
                 speech.first_audio_at = asyncio.get_running_loop().time()
                 return
-            await Filling(self._means, speech, speech.decision.order).run()
+            await ClipFiller(self._means, speech, speech.decision.order).run()
             clip.finish()
-            if speech.as_asked:
-                self._cache.keep(name, clip)
+            if speech.is_faithful:
+                self._cache.store(name, clip)
         except EdgeVoiceError as error:
             clip.finish(error)
         except asyncio.CancelledError:

@@ -21,7 +21,7 @@ MARGIN = 0.05
 _TRAILING = ",.;:!?…"
 
 
-def after_marks(text: str, marks: Iterable[WordMark], seconds: float) -> int:
+def offset_from_word_marks(text: str, marks: Iterable[WordMark], seconds: float) -> int:
     """Offset of the first word that was not spoken to its end within so many seconds of speech."""
     position = 0
     for mark in marks:

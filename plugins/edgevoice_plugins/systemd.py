@@ -14,7 +14,7 @@ from edgevoice.plugin import Context, NoOptions, Observer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
     from edgevoice.outcome import SpeakerState
 
 try:
@@ -59,7 +59,7 @@ class Systemd(Observer):
     async def _tell_status(self) -> None:
         told = ""
         while True:
-            sentence = status(self._context.ready.is_set(), self._states, self._context.stuck())
+            sentence = status(self._context.ready.is_set(), self._states, self._context.stalled())
             if sentence != told:
                 tell(f"STATUS={sentence}")
                 told = sentence
@@ -77,7 +77,7 @@ class Systemd(Observer):
             await asyncio.sleep(every or LOOK_EVERY)
 
     def _give_sign_of_life(self) -> None:
-        if stuck := self._context.stuck():
+        if stuck := self._context.stalled():
             log.error("systemd gets no sign of life, and will restart this: %s", "; ".join(stuck))
         else:
             tell("WATCHDOG=1")
@@ -121,5 +121,5 @@ def _doing(states: Mapping[str, SpeakerState]) -> str:
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.observer("systemd", Systemd)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Self
 
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
     from edgevoice.plugin import Context, Progress
 
 STEP_S = 0.02
@@ -47,7 +47,7 @@ class WavFile(Output):
     options = Options
 
     @classmethod
-    def claims(cls, options: Options) -> str | None:
+    def exclusive_resource(cls, options: Options) -> str | None:
         return str(Path(options.path).expanduser().absolute())
 
     def __init__(self, context: Context, options: Options, speaker: str) -> None:  # noqa: ARG002
@@ -75,8 +75,8 @@ class WavFile(Output):
                 async for pcm in audio:
                     await recording.take(resampler.feed(pcm))
                 await recording.take(resampler.feed(b"", last=True))
-                progress.handed(resampler.taken)
-                progress.heard(resampler.taken)
+                progress.written(resampler.taken)
+                progress.played(resampler.taken)
 
 
 class _Recording:
@@ -103,7 +103,7 @@ class _Recording:
 
     async def _write(self, pcm: bytes) -> None:
         frames = len(pcm) // BYTES_PER_FRAME
-        self._progress.handed(self._resampler.source_frames(self._written + frames))
+        self._progress.written(self._resampler.source_frames(self._written + frames))
         if self._step:
             self._heard_at += frames / self._rate
             await asyncio.sleep(self._heard_at - self._now())
@@ -114,7 +114,7 @@ class _Recording:
             raise
         finally:
             self._written += frames
-            self._progress.heard(self._resampler.source_frames(self._written))
+            self._progress.played(self._resampler.source_frames(self._written))
 
 
 class WavAppender:
@@ -229,5 +229,5 @@ def _header(rate: int) -> bytes:
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.output("wav_file", WavFile)

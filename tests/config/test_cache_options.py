@@ -44,7 +44,7 @@ def test_what_is_given_is_what_holds():
 def test_a_mistake_is_told_with_its_path(text, path, message):
     with pytest.raises(ConfigError) as error:
         settings_from(text)
-    [mistake] = [mistake for mistake in error.value.mistakes if mistake.path == path]
+    [mistake] = [mistake for mistake in error.value.issues if mistake.path == path]
     assert message in mistake.message
     assert mistake.line
 

@@ -12,10 +12,10 @@ import pytest
 from edgevoice import ConfigError, Urgency
 from edgevoice.config import Settings, load, settings_from
 from edgevoice.intake.buckets import Rate
-from edgevoice.manners import chimes_dir, local_clock, manners_of, rates_of
-from edgevoice.speaker.insisting import Growth
-from edgevoice.speaker.presence import DEFAULT_CHIMES, Manners
-from edgevoice.speaker.quiet import Window
+from edgevoice.manners import chimes_dir, local_clock, rate_limits, speaker_policy
+from edgevoice.speaker.insisting import Escalation
+from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy
+from edgevoice.speaker.quiet import QuietWindow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 EVERY_DAY = frozenset(range(7))
 
 
-def manners(text: str) -> Manners:
+def manners(text: str) -> SpeakerPolicy:
     """The manners of the first speaker."""
     core = settings_from(text).core
-    return manners_of(core, next(iter(core.speakers.values())))
+    return speaker_policy(core, next(iter(core.speakers.values())))
 
 
 def mistakes(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         settings_from(text)
-    return [str(mistake) for mistake in caught.value.mistakes]
+    return [str(mistake) for mistake in caught.value.issues]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def mistakes(text: str) -> list[str]:
 )
 def test_a_time_of_quiet_hours_is_understood_in_quotes_and_without(start, end, minutes):
     shown = manners(f"quiet_hours: [{{from: {start}, to: {end}}}]").quiet_hours
-    assert shown == (Window(EVERY_DAY, *minutes),)
+    assert shown == (QuietWindow(EVERY_DAY, *minutes),)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_no_time_of_day_is_a_mistake_at_its_path(key, wrong):
 
 def test_quiet_hours_have_the_days_they_begin_on():
     [window] = manners("quiet_hours: [{days: [fri, sat], from: 23:00, to: 09:00}]").quiet_hours
-    assert window == Window(frozenset({4, 5}), 23 * 60, 9 * 60)
+    assert window == QuietWindow(frozenset({4, 5}), 23 * 60, 9 * 60)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_the_quiet_hours_of_a_speaker_take_the_place_of_everybodys():
         "  nursery: {quiet_hours: [{from: 19:00, to: 07:00}]}\n"
         "  cellar: {quiet_hours: []}\n"
     ).core
-    hours = {name: manners_of(core, speaker).quiet_hours for name, speaker in core.speakers.items()}
+    hours = {name: speaker_policy(core, speaker).quiet_hours for name, speaker in core.speakers.items()}
     assert hours == {
-        "kitchen": (Window(EVERY_DAY, 22 * 60, 7 * 60),),
-        "nursery": (Window(EVERY_DAY, 19 * 60, 7 * 60),),
+        "kitchen": (QuietWindow(EVERY_DAY, 22 * 60, 7 * 60),),
+        "nursery": (QuietWindow(EVERY_DAY, 19 * 60, 7 * 60),),
         "cellar": (),
     }
 
@@ -183,7 +183,7 @@ def test_a_folder_of_chimes_that_cannot_be_used_is_a_mistake(beside, tmp_path):
     (tmp_path / "own" / "song.wav").write_text("la la la")
     with pytest.raises(ConfigError) as caught:
         beside("chimes_dir: own")
-    told = [str(mistake) for mistake in caught.value.mistakes]
+    told = [str(mistake) for mistake in caught.value.issues]
     assert [text.split(" cannot")[0] for text in told] == [
         "line 1: chimes_dir: deep.wav",
         "line 1: chimes_dir: song.wav",
@@ -191,10 +191,10 @@ def test_a_folder_of_chimes_that_cannot_be_used_is_a_mistake(beside, tmp_path):
 
 
 def test_limits_are_on_unless_they_are_off():
-    assert rates_of(settings_from("").core).critical == Rate(10, 10)
-    rates = rates_of(settings_from("limits: {per_topic: off, total: {per_minute: 0.5, burst: 2}}").core)
+    assert rate_limits(settings_from("").core).critical == Rate(10, 10)
+    rates = rate_limits(settings_from("limits: {per_topic: off, total: {per_minute: 0.5, burst: 2}}").core)
     assert (rates.per_topic, rates.total) == (None, Rate(0.5, 2))
-    off = rates_of(settings_from("limits: {per_topic: off, total: false, critical: off}").core)
+    off = rate_limits(settings_from("limits: {per_topic: off, total: false, critical: off}").core)
     assert (off.per_topic, off.total, off.critical) == (None, None, None)
 
 
@@ -233,9 +233,9 @@ def test_an_age_is_said_only_where_that_is_asked_for():
 
 
 def test_how_an_alert_grows_more_insistent_is_configuration():
-    assert manners("").growth == Growth(gap=1.0, volume=0)
-    assert manners("insist: {gap: 0.5, volume: 10}").growth == Growth(gap=0.5, volume=10)
-    assert manners("insist: {volume: 10}").growth == Growth(gap=1.0, volume=10)
+    assert manners("").growth == Escalation(gap=1.0, volume=0)
+    assert manners("insist: {gap: 0.5, volume: 10}").growth == Escalation(gap=0.5, volume=10)
+    assert manners("insist: {volume: 10}").growth == Escalation(gap=1.0, volume=10)
     for wrong in ("gap: 2", "gap: 0", "volume: 101", "loud: 1"):
         [mistake] = mistakes(f"insist: {{{wrong}}}")
         assert mistake.startswith(f"line 1: insist.{wrong.split(':')[0]}: "), wrong

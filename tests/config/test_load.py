@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgevoice import ConfigError, Urgency
-from edgevoice.config import find, load, settings_from
+from edgevoice.config import find_config_file, load, settings_from
 from edgevoice.config.options import Route, When
 from tests.support.dropin import FURNISHED, NEEDY, TIN_CAN, dropin
 
@@ -35,7 +35,7 @@ def mistakes(plugins_dir):
             text += "\nspeakers: {k: {output: tin_can, string: long}}"
         with pytest.raises(ConfigError) as caught:
             settings_from(f"{text}\nplugins_dir: {plugins_dir}")
-        return [str(mistake) for mistake in caught.value.mistakes]
+        return [str(mistake) for mistake in caught.value.issues]
 
     return mistakes
 
@@ -257,7 +257,7 @@ def test_a_key_file_without_a_key_is_a_mistake(tmp_path, content, message):
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         load(str(file))
-    (mistake,) = [each for each in caught.value.mistakes if each.path == "lightning.api_key_file"]
+    (mistake,) = [each for each in caught.value.issues if each.path == "lightning.api_key_file"]
     assert message in mistake.message
     assert mistake.line == 1
 
@@ -278,10 +278,10 @@ def test_the_file_is_the_one_named_then_the_environments_then_the_users(tmp_path
     mine = tmp_path / ".config" / "edgevoice" / "edgevoice.yaml"
     mine.parent.mkdir(parents=True)
     mine.touch()
-    assert find() == mine
+    assert find_config_file() == mine
     monkeypatch.setenv("EDGEVOICE_CONFIG", "/e.yaml")
-    assert str(find()) == "/e.yaml"
-    assert find("~/f.yaml") == tmp_path / "f.yaml"
+    assert str(find_config_file()) == "/e.yaml"
+    assert find_config_file("~/f.yaml") == tmp_path / "f.yaml"
 
 
 def test_a_file_that_was_named_and_is_not_there_is_an_error(tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import ConfigError
-from edgevoice.config.yaml_file import LARGEST, parse_yaml, read_yaml
+from edgevoice.config.yaml_file import MAX_FILE_BYTES, parse_yaml, read_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
@@ -63,7 +63,7 @@ def test_what_is_no_configuration_is_told_with_its_line(text, message):
 def test_all_keys_that_come_twice_are_told():
     with pytest.raises(ConfigError) as caught:
         parse_yaml("a: 1\na: 2\nb: {c: 1, c: 2}\nd: 2001-01-01")
-    assert [(mistake.path, mistake.line) for mistake in caught.value.mistakes] == [
+    assert [(mistake.path, mistake.line) for mistake in caught.value.issues] == [
         ("a", 2),
         ("b.c", 3),
         ("d", 4),
@@ -92,7 +92,7 @@ def test_merges_and_aliases_in_measure_are_understood():
     ("content", "message"),
     [
         (b"a: \xff", "no valid UTF-8 at byte 3"),
-        (b"#" * (LARGEST + 1), "larger than 256 KiB"),
+        (b"#" * (MAX_FILE_BYTES + 1), "larger than 256 KiB"),
         (b"- a", "has to be a mapping"),
     ],
 )
@@ -122,4 +122,4 @@ def test_any_text_is_values_or_a_configuration_error(text):
     try:
         assert isinstance(parse_yaml(text).values, dict)
     except ConfigError as error:
-        assert all(mistake.message for mistake in error.mistakes)  # noqa: PT017 - either is right
+        assert all(mistake.message for mistake in error.issues)  # noqa: PT017 - either is right

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 
-from edgevoice.control import ask
+from edgevoice.control import query
 from tests.support.house import House
 from tests.support.lightning import Fault
 
@@ -61,7 +61,7 @@ async def test_what_was_measured_is_known_after_a_restart_and_explained(broker, 
         assert all(known["ratios"] and not known["held_against"] for known in kept["transports"].values())
         await house.again()
         question = {"text": SHORT, "target": "kitchen", "urgency": "high"}
-        answer = await asyncio.to_thread(lambda: ask(house.folder, ask="explain", **question))
+        answer = await asyncio.to_thread(lambda: query(house.folder, ask="explain", **question))
         assert answer["why"].startswith("auto: ")
         assert " ms" in answer["why"]
         assert answer["transports"][-1] == "local"

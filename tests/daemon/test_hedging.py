@@ -10,12 +10,12 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.cache.cache import Cache
-from edgevoice.config.options import CacheOptions, Core, Lightning, Route
-from edgevoice.forecast.forecast import Forecast
+from edgevoice.config.options import CacheOptions, CoreOptions, Lightning, Route
+from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.plugin import NoOptions
-from edgevoice.synthesis.asking import Means
-from edgevoice.synthesis.gate import Gate
-from edgevoice.synthesis.synthesis import Synthesis
+from edgevoice.synthesis.asking import SynthesisContext
+from edgevoice.synthesis.gate import ConcurrencyLimiter
+from edgevoice.synthesis.synthesis import Synthesizer
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE
@@ -28,7 +28,7 @@ LATE = 0.05
 NEVER = 1000.0
 
 
-class Usual(Forecast):
+class Usual(LatencyModel):
     """Knows when an answer is late; None is to know too little."""
 
     def __init__(self, late):
@@ -44,7 +44,7 @@ class Usual(Forecast):
 async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late=LATE, saved=1):
     """A synthesis over these transports, where so many further requests are allowed."""
     lightning = Lightning(base_url=server.url, concurrency=concurrency)
-    core = Core(lightning=lightning, hedging=hedging, critical_deadline=NEVER)
+    core = CoreOptions(lightning=lightning, hedging=hedging, critical_deadline=NEVER)
     async with AsyncExitStack() as stack:
         transports = {}
         for name in use:
@@ -53,17 +53,17 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
                 transports[name] = await stack.enter_async_context(LocalVoice(context, NoOptions()))
             else:
                 transports[name] = await stack.enter_async_context(opened(name, server.url))
-        means = Means(
+        means = SynthesisContext(
             transports,
             core,
-            Gate(concurrency),
+            ConcurrencyLimiter(concurrency),
             fault=lambda _part, _what: None,
             forecast=Usual(late),
         )
         for _ in range(saved * 10):
             means.budget.earn()
         cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
-        synthesis = Synthesis(means, [Route(use=use)], cache=cache, spool=lambda: Path("/var/tmp"))
+        synthesis = Synthesizer(means, [Route(use=use)], cache=cache, spool=lambda: Path("/var/tmp"))
         yield await stack.enter_async_context(synthesis)
 
 
@@ -93,8 +93,8 @@ async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning, tmp
     lightning.pace = 1.0
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
-        speech = synthesis.speech(announcement(Urgency.CRITICAL, text="d3000z Fire in the kitchen."))
-        speech.begin()
+        speech = synthesis.new_job(announcement(Urgency.CRITICAL, text="d3000z Fire in the kitchen."))
+        speech.request()
         await lightning.until(lambda: len(lightning.requests) == 2 and lightning.requests[0].cancelled)
         assert speech.transport == "http_stream"
         assert not speech.clip.ended
@@ -155,8 +155,8 @@ async def test_what_is_not_critical_is_never_asked_for_twice(lightning, tmp_path
 async def test_a_hedge_takes_nobodys_place(lightning, tmp_path):
     lightning.pace = 1.0
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
-        other = synthesis.speech(announcement(Urgency.LOW, id="other", text="d3000z The weather."))
-        other.begin()
+        other = synthesis.new_job(announcement(Urgency.LOW, id="other", text="d3000z The weather."))
+        other.request()
         await lightning.until(lambda: lightning.in_flight == 1)
         lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
         speech, _ = await spoken(synthesis)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from edgevoice.speaker.volume import Ramp
-from edgevoice.state import mounted
+from edgevoice.state import mount_table
 from tests.support.child import EDGEVOICE, ChildHouse, ended
 from tests.support.house import OUTCOMES
 
 # "private" needs the root to be a mount point, which it is not where it was changed.
-PROPAGATION = "private" if "/" in [point for point, _ in mounted()] else "unchanged"
+PROPAGATION = "private" if "/" in [point for point, _ in mount_table()] else "unchanged"
 LONG = "d3000z Something long."
 
 
@@ -48,7 +48,7 @@ async def test_what_was_waiting_or_being_said_is_said_after_sigkill(urgency, bro
             assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
         texts = [lightning.expected(text) for text in (LONG, "d100z Waiting.")]
         if urgency == "critical":
-            texts = [Ramp(24000).take(text) for text in texts]
+            texts = [Ramp(24000).apply(text) for text in texts]
         assert house.heard().endswith(b"".join(texts))
 
 

@@ -7,13 +7,13 @@ import logging
 
 import pytest
 
-from edgevoice.cache.phrases import Phrases
-from edgevoice.config.options import Core, Lightning, Phrase
-from edgevoice.control import ask
+from edgevoice.cache.phrases import Prerenderer
+from edgevoice.config.options import CoreOptions, Lightning, Phrase
+from edgevoice.control import query
 from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.synthesis.asking import Means
-from edgevoice.synthesis.gate import Gate
-from edgevoice.synthesis.synthesis import Synthesis
+from edgevoice.synthesis.asking import SynthesisContext
+from edgevoice.synthesis.gate import ConcurrencyLimiter
+from edgevoice.synthesis.synthesis import Synthesizer
 from tests.support.announcements import announcement
 from tests.support.caches import clips, running
 from tests.support.house import House
@@ -94,7 +94,7 @@ async def test_an_announcement_goes_first_and_the_phrase_is_made_afterwards(brok
 async def test_thrown_away_they_are_made_anew(broker, lightning):
     async with house_of(broker, lightning) as house:
         await ready(house, 3)
-        state = await asyncio.to_thread(ask, house.folder, ask="cache", clear=True)
+        state = await asyncio.to_thread(query, house.folder, ask="cache", clear=True)
         assert (state["clips"], state["phrases"], state["ready"], state["misses"]) == (3, 3, 3, 0)
         await lightning.until(lambda: len(lightning.requests) == 6)
         await ready(house, 3)
@@ -105,11 +105,11 @@ class Rig:
     """Phrases in a cache, made over http alone, with pauses that a test can wait for."""
 
     def __init__(self, cache, transport, phrases, **pauses):
-        core = Core(lightning=Lightning())
+        core = CoreOptions(lightning=Lightning())
         self.faults: list[str | None] = []
-        means = Means({"http": transport}, core, Gate(1), self.fault)
-        self.synthesis = Synthesis(means, DEFAULT_ROUTES, cache=cache, spool=lambda: None)
-        self.phrases = Phrases(phrases, cache, self.synthesis, self.fault, **{"pause": 0.05, **pauses})
+        means = SynthesisContext({"http": transport}, core, ConcurrencyLimiter(1), self.fault)
+        self.synthesis = Synthesizer(means, DEFAULT_ROUTES, cache=cache, spool=lambda: None)
+        self.phrases = Prerenderer(phrases, cache, self.synthesis, self.fault, **{"pause": 0.05, **pauses})
 
     def fault(self, part, sentence):
         if part == "phrases":
@@ -174,10 +174,10 @@ async def test_they_are_not_driven_out_by_what_is_said(lightning, tmp_path):
         rig = Rig(cache, transport, [DOOR, Phrase(text=DOOR, voice="devansh")])
         await rig.until(lambda: rig.phrases.ready == 2)
         for number in range(12):
-            speech = rig.synthesis.speech(announcement(text=f"d3000z Number {number}."))
+            speech = rig.synthesis.new_job(announcement(text=f"d3000z Number {number}."))
             speech.join()
-            speech.begin()
-            await speech.clip.end()
+            speech.request()
+            await speech.clip.wait_end()
             await cache.written()
             speech.leave()
         assert rig.phrases.ready == 2

@@ -178,7 +178,7 @@ async def test_what_is_retained_is_never_obeyed_not_even_after_a_reconnect(
 
 def as_critical(speech: bytes) -> bytes:
     """What is heard of a critical one, whose first 5 ms grow from nothing."""
-    return Ramp(24000).take(speech)
+    return Ramp(24000).apply(speech)
 
 
 async def nothing_retained_is_spoken(house: House, version: str) -> None:

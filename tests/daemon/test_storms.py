@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edgevoice.control import ask
+from edgevoice.control import query
 from tests.support.house import House
 
 
@@ -81,8 +81,8 @@ async def test_explain_says_that_there_are_too_many_and_counts_nothing(broker, l
         question = {"ask": "explain", "text": "Hello.", "target": "kitchen", "urgency": None}
         for wanted in ("accepted", "accepted", "suppressed"):
             for _ in range(3):
-                answer = await asyncio.to_thread(ask, house.folder, **question)
+                answer = await asyncio.to_thread(query, house.folder, **question)
                 assert answer["intake"].startswith(wanted)
             await house.said("d20z One.")
-        critical = await asyncio.to_thread(ask, house.folder, **{**question, "urgency": "critical"})
+        critical = await asyncio.to_thread(query, house.folder, **{**question, "urgency": "critical"})
         assert critical["intake"] == "accepted"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgevoice.speaker import cursor
-from edgevoice.speaker.volume import RAMP
+from edgevoice.speaker.volume import RAMP_S
 from edgevoice.synthesis import parts
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
@@ -53,7 +53,7 @@ async def test_critical_grows_over_5_ms(broker, lightning):
         await house.said("d200z Fire.", urgency="critical")
         heard = np.frombuffer(house.heard(), "<i2").astype(int)
         text = np.frombuffer(lightning.expected("d200z Fire."), "<i2").astype(int)
-        span = round(RAMP * RATE)
+        span = round(RAMP_S * RATE)
         assert (np.abs(heard[:span] - text[:span] * np.arange(span) / span) <= 1).all()
         assert (heard[span:] == text[span:]).all()
 

@@ -30,7 +30,7 @@ async def given(server, *pieces):
 
 
 async def said_live(server, transport, *pieces):
-    return b"".join([pcm async for pcm in transport.synthesize(request(pieces=given(server, *pieces)))])
+    return b"".join([pcm async for pcm in transport.synthesize(request(text_stream=given(server, *pieces)))])
 
 
 async def test_the_speech_of_pieces_arrives_sample_by_sample(server):
@@ -43,7 +43,7 @@ async def test_the_first_sentence_is_heard_before_the_second_is_sent(server):
     text = LiveText()
     async with opened("websocket", server.url) as transport:
         text.add(ONE)
-        async with aclosing(transport.synthesize(request(pieces=text.pieces(0, 60)))) as speech:
+        async with aclosing(transport.synthesize(request(text_stream=text.chunks(0, 60)))) as speech:
             heard = await anext(speech)
             assert server.requests[0].pieces == [ONE]
             text.add(TWO)
@@ -141,7 +141,7 @@ async def test_a_sender_who_pauses_is_heard_so_far(server):
     text = LiveText()
     async with opened("websocket", server.url) as transport:
         text.add("With no end yet")
-        async with aclosing(transport.synthesize(request(pieces=text.pieces(0, 60)))) as speech:
+        async with aclosing(transport.synthesize(request(text_stream=text.chunks(0, 60)))) as speech:
             heard = await anext(speech)
             assert not text.ended
             text.end()
@@ -156,7 +156,7 @@ async def test_closing_live_speech_early_drops_its_context_and_leaves_nothing_be
     before = asyncio.all_tasks()
     async with opened("websocket", server.url) as transport:
         text.add("d5000z A long sentence. ")
-        async with aclosing(transport.synthesize(request(pieces=text.pieces(0, 60)))) as speech:
+        async with aclosing(transport.synthesize(request(text_stream=text.chunks(0, 60)))) as speech:
             await anext(speech)
         await server.until(lambda: server.requests[0].cancelled)
         server.pace = float("inf")
@@ -185,7 +185,7 @@ BREAKS = {
 async def test_live_speech_that_breaks_gives_what_came_before_it(server, kind):
     async with opened("websocket", server.url) as transport:
         server.plan(BREAKS[kind], on="websocket", times=2)
-        heard, error = await said_until(transport, request(pieces=given(server, ONE, TWO)))
+        heard, error = await said_until(transport, request(text_stream=given(server, ONE, TWO)))
         assert isinstance(error, TransportError)
         assert server.expected(ONE + TWO).startswith(heard)
         assert len(heard) in (0, 3 * 3840)
@@ -197,7 +197,7 @@ async def test_a_segment_that_never_completes_is_an_error(server, monkeypatch):
     monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 0.2)
     server.plan(Fault(silent=True, at=2), on="websocket")
     async with opened("websocket", server.url) as transport:
-        heard, error = await said_until(transport, request(pieces=given(server, ONE)))
+        heard, error = await said_until(transport, request(text_stream=given(server, ONE)))
     assert heard == server.expected(ONE)[: 2 * 3840]
     assert isinstance(error, TransportError)
 
@@ -205,5 +205,5 @@ async def test_a_segment_that_never_completes_is_an_error(server, monkeypatch):
 async def test_live_text_on_a_refused_account_is_refused(server):
     server.plan(Fault(status=402), on="upgrade", times=9)
     async with opened("websocket", server.url) as transport:
-        _, error = await said_until(transport, request(pieces=given(server, ONE)))
+        _, error = await said_until(transport, request(text_stream=given(server, ONE)))
     assert isinstance(error, AccountRefused)

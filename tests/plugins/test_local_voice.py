@@ -124,7 +124,7 @@ async def transport(**lightning):
         api_key=None,
         session=lambda: None,
         fault=lambda _part, _what: None,
-        stuck=list,
+        stalled=list,
         ready=asyncio.Event(),
     )
     async with LocalVoice(context, NoOptions()) as local:

@@ -187,13 +187,13 @@ print(sorted({"espeakng_loader", "numpy", "soxr", "ctypes.util"} & set(sys.modul
 async def test_without_the_library_it_says_what_to_install():
     script = (
         "import sys; sys.modules['espeakng_loader'] = None\n"
-        "from edgevoice_plugins.local_voice.transport import LocalVoice; print(LocalVoice.missing())"
+        "from edgevoice_plugins.local_voice.transport import LocalVoice; print(LocalVoice.missing_dependency())"
     )
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == 'needs espeakng-loader: pip install "edgevoice[local]"'
-    assert LocalVoice.missing() is None
+    assert LocalVoice.missing_dependency() is None
 
 
 async def test_a_child_that_cannot_load_its_data_says_why(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from edgevoice.commands import Acknowledge, Digest, Replay, Stop, Switch, Unusable
+from edgevoice.commands import Acknowledge, Digest, InvalidCommand, Replay, SetSetting, Stop
 from edgevoice.outcome import SpeakerState
 from edgevoice_plugins.mqtt.topics import Message, Origin, command_of
 from tests.support.broker import Broker, MqttClient
@@ -53,9 +53,9 @@ async def test_each_topic_becomes_its_command(broker, version):
         Acknowledge(target="all", payload=b""),
         Replay(target="downstairs", payload=b"3"),
         Digest(target="kitchen", payload=b"PRESS"),
-        Switch(target="kitchen", what="volume", payload=b"+5"),
-        Switch(target="all", what="mute", payload=b"ON"),
-        Switch(target="downstairs", what="dnd", payload=b"30"),
+        SetSetting(target="kitchen", setting="volume", payload=b"+5"),
+        SetSetting(target="all", setting="mute", payload=b"ON"),
+        SetSetting(target="downstairs", setting="dnd", payload=b"30"),
     ]
 
 
@@ -118,8 +118,8 @@ async def test_retained_copies_are_never_obeyed_however_often_it_comes_back(brok
         async with house(broker, version=version) as (heard, client):
             await client.publish("edgevoice/kitchen/say/low", f"fresh {turn}")
             await heard.wait_for(f"fresh {turn}")
-            obeyed = [command for command in heard.commands.items if not isinstance(command, Unusable)]
-            refused = [command for command in heard.commands.items if isinstance(command, Unusable)]
+            obeyed = [command for command in heard.commands.items if not isinstance(command, InvalidCommand)]
+            refused = [command for command in heard.commands.items if isinstance(command, InvalidCommand)]
         assert [command.payload for command in obeyed] == [f"fresh {turn}".encode()]
         assert all(command.reason == "retained" for command in refused)
         # MQTT 5 asks the broker not to send them at all; 3.1.1 cannot.
@@ -142,7 +142,7 @@ async def test_100_kib_are_dropped_and_the_connection_is_kept(broker):
         assert heard.faults.items == [None] or not heard.faults.items
     largest, too_large, _ = heard.commands.items
     assert len(largest.payload) == 64 * 1024
-    assert isinstance(too_large, Unusable)
+    assert isinstance(too_large, InvalidCommand)
     assert too_large.reason == "too large"
     assert broker.text_of_log().count("New client connected from 127.0.0.1") == 2
 
@@ -152,7 +152,7 @@ async def test_100_kib_are_refused_where_the_broker_cannot_drop_them(broker):
         await client.publish("edgevoice/all/say", "x" * 100 * 1024)
         await client.publish("edgevoice/all/say", "next")
         await heard.wait_for("next")
-    assert isinstance(heard.commands.items[0], Unusable)
+    assert isinstance(heard.commands.items[0], InvalidCommand)
     assert heard.commands.items[0].reason == "too large"
 
 
@@ -167,5 +167,5 @@ async def test_without_a_host_it_waits():
         heard.source.on_event(an_event(), None)
         heard.source.on_event(an_event(), Origin("me"))
         heard.source.on_state("kitchen", SpeakerState())
-        assert heard.source.stuck() is None
+        assert heard.source.stall_reason() is None
     assert heard.faults.items == []

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.outcome import Milliseconds, Now, Rejection, SpeakerState, Step
+from edgevoice.outcome import CurrentAnnouncement, EventType, Rejection, SpeakerState, Timings
 from edgevoice_plugins.mqtt.topics import Origin
 from tests.support.broker import Broker, MqttClient
 from tests.support.mqtt_source import AT, an_event, house, listening
@@ -24,7 +24,7 @@ async def test_an_event_is_published_as_the_contract_writes_it(broker):
     async with house(broker) as (heard, client):
         events = await client.collect("edgevoice/kitchen/event")
         heard.source.on_event(
-            an_event(transport="http", ms=Milliseconds(queued=2, total=3400), spoken_s=3.1), None
+            an_event(transport="http", ms=Timings(queued=2, total=3400), spoken_s=3.1), None
         )
         told = await events.wait()
     assert told.json["at"] == "2026-11-22T18:04:05.123+00:00"
@@ -56,9 +56,9 @@ async def test_an_outcome_and_a_rejection_answer_the_sender_and_a_step_does_not(
     async with house(broker) as (heard, client):
         answers = await client.collect("me/answers")
         rejections = await client.collect("edgevoice/pi/event")
-        heard.source.on_event(an_event(step=Step.STARTED), origin)
-        heard.source.on_event(an_event(step=Step.FINISHED), origin)
-        heard.source.on_event(an_event(step=Step.EXPIRED), "the origin of another source")
+        heard.source.on_event(an_event(step=EventType.STARTED), origin)
+        heard.source.on_event(an_event(step=EventType.FINISHED), origin)
+        heard.source.on_event(an_event(step=EventType.EXPIRED), "the origin of another source")
         heard.source.on_rejected(
             Rejection(node="pi", at=AT, target="all", reason="blank", key="text"), origin
         )
@@ -73,7 +73,7 @@ async def test_an_outcome_and_a_rejection_answer_the_sender_and_a_step_does_not(
 async def test_the_state_is_retained(broker):
     async with house(broker) as (heard, client):
         states = await client.collect("edgevoice/kitchen/state")
-        now = Now("a1", Urgency.HIGH, AT)
+        now = CurrentAnnouncement("a1", Urgency.HIGH, AT)
         heard.source.on_state("kitchen", SpeakerState(state="speaking", now=now, queue=2, volume=60))
         await states.wait()
         async with MqttClient(broker) as late:

@@ -163,7 +163,7 @@ async def test_a_network_thread_that_dies_is_replaced(broker):
         await says(broker, heard, "deadly")
         fault = await heard.faults.wait()
         await says(broker, heard, "after")
-        assert heard.source.stuck() is None
+        assert heard.source.stall_reason() is None
     assert "network thread has died" in fault
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgevoice.commands import Acknowledge
-from edgevoice.outcome import SpeakerState, Step
+from edgevoice.outcome import EventType, SpeakerState
 from edgevoice_plugins.mqtt.recent import Recent
 from tests.support.broker import Broker, MqttClient
 from tests.support.mqtt_source import an_event, house, listening, says
@@ -20,7 +20,7 @@ def broker():
 
 
 def acknowledged(name, speaker="kitchen"):
-    return an_event(name, step=Step.FINISHED, speaker=speaker, reason="acknowledged")
+    return an_event(name, step=EventType.FINISHED, speaker=speaker, reason="acknowledged")
 
 
 async def quiet(heard, client):
@@ -36,7 +36,7 @@ async def test_an_alert_that_was_acknowledged_here_is_told_to_all_once(broker, v
         told = await client.collect("edgevoice/all/ack")
         for speaker in ("kitchen", "hall"):
             heard.source.on_event(acknowledged("a1", speaker), None)
-        heard.source.on_event(an_event("a2", step=Step.FINISHED, reason="times"), None)
+        heard.source.on_event(an_event("a2", step=EventType.FINISHED, reason="times"), None)
         heard.source.on_event(acknowledged("a3"), None)
         await told.wait_for_count(2)
         await quiet(heard, client)

@@ -35,7 +35,7 @@ def test_all_mistakes_are_told_at_once(tmp_path):
     options = Mqtt(password_file=str(tmp_path / "none"), tls=Tls(ca_file=str(garbage)))
     with pytest.raises(ConfigError) as caught:
         broker_of(options)
-    assert [mistake.path for mistake in caught.value.mistakes] == [
+    assert [mistake.path for mistake in caught.value.issues] == [
         "mqtt.password_file",
         "mqtt.username",
         "mqtt.tls.ca_file",

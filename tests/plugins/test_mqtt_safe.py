@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.outcome import Step
+from edgevoice.outcome import EventType
 from edgevoice_plugins.mqtt import acknowledgements
 from edgevoice_plugins.mqtt.acknowledgements import Acknowledgements
 from edgevoice_plugins.mqtt.deliveries import Deliveries
@@ -201,7 +201,7 @@ async def test_outcomes_of_an_outage_outlive_the_process(broker, tmp_path):
         events = await client.collect("edgevoice/kitchen/event")
         async with listening(broker.port, state_dir=tmp_path) as heard:
             await says(broker, heard, "ready")
-            heard.source.on_event(an_event("next", step=Step.STARTED, urgency=Urgency.HIGH), None)
+            heard.source.on_event(an_event("next", step=EventType.STARTED, urgency=Urgency.HIGH), None)
             await events.wait_for_count(2)
         assert [(told.json["id"], told.json["repeated"]) for told in events.messages] == [
             ("urgent", True),

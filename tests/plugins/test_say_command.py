@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from edgevoice.outcome import Rejection, Step
+from edgevoice.outcome import EventType, Rejection
 from edgevoice_plugins.mqtt.answers import line
 from tests.support.broker import Broker, free_port
 from tests.support.mqtt_source import AT, an_event, house
@@ -66,7 +66,7 @@ async def node(broker, *told):
     async def answer(heard):
         command = await heard.commands.wait()
         name = json.loads(command.payload)["id"]
-        heard.source.on_event(an_event("another one", Step.FINISHED, "garage"), None)
+        heard.source.on_event(an_event("another one", EventType.FINISHED, "garage"), None)
         for entry in told:
             if callable(entry):
                 heard.source.on_rejected(entry(name), None)
@@ -91,10 +91,10 @@ async def test_an_announcement_is_published_with_an_id_of_its_own(tmp_path, brok
 
 async def test_waiting_shows_the_steps_of_every_speaker_that_answers(tmp_path, broker):
     steps = [
-        (Step.QUEUED, "kitchen"),
-        (Step.STARTED, "kitchen"),
-        (Step.HELD, "hall"),
-        (Step.FINISHED, "kitchen"),
+        (EventType.QUEUED, "kitchen"),
+        (EventType.STARTED, "kitchen"),
+        (EventType.HELD, "hall"),
+        (EventType.FINISHED, "kitchen"),
     ]
     async with node(broker, *steps):
         ended = await said(tmp_path, broker.port, "hello", "--wait")
@@ -105,7 +105,7 @@ async def test_waiting_shows_the_steps_of_every_speaker_that_answers(tmp_path, b
 
 
 async def test_events_can_be_had_as_json_lines(tmp_path, broker):
-    async with node(broker, (Step.STARTED, "kitchen"), (Step.FINISHED, "kitchen")):
+    async with node(broker, (EventType.STARTED, "kitchen"), (EventType.FINISHED, "kitchen")):
         ended = await said(tmp_path, broker.port, "hello", "--wait", "--json")
     assert ended.status == 0
     assert [event["event_type"] for event in ended.events] == ["started", "finished"]
@@ -113,10 +113,11 @@ async def test_events_can_be_had_as_json_lines(tmp_path, broker):
 
 
 @pytest.mark.parametrize(
-    "outcome", [Step.EXPIRED, Step.FAILED, Step.CANCELLED, Step.SUPPRESSED, Step.REPLACED]
+    "outcome",
+    [EventType.EXPIRED, EventType.FAILED, EventType.CANCELLED, EventType.SUPPRESSED, EventType.REPLACED],
 )
 async def test_one_speaker_that_did_not_say_it_fails_the_whole(tmp_path, broker, outcome):
-    async with node(broker, (Step.FINISHED, "kitchen"), (outcome, "hall")):
+    async with node(broker, (EventType.FINISHED, "kitchen"), (outcome, "hall")):
         ended = await said(tmp_path, broker.port, "hello", "--wait")
     assert ended.status == 1
     assert str(outcome) in ended.out
@@ -133,7 +134,7 @@ async def test_a_rejection_is_shown_and_fails(tmp_path, broker):
 
 
 async def test_a_speaker_that_is_not_done_in_time_fails(tmp_path, broker):
-    async with node(broker, (Step.FINISHED, "kitchen"), (Step.QUEUED, "hall")):
+    async with node(broker, (EventType.FINISHED, "kitchen"), (EventType.QUEUED, "hall")):
         ended = await said(tmp_path, broker.port, "hello", "--wait", "--timeout", "0.1")
     assert ended.status == 1
     assert "hall: queued" in ended.err
@@ -155,7 +156,7 @@ async def test_nobody_who_listens_is_told(tmp_path, broker):
 
 async def test_a_broker_that_goes_while_it_waits_ends_it(tmp_path, broker):
     async with (
-        node(broker, (Step.QUEUED, "kitchen")),
+        node(broker, (EventType.QUEUED, "kitchen")),
         saying(tmp_path, broker.port, "hello", "--wait") as process,
     ):
         await process.stdout.readline()

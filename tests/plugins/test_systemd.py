@@ -12,11 +12,13 @@ import pytest
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Lightning
-from edgevoice.outcome import Now, SpeakerState
+from edgevoice.outcome import CurrentAnnouncement, SpeakerState
 from edgevoice.plugin import Context, NoOptions
 from edgevoice_plugins import systemd
 
-SPEAKING = SpeakerState(state="speaking", now=Now("a1", Urgency.NORMAL, datetime(2026, 11, 22, tzinfo=UTC)))
+SPEAKING = SpeakerState(
+    state="speaking", now=CurrentAnnouncement("a1", Urgency.NORMAL, datetime(2026, 11, 22, tzinfo=UTC))
+)
 
 
 class Service:
@@ -39,7 +41,7 @@ class Service:
             api_key=None,
             session=lambda: None,
             fault=lambda part, sentence: None,
-            stuck=self._look,
+            stalled=self._look,
             ready=self.ready,
         )
         self.observer = systemd.Systemd(context, NoOptions())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.announcement import Announcement, Insistence, Urgency
-from edgevoice.outcome import OUTCOMES, Step
+from edgevoice.announcement import Announcement, RepeatPolicy, Urgency
+from edgevoice.outcome import OUTCOMES, EventType
 from edgevoice.speaker.agenda import Agenda
-from edgevoice.speaker.presence import Manners, Presence
+from edgevoice.speaker.presence import SpeakerPolicy, SpeakerSettings
 from tests.support.announcements import NoSynthesis, announcement
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ class Kitchen:
     def __init__(self, volume: int = 100, **manners: Any) -> None:
         self.now = 1000.0
         self.wall = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-        self.told: list[tuple[str, Step, str | None]] = []
+        self.told: list[tuple[str, EventType, str | None]] = []
         self.events: list[Any] = []
         self.escalated: list[Announcement] = []
-        self.presence = Presence(Manners(**manners), volume, lambda: self.wall, lambda: self.now)
+        self.presence = SpeakerSettings(SpeakerPolicy(**manners), volume, lambda: self.wall, lambda: self.now)
         self.synthesis = NoSynthesis()
         self.survived: list[str] = []
         self.agenda = self._begin()
@@ -53,19 +53,19 @@ class Kitchen:
         self.survived += [announcement.id for announcement in survive]
         return [(announcement.id, str(announcement.urgency)) for announcement in survive]
 
-    def _tell(self, turn: Turn, step: Step, reason: str | None) -> None:
+    def _tell(self, turn: Turn, step: EventType, reason: str | None) -> None:
         self.told.append((turn.announcement.id, step, reason))
         self.events.append(turn.event(step, reason))
 
     def say(self, name: str, urgency: str = "normal", **more: Any) -> None:
         """An announcement arrives, with its name as its text if it has none."""
         more = {"text": name, **more}
-        made = announcement(Urgency(urgency), id=name, arrived=self.now, **more)
+        made = announcement(Urgency(urgency), id=name, received_monotonic=self.now, **more)
         self.agenda.add(self.synthesis.speech(made), self.now)
 
     def refuse(self, name: str) -> None:
-        made = announcement(id=name, arrived=self.now)
-        self.agenda.refuse(self.synthesis.speech(made), Step.SUPPRESSED, "rate", self.now)
+        made = announcement(id=name, received_monotonic=self.now)
+        self.agenda.refuse(self.synthesis.speech(made), EventType.SUPPRESSED, "rate", self.now)
 
     def take(self, *, heard: float | None = 0.0) -> str | None:
         """The next one has the floor, and sounds at once; None leaves it silent. Its name."""
@@ -154,5 +154,5 @@ class Kitchen:
         return said
 
     @staticmethod
-    def every(seconds: float, **more: Any) -> Insistence:
-        return Insistence(every=seconds, **more)
+    def every(seconds: float, **more: Any) -> RepeatPolicy:
+        return RepeatPolicy(every_s=seconds, **more)

@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgevoice.announcement import TTL, Announcement, Urgency
+from edgevoice.announcement import DEFAULT_TTL_S, Announcement, Urgency
 from edgevoice.speaker.turn import Turn
 from edgevoice.synthesis.clip import Clip
-from edgevoice.synthesis.headstart import Headstarts
-from edgevoice.synthesis.speech import Speech
+from edgevoice.synthesis.headstart import JitterStats
+from edgevoice.synthesis.speech import SpeechJob
 
 
 class NoSynthesis:
@@ -17,14 +17,14 @@ class NoSynthesis:
     transports = frozenset({"http", "http_stream", "websocket", "local"})
 
     def __init__(self) -> None:
-        self.headstarts = Headstarts()
-        self.speeches: list[Speech] = []
-        self.filled: list[Speech] = []
-        self.given_up: list[Speech] = []
+        self.headstarts = JitterStats()
+        self.speeches: list[SpeechJob] = []
+        self.filled: list[SpeechJob] = []
+        self.given_up: list[SpeechJob] = []
         self.hurried = 0
 
-    def speech(self, announcement: Announcement) -> Speech:
-        speech = Speech(announcement, self.clip(), self)  # type: ignore[arg-type]
+    def speech(self, announcement: Announcement) -> SpeechJob:
+        speech = SpeechJob(announcement, self.clip(), self)  # type: ignore[arg-type]
         self.speeches.append(speech)
         return speech
 
@@ -34,20 +34,20 @@ class NoSynthesis:
     def hurry(self) -> None:
         self.hurried += 1
 
-    def fill(self, speech: Speech) -> None:
+    def fill(self, speech: SpeechJob) -> None:
         self.filled.append(speech)
 
-    def give_up(self, speech: Speech) -> None:
+    def give_up(self, speech: SpeechJob) -> None:
         self.given_up.append(speech)
 
 
 def announcement(urgency: Urgency = Urgency.NORMAL, **more) -> Announcement:
     more.setdefault("id", "a1")
     more.setdefault("arrived", 100.0)
-    more.setdefault("ttl", TTL[urgency])
+    more.setdefault("ttl", DEFAULT_TTL_S[urgency])
     if "live" not in more:
         more.setdefault("text", "Hello.")
-    return Announcement(target="all", urgency=urgency, arrived_at=datetime.now(UTC), **more)
+    return Announcement(target="all", urgency=urgency, received_at=datetime.now(UTC), **more)
 
 
 def turn(number: int = 1, urgency: Urgency = Urgency.NORMAL, **more) -> Turn:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.gate import Need, Rank
+from edgevoice.synthesis.gate import Priority, Rank
 
 
 class Asker:
     """Its rank may change."""
 
-    def __init__(self, urgency: Urgency = Urgency.NORMAL, need: Need = Need.NOW) -> None:
+    def __init__(self, urgency: Urgency = Urgency.NORMAL, need: Priority = Priority.NEEDED_NOW) -> None:
         self.urgency, self.need = urgency, need
 
     @property

@@ -8,17 +8,17 @@ import random
 from typing import TYPE_CHECKING
 
 from edgevoice.cache.cache import Cache
-from edgevoice.cache.recipe import Recipe
+from edgevoice.cache.recipe import KeyScheme
 from edgevoice.config.options import CacheOptions, Lightning
 from edgevoice.synthesis.clip import Clip
-from edgevoice.synthesis.recording import Recording
+from edgevoice.synthesis.recording import PcmSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 RATE = 24000
-RECIPE = Recipe(Lightning(), "https://example.org", frozenset({"local"}))
+RECIPE = KeyScheme(Lightning(), "https://example.org", frozenset({"local"}))
 NAME, OTHER = "a" * 40, "b" * 40
 
 
@@ -40,7 +40,7 @@ def empty() -> Clip:
 
 def complete(audio: bytes) -> Clip:
     clip = empty()
-    clip.take(Recording(None, 0, audio))
+    clip.adopt(PcmSnapshot(None, 0, audio))
     return clip
 
 
@@ -55,11 +55,11 @@ async def heard(clip: Clip) -> bytes:
 async def found(cache: Cache, name: str) -> bytes | None:
     """What a clip is filled with under a name."""
     clip = empty()
-    return await heard(clip) if await cache.fill(clip, name) else None
+    return await heard(clip) if await cache.load_into(clip, name) else None
 
 
 async def kept(cache: Cache, name: str, audio: bytes) -> None:
-    cache.keep(name, complete(audio))
+    cache.store(name, complete(audio))
     await cache.written()
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Route
-from edgevoice.forecast.forecast import Forecast
-from edgevoice.routing import DEFAULT_ROUTES, LOCAL, Said, decide
+from edgevoice.forecast.forecast import LatencyModel
+from edgevoice.routing import DEFAULT_ROUTES, LOCAL, RoutingRequest, decide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class Message:
     """One announcement, and what the network will add to whichever transport it takes."""
 
     at: float
-    said: Said
+    said: RoutingRequest
     noise: Mapping[str, float]
     warm: Mapping[str, bool]
 
@@ -107,7 +107,7 @@ def _message(scene: Scene, at: float, idle: float, chance: random.Random) -> Mes
     urgency = chance.choices(tuple(Urgency), (14, 80, 5, 1))[0]
     length = round(chance.lognormvariate(math.log(45), 0.7))
     # A longer text is cut: its first request is no longer than this.
-    said = Said(urgency=urgency, length=max(4, min(length, 250)))
+    said = RoutingRequest(urgency=urgency, length=max(4, min(length, 250)))
     noise = {}
     for name in TRANSPORTS:
         noise[name] = chance.lognormvariate(-(scene.noise**2) / 2, scene.noise)
@@ -163,7 +163,7 @@ class Auto:
 
     def __init__(self, seed: int = 0) -> None:
         self.at = 0.0
-        self.forecast = Forecast(lambda: self.at, seed=seed)
+        self.forecast = LatencyModel(lambda: self.at, seed=seed)
         self.why: list[str] = []
 
     def __call__(self, scene: Scene, message: Message) -> str:

@@ -25,7 +25,7 @@ from edgevoice import Output, hookimpl
 
 class Needy(Output):
     @classmethod
-    def missing(cls):
+    def missing_dependency(cls):
         return "needs a thing: pip install thing"
     async def play(self, audio, rate, progress): ...
 

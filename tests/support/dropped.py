@@ -68,8 +68,8 @@ class Listener(Output):
         async for pcm in audio:
             frames += len(pcm) // 2
             Listener.heard[self.speaker, self.config.loud] = Listener.heard.get((self.speaker, self.config.loud), b"") + pcm
-            progress.handed(frames)
-            progress.heard(frames)
+            progress.written(frames)
+            progress.played(frames)
 
 def registers(register):
     register.output("listener", Listener)

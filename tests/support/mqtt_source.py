@@ -14,7 +14,7 @@ import msgspec
 from edgevoice.announcement import Urgency
 from edgevoice.commands import Say
 from edgevoice.config.options import Lightning
-from edgevoice.outcome import Event, Step
+from edgevoice.outcome import Event, EventType
 from edgevoice.plugin import Context
 from edgevoice_plugins.mqtt import MqttSource
 from edgevoice_plugins.mqtt.options import Mqtt
@@ -70,7 +70,7 @@ def context_of(
         api_key=None,
         session=lambda: None,  # type: ignore[arg-type,return-value]
         fault=fault,
-        stuck=list,
+        stalled=list,
         ready=ready,
     )
 
@@ -137,6 +137,8 @@ def a_say(command: Command, **keys: Any) -> bool:
     return replace(command, acknowledge=None) == Say(**{"topic": command.target, **keys})
 
 
-def an_event(name: str = "a1", step: Step = Step.FINISHED, speaker: str = "kitchen", **more: Any) -> Event:
+def an_event(
+    name: str = "a1", step: EventType = EventType.FINISHED, speaker: str = "kitchen", **more: Any
+) -> Event:
     urgency = more.pop("urgency", Urgency.NORMAL)
     return Event(event_type=step, id=name, speaker=speaker, target="all", at=AT, urgency=urgency, **more)

@@ -26,7 +26,7 @@ def context(state_dir: Path, sample_rate: int = 24000) -> Context:
         api_key=None,
         session=no_session,
         fault=lambda part, sentence: None,
-        stuck=list,
+        stalled=list,
         ready=asyncio.Event(),
     )
 
@@ -39,12 +39,12 @@ class Recorder:
     frames_heard: int = 0
     first_handed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def handed(self, frames: int) -> None:
+    def written(self, frames: int) -> None:
         assert frames >= self.frames_handed
         self.frames_handed = frames
         self.first_handed.set()
 
-    def heard(self, frames: int) -> None:
+    def played(self, frames: int) -> None:
         assert frames >= self.frames_heard
         assert frames <= self.frames_handed
         self.frames_heard = frames

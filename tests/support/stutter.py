@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgevoice.announcement import Urgency
 from edgevoice.speaker.playing import Playing
 from edgevoice.speaker.turn import Turn
-from edgevoice.synthesis.headstart import Headstarts
+from edgevoice.synthesis.headstart import JitterStats
 from tests.support import virtual_time
 from tests.support.announcements import NoSynthesis, announcement
 
@@ -82,7 +82,7 @@ class Room:
     """Where one announcement after the other is heard, over one transport, in virtual time."""
 
     def __init__(self) -> None:
-        self.headstarts = Headstarts()
+        self.headstarts = JitterStats()
 
     async def hears(
         self,

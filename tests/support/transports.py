@@ -50,7 +50,7 @@ async def opened_together(
             api_key=key,
             session=lambda: session,
             fault=lambda _part, _what: None,
-            stuck=list,
+            stalled=list,
             ready=asyncio.Event(),
         )
         if ready:

@@ -59,7 +59,7 @@ def sound_card() -> Output:
     """
     from edgevoice_plugins.sound_card.output import SoundCard  # noqa: PLC0415 - only needed here
 
-    if missing := SoundCard.missing():
+    if missing := SoundCard.missing_dependency():
         raise OutputError(f"sound_card {missing}")
     context = Context(
         node=NODE,
@@ -70,7 +70,7 @@ def sound_card() -> Output:
         api_key=None,
         session=_no_session,
         fault=lambda _part, _sentence: None,
-        stuck=list,
+        stalled=list,
         ready=asyncio.Event(),
     )
     return SoundCard(context, SoundCard.options(), SPEAKER)

@@ -46,12 +46,12 @@ async def answer(lines: Spares[Line], request: SpeechRequest, body: dict[str, An
                 yield pcm
         if asked.reusable:
             line.finish()
-    if asked.heard or request.pieces is None:
+    if asked.heard or request.text_stream is None:
         speech.end()
 
 
 def _asked(request: SpeechRequest, body: dict[str, Any], speech: Speech) -> Asked:
-    return OneShot(body) if request.pieces is None else Continuation(request.pieces, body, speech)
+    return OneShot(body) if request.text_stream is None else Continuation(request.text_stream, body, speech)
 
 
 async def _ask(lines: Spares[Line], stack: AsyncExitStack, asked: Asked) -> tuple[Line, bool]:

@@ -69,7 +69,7 @@ async def _voices(settings: Settings) -> list[Voice]:
 async def _own_server(settings: Settings, stack: AsyncExitStack) -> str:
     """Without a key the voices are those of this machine, as they are for the daemon."""
     for kind in settings.plugins.servers.values():
-        if kind.missing() is None:
+        if kind.missing_dependency() is None:
             return (await stack.enter_async_context(kind())).url
     raise TransportError(
         'there is no API key and no local voice: name lightning.api_key_file, or pip install "edgevoice[local]"'

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, ref
 import aiohttp
 
 from edgevoice.errors import TransportError
-from edgevoice.session import connect
+from edgevoice.session import acquire_connection
 from edgevoice_plugins.lightning.exchange import describe
 from edgevoice_plugins.lightning.spares import Spares
 
@@ -100,7 +100,7 @@ async def _open(session: ref[aiohttp.ClientSession], root: str) -> IdleConnectio
     if asked is None:
         raise TransportError("the session is closed")
     try:
-        connection, used = await connect(asked, root)
+        connection, used = await acquire_connection(asked, root)
     except (aiohttp.ClientError, OSError) as error:
         raise TransportError(describe(error, root)) from error
     if connection.protocol is None:

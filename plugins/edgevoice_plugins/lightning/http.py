@@ -12,7 +12,7 @@ from edgevoice_plugins.lightning.whole import speech_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
     from edgevoice.plugin import SpeechRequest
     from edgevoice_plugins.lightning.connections import IdleConnection
     from edgevoice_plugins.lightning.spares import Spares
@@ -49,5 +49,5 @@ class HttpTransport(OpensAhead["IdleConnection"]):
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.transport("http", HttpTransport)

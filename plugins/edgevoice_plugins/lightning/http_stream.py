@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
     from edgevoice.plugin import SpeechRequest
     from edgevoice_plugins.lightning.connections import IdleConnection
     from edgevoice_plugins.lightning.spares import Spares
@@ -98,5 +98,5 @@ class _Stream:
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.transport("http_stream", HttpStreamTransport)

@@ -12,7 +12,7 @@ from edgevoice_plugins.lightning.protocol.request import speech_body
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
     from edgevoice.plugin import SpeechRequest
     from edgevoice_plugins.lightning.line import Line
     from edgevoice_plugins.lightning.spares import Spares
@@ -22,7 +22,7 @@ class WebSocketTransport(OpensAhead["Line"]):
     """Speech over a line that was opened ahead; it takes text that is still arriving."""
 
     work = "edgevoice_plugins.lightning.answer"
-    takes_pieces = True
+    accepts_text_stream = True
 
     def make_spares(self) -> Spares[Line]:
         from edgevoice_plugins.lightning.line import dial  # noqa: PLC0415 - brings aiohttp
@@ -34,11 +34,11 @@ class WebSocketTransport(OpensAhead["Line"]):
         from edgevoice_plugins.lightning.answer import answer  # noqa: PLC0415 - brings aiohttp
 
         body = speech_body(self.context.lightning, request)
-        if request.pieces is None:
+        if request.text_stream is None:
             body["word_timestamps"] = True  # only some voices give them; the others take no notice
         return answer(self.spares, request, body)
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.transport("websocket", WebSocketTransport)

@@ -12,7 +12,7 @@ from edgevoice_plugins.local_voice import pool
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
 
 
 class OwnServer(Server):
@@ -23,7 +23,7 @@ class OwnServer(Server):
         self._url = ""
 
     @classmethod
-    def missing(cls) -> str | None:
+    def missing_dependency(cls) -> str | None:
         return pool.missing()
 
     @property
@@ -46,5 +46,5 @@ class OwnServer(Server):
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.server("lightning_server", OwnServer)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from edgevoice.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     # The child imports this package too and has no use for the transport.
     from edgevoice_plugins.local_voice.transport import LocalVoice  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ class LocalVoice(Transport):
         self._pool = pool.VoicePool()
 
     @classmethod
-    def missing(cls) -> str | None:
+    def missing_dependency(cls) -> str | None:
         return pool.missing()
 
     async def __aenter__(self) -> Self:

@@ -8,9 +8,9 @@ from edgevoice.hookspecs import hookimpl
 from edgevoice_plugins.mqtt.source import MqttSource
 
 if TYPE_CHECKING:
-    from edgevoice.hookspecs import Register
+    from edgevoice.hookspecs import Registry
 
 
 @hookimpl
-def edgevoice_register(register: Register) -> None:
+def edgevoice_register(register: Registry) -> None:
     register.source("mqtt", MqttSource)

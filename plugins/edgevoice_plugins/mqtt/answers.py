@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edgevoice.outcome import OUTCOMES, Step
+from edgevoice.outcome import OUTCOMES, EventType
 
-_WELL = frozenset({Step.FINISHED, Step.HELD})
-_SETTLED = OUTCOMES | {Step.HELD, Step.DUPLICATE}
+_WELL = frozenset({EventType.FINISHED, EventType.HELD})
+_SETTLED = OUTCOMES | {EventType.HELD, EventType.DUPLICATE}
 
 
 class Answers:

@@ -14,7 +14,7 @@ import click
 
 from edgevoice.announcement import Urgency
 from edgevoice.config import load
-from edgevoice.errors import ConfigError, Mistake, Refused
+from edgevoice.errors import ConfigError, ConfigIssue, InvalidAnnouncement
 from edgevoice.intake.payload import check_text
 from edgevoice_plugins.mqtt.answers import line
 from edgevoice_plugins.mqtt.options import broker_of
@@ -63,7 +63,7 @@ def say(  # noqa: PLR0913 - one for each option
     options: Mqtt = load(config).section("mqtt")
     broker = broker_of(options)
     if broker is None:
-        raise ConfigError([Mistake("mqtt.host", "say where the broker is: mqtt: {host: 192.168.1.10}")])
+        raise ConfigError([ConfigIssue("mqtt.host", "say where the broker is: mqtt: {host: 192.168.1.10}")])
     from edgevoice_plugins.mqtt.say import Announcing  # noqa: PLC0415 - brings paho
 
     announcing = Announcing(
@@ -76,7 +76,7 @@ def say(  # noqa: PLR0913 - one for each option
 def _check(text: str, target: str) -> None:
     try:
         check_text(text)  # a daemon's refusal of it would name no id, and so never be shown
-    except Refused as refusal:
+    except InvalidAnnouncement as refusal:
         raise click.UsageError(f"TEXT cannot be said: {refusal}") from None
     if not target or any(sign in target for sign in "/+#\x00"):
         raise click.UsageError(f"--to {target!r} is no name of a speaker or group")

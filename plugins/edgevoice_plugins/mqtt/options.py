@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from edgevoice import logs
-from edgevoice.credentials import credential
-from edgevoice.errors import ConfigError, Mistake
+from edgevoice.credentials import systemd_credential
+from edgevoice.errors import ConfigError, ConfigIssue
 
 CREDENTIAL = "mqtt_password"
 """The name of the systemd credential that holds the password."""
@@ -76,7 +76,7 @@ def broker_of(options: Mqtt) -> Broker | None:
     Raises:
         ConfigError: a file that is named is missing or empty, or a password has no user.
     """
-    mistakes: list[Mistake] = []
+    mistakes: list[ConfigIssue] = []
     password = _password(options, mistakes)
     ca_file = _ca_file(options, mistakes)
     if mistakes:
@@ -84,7 +84,7 @@ def broker_of(options: Mqtt) -> Broker | None:
     if options.host is None:
         return None
     if password:
-        logs.hide(password)
+        logs.register_secret(password)
     tls = options.tls is not False
     return Broker(
         host=options.host,
@@ -106,19 +106,19 @@ def client_id_of(options: Mqtt, node: str) -> str:
     return f"edgevoice-{node}-{hashlib.sha256(f'edgevoice mqtt {machine}'.encode()).hexdigest()[:12]}"
 
 
-def _password(options: Mqtt, mistakes: list[Mistake]) -> str | None:
+def _password(options: Mqtt, mistakes: list[ConfigIssue]) -> str | None:
     if options.password_file is not None:
         password = _content(options.password_file)
         if not password:
             state = "is missing or cannot be read" if password is None else "is empty"
-            mistakes.append(Mistake("mqtt.password_file", f"{options.password_file} {state}"))
+            mistakes.append(ConfigIssue("mqtt.password_file", f"{options.password_file} {state}"))
         if options.username is None:
-            mistakes.append(Mistake("mqtt.username", "a password needs a user name as well"))
+            mistakes.append(ConfigIssue("mqtt.username", "a password needs a user name as well"))
         return password
-    return credential(CREDENTIAL) if options.username else None
+    return systemd_credential(CREDENTIAL) if options.username else None
 
 
-def _ca_file(options: Mqtt, mistakes: list[Mistake]) -> Path | None:
+def _ca_file(options: Mqtt, mistakes: list[ConfigIssue]) -> Path | None:
     if not isinstance(options.tls, Tls):
         return None
     path = Path(options.tls.ca_file).expanduser()
@@ -130,7 +130,7 @@ def _ca_file(options: Mqtt, mistakes: list[Mistake]) -> Path | None:
             if isinstance(error, ssl.SSLError)
             else f"cannot be read ({error.strerror})"
         )
-        mistakes.append(Mistake("mqtt.tls.ca_file", f"{path} {problem}"))
+        mistakes.append(ConfigIssue("mqtt.tls.ca_file", f"{path} {problem}"))
     return path
 
 

@@ -50,11 +50,11 @@ class MqttSource(Source, Observer):
     options = Mqtt
 
     @classmethod
-    def problems(cls, options: Mqtt) -> list[tuple[str, str]]:
+    def validate_options(cls, options: Mqtt) -> list[tuple[str, str]]:
         try:
             broker_of(options)
         except ConfigError as error:
-            return [(mistake.path.removeprefix("mqtt."), mistake.message) for mistake in error.mistakes]
+            return [(mistake.path.removeprefix("mqtt."), mistake.message) for mistake in error.issues]
         return []
 
     def __init__(self, context: Context, options: Mqtt) -> None:
@@ -95,7 +95,7 @@ class MqttSource(Source, Observer):
         finally:
             self._listening.clear()
 
-    def stuck(self) -> str | None:
+    def stall_reason(self) -> str | None:
         hung = sum(thread.name == THREAD for thread in threading.enumerate()) - 1
         if hung >= _HUNG_THREADS:
             return f"{hung} network threads hang; only a new process can help"

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgevoice.commands import Acknowledge, Command, Digest, Piece, Replay, Say, Stop, Switch, Unusable
+from edgevoice.commands import (
+    Acknowledge,
+    Command,
+    Digest,
+    InvalidCommand,
+    LiveChunk,
+    Replay,
+    Say,
+    SetSetting,
+    Stop,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -69,10 +79,10 @@ def command_of(base: str, message: Message) -> Command | None:
     target, _, asked = message.topic.removeprefix(f"{base}/").partition("/")
     origin = origin_of(base, message)
     if message.retained:
-        return Unusable(reason="retained", target=target, origin=origin)
+        return InvalidCommand(reason="retained", target=target, origin=origin)
     if len(message.payload) > LARGEST:
         allowed = f"at most {LARGEST} bytes"
-        return Unusable(reason="too large", allowed=allowed, target=target, origin=origin)
+        return InvalidCommand(reason="too large", allowed=allowed, target=target, origin=origin)
     return _asked_of(message, target, asked, origin)
 
 
@@ -83,7 +93,7 @@ def _asked_of(message: Message, target: str, asked: str, origin: Origin | None) 
         case ["stream", name]:
             return _piece(message, target, name, origin)
         case [("volume" | "mute" | "dnd") as what, "set"]:
-            return Switch(target=target, what=what, payload=message.payload, origin=origin)
+            return SetSetting(target=target, setting=what, payload=message.payload, origin=origin)
         case [plain] if plain in _PLAIN:
             return _PLAIN[plain](target=target, payload=message.payload, origin=origin)
     return None
@@ -102,8 +112,8 @@ def _say(message: Message, target: str, urgency: str | None, origin: Origin | No
     )
 
 
-def _piece(message: Message, target: str, name: str, origin: Origin | None) -> Piece:
-    return Piece(
+def _piece(message: Message, target: str, name: str, origin: Origin | None) -> LiveChunk:
+    return LiveChunk(
         target=target,
         id=name,
         payload=message.payload,

@@ -49,7 +49,7 @@ def calibrate(speaker: str | None, listen: str, longest: float, config: str | No
     Plays a rising tone after sleeps of growing length and listens. Stop the daemon before, and put the
     microphone near the speaker. A monitor hears what the sound server loses, but not the device behind it.
     """
-    if missing := SoundCard.missing():
+    if missing := SoundCard.missing_dependency():
         raise click.ClickException(f"'sound_card' {missing}")
     settings = load(config)
     name, options = _measured(settings, speaker)
@@ -106,10 +106,10 @@ async def _once(played: bytes) -> AsyncIterator[bytes]:
 class _Unheeded:
     """A progress that nobody looks at."""
 
-    def handed(self, frames: int) -> None:
+    def written(self, frames: int) -> None:
         pass
 
-    def heard(self, frames: int) -> None:
+    def played(self, frames: int) -> None:
         pass
 
 
@@ -150,7 +150,7 @@ def _context() -> Context:
         api_key=None,
         session=_no_session,
         fault=lambda _part, _sentence: None,
-        stuck=list,
+        stalled=list,
         ready=asyncio.Event(),
     )
 

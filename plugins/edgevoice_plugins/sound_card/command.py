@@ -23,7 +23,7 @@ NONE = (
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def devices(as_json: bool) -> None:
     """List the sound devices that `output: sound_card` can play on."""
-    if missing := SoundCard.missing():
+    if missing := SoundCard.missing_dependency():
         raise click.ClickException(f"'sound_card' {missing}")
     found = _listed()
     if as_json:

@@ -56,7 +56,7 @@ class SoundCard(Output):
         self._deadline: float | None = None
 
     @classmethod
-    def missing(cls) -> str | None:
+    def missing_dependency(cls) -> str | None:
         return None if importlib.util.find_spec("pyaudio") else MISSING
 
     @property
@@ -69,7 +69,7 @@ class SoundCard(Output):
         """The silence that goes before the first sound, and why."""
         return self._waking.lead_in
 
-    def stuck(self) -> str | None:
+    def stall_reason(self) -> str | None:
         if self._deadline is None or monotonic() < self._deadline + STUCK_S:
             return None
         return f"the sound card of {self._speaker} makes no progress and cannot be replaced"

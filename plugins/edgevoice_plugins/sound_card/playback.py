@@ -100,12 +100,12 @@ class Playback:
             self.moved_at = monotonic() + (0.0 if self.has_sounded else self._lead_in)
         if (handed := self._begun + told.handed) > self._handed:
             self._handed = handed
-            self._progress.handed(self._resampler.source_frames(self._handed))
+            self._progress.written(self._resampler.source_frames(self._handed))
         if heard > self.heard:
             del self._unheard[: (heard - self.heard) * wire.BYTES_PER_FRAME]
             self.heard = heard
             self.moved_at = monotonic()
-            self._progress.heard(self._resampler.source_frames(heard))
+            self._progress.played(self._resampler.source_frames(heard))
             self._space.set()
 
     def is_over(self, card: CardProcess) -> bool:
@@ -113,8 +113,8 @@ class Playback:
         if not card.told.done:
             return False
         frames = self._resampler.taken if self._error is None else self._resampler.source_frames(self._sent)
-        self._progress.handed(frames)
-        self._progress.heard(frames)
+        self._progress.written(frames)
+        self._progress.played(frames)
         if self._error is not None:
             raise self._error
         return True
