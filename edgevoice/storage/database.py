@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgevoice.errors import ConfigError, Mistake
+from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.outcome import Event
 from edgevoice.storage import import_journal
 from edgevoice.storage.schema import (
@@ -177,7 +177,7 @@ class Database:
         except BlockingIOError:
             os.close(lock)
             message = f"another edgevoice uses {self._folder}: stop it, or choose another folder"
-            raise ConfigError([Mistake("state_dir", message)]) from None
+            raise ConfigError([ConfigIssue("state_dir", message)]) from None
         except OSError:
             pass  # a file system without locks
         self._lock = lock
@@ -246,13 +246,12 @@ class Database:
         journal = import_journal.find(self._folder)
         if journal is None:
             return
-        mark = import_journal.mark_of(journal)
-        found = connection.execute("SELECT value FROM kv WHERE namespace = 'import'").fetchone()
-        if found != (mark,):
-            clock = self._now() - self._monotonic()
-            self.write(import_journal.read(journal, self._boot, clock), durable=True)
-            with _transaction(connection):
-                connection.execute("INSERT OR REPLACE INTO kv VALUES ('import', 'journal', ?)", (mark,))
+        # In the transaction of what is imported: a crash before the rename must not import it twice.
+        mark = {("kv", "import", "journal"): import_journal.mark_of(journal)}
+        if mark.items() - dict(_values(connection)).items():
+            changes = import_journal.read(journal, self._boot, self._now() - self._monotonic())
+            changes.values.update(mark)
+            self.write(changes, durable=True)
         import_journal.set_aside(journal)
 
     # ---- the two clocks ------------------------------------------------------------------------------
@@ -376,7 +375,7 @@ def _events(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Event]]:
 def _values(connection: sqlite3.Connection) -> Iterator[tuple[ValueKey, Any]]:
     for row in connection.execute(
         "SELECT 'setting', speaker, key, value FROM setting UNION ALL"
-        " SELECT 'kv', namespace, key, value FROM kv WHERE namespace NOT IN ('clock', 'import')"
+        " SELECT 'kv', namespace, key, value FROM kv WHERE namespace <> 'clock'"
     ):
         with contextlib.suppress(ValueError, TypeError):
             yield row[:3], msgspec.json.decode(row[3])

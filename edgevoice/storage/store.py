@@ -132,9 +132,10 @@ class Store:
 
     def forget(self, rows: Iterable[PendingAnnouncement]) -> None:
         """Drop announcements that a crash may lose: from here on they are in memory only."""
-        for row in rows:
-            self._pending.pop(row.key, None)
-            self._writer.add(Changes(pending={row.key: None}))
+        changes = Changes(pending={row.key: None for row in rows})
+        for key in changes.pending:
+            self._pending.pop(key, None)
+        self._writer.add(changes)
 
     def reschedule(self, speaker: str, id_: str, *, expires: float, held_since: float | None) -> None:
         """Note when a pending announcement expires, and since when it is held; ignore any other."""

@@ -207,7 +207,8 @@ async def test_a_disk_that_hangs_holds_up_neither_start_nor_end(rig: Rig) -> Non
 
     def hanging(*where: Any, **how: Any) -> sqlite3.Connection:
         answers.wait(60)
-        return sqlite3.connect(*where, **how)
+        connection: sqlite3.Connection = sqlite3.connect(*where, **how)
+        return connection
 
     brief = Timeouts(open_s=0.1, commit_s=0.1, close_s=0.1)
     async with asyncio.timeout(5):

@@ -187,7 +187,7 @@ async def test_outcome_and_outbox_share_a_transaction(rig: Rig) -> None:
     statements: list[str] = []
 
     def traced(*where: Any, **how: Any) -> sqlite3.Connection:
-        connection = sqlite3.connect(*where, **how)
+        connection: sqlite3.Connection = sqlite3.connect(*where, **how)
         connection.set_trace_callback(statements.append)
         return connection
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edgevoice import Urgency
-from edgevoice.outcome import Event
-from edgevoice.outcome import Step as EventType
+from edgevoice.outcome import Event, EventType
 from edgevoice.storage.schema import PendingAnnouncement
 from edgevoice.storage.store import Store
 from edgevoice.storage.writer import Timeouts
