@@ -9,11 +9,34 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, Self
 
+from edgevoice.audio.chimes import NO_CHIME, Chimes
+from edgevoice.cache.cache import build_cache
+from edgevoice.commands import Say
+from edgevoice.components import routes, speakers_by_target
+from edgevoice.composition import chimes_dir, local_clock, speaker_policy
+from edgevoice.config.semantics import expanded
 from edgevoice.errors import EdgeVoiceError
+from edgevoice.intake.intake import build_announcement
+from edgevoice.intake.payload import parse_payload
+from edgevoice.paths import find_state_dir
+from edgevoice.playback.speaker import SpeakerSnapshot
+from edgevoice.scheduler.policy import Preemption, preemption_for
+from edgevoice.scheduler.settings import SpeakerSettings
+from edgevoice.secrets import api_key
+from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
+
+    from edgevoice.announcement import Announcement
+    from edgevoice.cache.cache import Cache
+    from edgevoice.cache.prerender import Prerenderer
+    from edgevoice.composition import Node
+    from edgevoice.config import Settings
+    from edgevoice.config.options import Route
+    from edgevoice.forecast.outlook import LatencyPrediction
+    from edgevoice.journal.keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +44,6 @@ SOCKET_NAME = "control.sock"
 MAX_LINE_BYTES = 256 * 1024
 TIMEOUT_S = 5.0
 """Seconds for a question to come, and for an answer."""
-
 Answer = dict[str, Any]
 
 
@@ -98,3 +120,145 @@ def query(folder: Path, **question: Any) -> Any:
     if "error" in reply:
         raise EdgeVoiceError(reply["error"])
     return reply["answer"]
+
+
+def build_handlers(
+    settings: Settings,
+    node: Node,
+    keeper: Keeper,
+    cache: Cache,
+    phrases: Prerenderer,
+    outlook: Callable[[str | None], LatencyPrediction],
+) -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """A function for each thing that can be asked."""
+
+    def kept(question: dict[str, Any]) -> dict[str, Any]:
+        state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
+        if question.get("clear"):
+            cache.clear()
+        return state
+
+    def explain(question: dict[str, Any]) -> dict[str, Any]:
+        announcement = parse_explain_request(settings, question)
+        now = asyncio.get_running_loop().time()
+        on = [
+            explain_speaker(
+                name, announcement, node.speakers[name].settings, node.speakers[name].snapshot, now
+            )
+            for name in speakers_by_target(settings)[announcement.target]
+        ]
+        taken = (
+            "accepted"
+            if node.intake.would_accept(announcement)
+            else "suppressed: there are too many (limits)"
+        )
+        return {
+            **_common(settings, announcement, cache, outlook(announcement.text)),
+            "intake": taken,
+            "speakers": on,
+            "from": "the running daemon",
+        }
+
+    return {
+        "explain": explain,
+        "history": lambda question: keeper.history[-int(question.get("last", 500)) :],
+        "cache": kept,
+    }
+
+
+def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
+    """The same from the configuration alone: nothing is being said, nothing waits, no switch is set.
+
+    Raises:
+        EdgeVoiceError: nobody answers to the target.
+        Refused: the text would not be accepted.
+    """
+    announcement, clock = parse_explain_request(settings, question), local_clock(settings.core)
+    on = []
+    for name in speakers_by_target(settings)[announcement.target]:
+        options = settings.core.speakers[name]
+        speaker = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
+        on.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
+    alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
+    folder = expanded(str(find_state_dir(settings.core.state_dir)))
+    return {**_common(settings, announcement, build_cache(settings, folder, api_key(settings))), **alone}
+
+
+def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Announcement:
+    """The announcement that is asked about."""
+    target = str(question["target"])
+    if target not in speakers_by_target(settings):
+        raise EdgeVoiceError(
+            f"nobody answers to {target!r}; there are: {', '.join(speakers_by_target(settings))}"
+        )
+    payload = str(question["text"]).encode("utf-8", "surrogateescape")
+    known = {
+        "transport": _available_transports(settings),
+        "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
+    }
+    reading = parse_payload(payload, question.get("urgency"), known)
+    say = Say(target=target, payload=payload)
+    return build_announcement(say, reading.values, reading.warnings, received_monotonic=0.0)
+
+
+def _common(
+    settings: Settings, announcement: Announcement, cache: Cache, outlook: LatencyPrediction = NO_OUTLOOK
+) -> dict[str, Any]:
+    cached = cache.contains(cache.key(announcement, announcement.text))
+    return {
+        "target": announcement.target,
+        "urgency": str(announcement.urgency),
+        "characters": len(announcement.text or ""),
+        "warnings": list(announcement.warnings),
+        **explain_route(
+            announcement, routes(settings), _available_transports(settings), outlook, cached=cached
+        ),
+    }
+
+
+def _available_transports(settings: Settings) -> list[str]:
+    return [name for name, kind in settings.plugins.transports.items() if kind.missing_dependency() is None]
+
+
+_DOES = {
+    Preemption.NOW: "interrupts what is being said at once",
+    Preemption.AT_PAUSE: "interrupts what is being said at its next pause, at the latest after 2 s",
+    Preemption.COALESCE: "joins what is being said: the same alarm",
+    Preemption.WAIT: "waits until what is being said has ended",
+}
+
+
+def explain_speaker(
+    speaker: str, announcement: Announcement, settings: SpeakerSettings, snapshot: SpeakerSnapshot, now: float
+) -> dict[str, Any]:
+    """Return what one speaker would do at `now` (monotonic seconds)."""
+    held = settings.hold_state(now).holds(announcement.urgency)
+    ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in snapshot.waiting)
+    if held is not None:
+        what = f"is held: {held}"
+    elif snapshot.current is None:
+        what = "is said at once" if not ahead else f"waits for {ahead}"
+    else:
+        what = _DOES[preemption_for(announcement, snapshot.current, snapshot.heard_s)]
+    return {
+        "speaker": speaker,
+        "what": what,
+        "held": held,
+        "ahead": ahead,
+        "volume": settings.effective_volume(announcement, now),
+        "chime": settings.chime(announcement),
+        "ttl": announcement.ttl,
+    }
+
+
+def explain_route(
+    announcement: Announcement,
+    routes: Sequence[Route],
+    available: Collection[str],
+    outlook: LatencyPrediction = NO_OUTLOOK,
+    *,
+    cached: bool = False,
+) -> dict[str, Any]:
+    """Which transports it would take."""
+    decision = decide(routing_request(announcement, cached=cached), routes, available, outlook)
+    return {"transports": list(decision.order), "why": decision.why}

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.answers import build_handlers
-from edgevoice.assembly import (
+from edgevoice.cache.cache import build_cache
+from edgevoice.cache.prerender import Prerenderer
+from edgevoice.components import (
     ComponentStack,
     make_context,
     probe_outputs,
@@ -22,28 +23,26 @@ from edgevoice.assembly import (
     start_plugins,
     start_transports,
 )
-from edgevoice.cache.cache import build_cache
-from edgevoice.cache.phrases import Prerenderer
-from edgevoice.control import Control
+from edgevoice.composition import build_node
+from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.forecast.file import ForecastFile
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.journal.journal import Journal
 from edgevoice.journal.keeper import Keeper
-from edgevoice.node import build_node
 from edgevoice.observers import Observers
+from edgevoice.paths import SpoolDir
 from edgevoice.plugin import Observer
-from edgevoice.state import SpoolDir
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
+    from edgevoice.composition import Node
     from edgevoice.config import Settings
-    from edgevoice.node import Node
-    from edgevoice.speaker.speaker import Speaker
+    from edgevoice.playback.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +104,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
     phrases = Prerenderer(core.phrases, cache, synthesis, faults.set)
     observers = Observers({"journal": keeper, **watching})
     node = build_node(settings, outputs, synthesis, observers, faults, keeper)
+    for speaker in node.speakers.values():
+        await stack.enter_async_context(speaker)
     faults.on_change = node.publish_state
     await stack.enter_async_context(
         Control(context.state_dir, build_handlers(settings, node, keeper, cache, phrases, synthesis.outlook))
@@ -114,7 +115,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    parts |= {"cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
+    parts |= {"intake": node.intake.run, "cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
     return _Runtime(node, parts, keeper, partial(probe_outputs, context, outputs), context.ready)
 
 
@@ -129,12 +130,15 @@ async def _serve(inside: _Runtime, stop: asyncio.Event) -> None:
         await stop.wait()
         logger.info("ending")
         node.intake.close()
-        survives = inside.keeper.survives
-        await asyncio.gather(
-            *(speaker.drain(DRAIN_TIMEOUT_S, partial(survives, speaker.name)) for speaker in speakers)
-        )
+        await asyncio.gather(*(_drain(speaker, inside.keeper) for speaker in speakers))
         for task in running:
             task.cancel()
+
+
+async def _drain(speaker: Speaker, keeper: Keeper) -> None:
+    """Let what a speaker plays end, and keep what waits for the next start."""
+    for item in await speaker.drain(DRAIN_TIMEOUT_S):
+        keeper.keep_item(speaker.name, item)
 
 
 async def _run_speakers(inside: _Runtime) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevoice import logs
-from edgevoice.config.meaning import key_file
-from edgevoice.credentials import read_secret_file, systemd_credential
+from edgevoice.config.semantics import key_file
 
 if TYPE_CHECKING:
     from edgevoice.config import Settings
@@ -26,3 +26,19 @@ def api_key(settings: Settings) -> str | None:
     if key:
         logs.register_secret(key)
     return key
+
+
+def systemd_credential(name: str) -> str | None:
+    """What systemd hands over under `name` (LoadCredential=), or None."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return read_secret_file(Path(folder) / name) if folder else None
+
+
+def read_secret_file(file: Path | None) -> str | None:
+    """The secret that a file holds; None where there is none to be read."""
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except (OSError, ValueError):
+        return None

@@ -10,9 +10,10 @@ from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
 from edgevoice.speaker import backlog
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter, Priority, Rank
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.priority import Priority, Rank
+from edgevoice.synthesis.synthesizer import Synthesizer
 from tests.support.agenda import Kitchen
 from tests.support.announcements import NoSynthesis, announcement
 from tests.support.caches import RECIPE

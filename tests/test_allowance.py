@@ -8,8 +8,13 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.errors import TooManyRequests
-from edgevoice.synthesis.allowance import LONGEST_REST, RELEARN, AdaptiveLimit
-from edgevoice.synthesis.gate import ConcurrencyLimiter, Preempted
+from edgevoice.synthesis.concurrency import (
+    LONGEST_REST,
+    RELEARN,
+    AdaptiveLimit,
+    ConcurrencyLimiter,
+    Preempted,
+)
 from tests.support.asker import Asker
 
 NORMAL, CRITICAL = Urgency.NORMAL, Urgency.CRITICAL

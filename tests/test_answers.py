@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edgevoice import EdgeVoiceError, InvalidAnnouncement
-from edgevoice.answers import build_handlers, explain_from_config, parse_explain_request
 from edgevoice.config import settings_from
-from edgevoice.control import Control, query
+from edgevoice.control import Control, build_handlers, explain_from_config, parse_explain_request, query
 from tests.support.broker import Broker
 from tests.support.house import House
 

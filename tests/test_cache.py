@@ -9,14 +9,13 @@ import time
 
 import pytest
 
+from edgevoice.audio.clip import MAX_MEMORY_BYTES, Clip
 from edgevoice.cache import cache as cache_itself
-from edgevoice.cache import folder as cache_folder
-from edgevoice.cache import writer as cache_writer
-from edgevoice.cache.cache import Cache, describe
-from edgevoice.cache.index import MAX_CLIP_BYTES
+from edgevoice.cache import cache as cache_writer
+from edgevoice.cache import files as cache_folder
+from edgevoice.cache.cache import MAX_CLIP_BYTES, Cache, describe
 from edgevoice.config.options import CacheOptions
 from edgevoice.errors import ClipError
-from edgevoice.synthesis.clip import MAX_MEMORY_BYTES, Clip
 from tests.support.announcements import announcement
 from tests.support.caches import (
     NAME,

@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
-from edgevoice.cache.folder import ClipFiles, CorruptClipError, size_on_disk
-from edgevoice.synthesis.recording import PcmSnapshot
+from edgevoice.audio.clip import PcmSnapshot
+from edgevoice.cache.files import ClipFiles, CorruptClipError, size_on_disk
 from tests.support.caches import NAME, OTHER, RATE, noise
 
 AUDIO = noise(150_000)
@@ -132,8 +132,8 @@ def test_what_cannot_be_read_back_leaves_nothing_behind(folder):
 KILLED = """
     import sys, time
     from pathlib import Path
-    from edgevoice.cache.folder import ClipFolder
-    from edgevoice.synthesis.recording import Recording
+    from edgevoice.cache.files import ClipFolder
+    from edgevoice.audio.clip import Recording
 
     class Slow(Recording):
         def pieces(self):

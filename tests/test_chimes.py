@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from edgevoice.speaker.chimes import BUILT_IN, MAX_CHIME_S, PEAK_LEVEL, Chimes
+from edgevoice.audio.chimes import BUILT_IN, MAX_CHIME_S, PEAK_LEVEL, Chimes
 
 RATE = 24000
 

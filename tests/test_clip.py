@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgevoice.audio.clip import MAX_MEMORY_BYTES, Clip
 from edgevoice.errors import ClipError
-from edgevoice.synthesis.clip import MAX_MEMORY_BYTES, Clip
 
 NOISE = random.Random(1).randbytes(2 * 1024 * 1024)
 

@@ -12,7 +12,9 @@ import yaml
 from click.testing import CliRunner
 
 from edgevoice.announcement import Urgency
+from edgevoice.audio.chimes import BUILT_IN, NO_CHIME
 from edgevoice.cli import edgevoice as command_line
+from edgevoice.composition import chimes_by_urgency
 from edgevoice.config import Settings, settings_from
 from edgevoice.config.options import (
     ByUrgency,
@@ -28,11 +30,9 @@ from edgevoice.config.options import (
     When,
 )
 from edgevoice.errors import ConfigError
-from edgevoice.manners import chimes_by_urgency
-from edgevoice.plugins import Plugins
-from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.speaker.chimes import BUILT_IN, NO_CHIME
+from edgevoice.plugin_loader import Plugins
 from edgevoice.speaker.presence import DEFAULT_CHIMES
+from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from edgevoice_plugins.mqtt.options import Tls
 from tests.support.pages import ROOT
 

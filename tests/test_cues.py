@@ -1,7 +1,7 @@
 """When somebody else begins for a critical part, and how often a request may be made twice."""
 
-from edgevoice.synthesis.cues import GRACE_S, NO_SCHEDULE, compute_schedule, is_due
-from edgevoice.synthesis.hedging import MAX_HEDGES, HedgeBudget
+from edgevoice.synthesis.context import MAX_HEDGES, HedgeBudget
+from edgevoice.synthesis.deadlines import GRACE_S, NO_SCHEDULE, compute_schedule, is_due
 
 
 def test_the_local_voice_is_ready_before_the_deadline_and_sounds_at_it():

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from edgevoice.announcement import DEFAULT_TTL_S, Urgency
-from edgevoice.explaining import SpeakerSnapshot, explain_route, explain_speaker
-from edgevoice.routing import DEFAULT_ROUTES
+from edgevoice.control import SpeakerSnapshot, explain_route, explain_speaker
 from edgevoice.speaker.insisting import Escalation
 from edgevoice.speaker.presence import SpeakerPolicy, SpeakerSettings
 from edgevoice.speaker.quiet import QuietWindow
 from edgevoice.speaker.rules import UNDERSTOOD
+from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from tests.support.announcements import announcement
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from edgevoice.announcement import DEFAULT_TTL_S, Urgency
+from edgevoice.audio.chimes import BUILT_IN, NO_CHIME
 from edgevoice.commands import InvalidCommand, Say, SetSetting
 from edgevoice.config import settings_from
 from edgevoice.intake.payload import Payload, parse_payload
 from edgevoice.outcome import Event, EventType, SpeakerState
-from edgevoice.speaker.chimes import BUILT_IN, NO_CHIME
 from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
 from edgevoice.speaker.rules import Posture
 from edgevoice.speaker.switches import switch

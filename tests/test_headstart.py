@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.headstart import LONGEST, JitterStats, Trace, moment_to_sound, target_buffer_s
-from edgevoice.synthesis.live import LiveText
+from edgevoice.audio.jitter_buffer import LONGEST, JitterStats, Trace, moment_to_sound, target_buffer_s
+from edgevoice.text.live import LiveText
 from tests.support import virtual_time
 from tests.support.stutter import JITTER, STALLS, STEADY, TIGHT, TRANSPORT, Room, Server, heard, simple
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
 from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
-from edgevoice.intake.buckets import Rate
-from edgevoice.intake.intake import Intake
-from edgevoice.intake.making import _seconds_until
-from edgevoice.intake.said import MAX_REPLAYABLE
-from edgevoice.intake.storms import RateLimiter, RateLimits
+from edgevoice.intake.intake import Intake, _seconds_until
+from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.observers import Observers
+from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice.synthesis.live import LiveText
+from edgevoice.text.live import LiveText
 
 LONG = 60.0
 

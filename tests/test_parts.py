@@ -4,8 +4,8 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.config.options import Lightning
-from edgevoice.synthesis.live import LiveText
-from edgevoice.synthesis.parts import LiveSegment, segments_of
+from edgevoice.synthesis.segments import LiveSegment, segments_of
+from edgevoice.text.live import LiveText
 from tests.support.announcements import announcement
 
 LIGHTNING = Lightning(max_request_chars=40)
@@ -13,7 +13,7 @@ LIGHTNING = Lightning(max_request_chars=40)
 
 @pytest.fixture(autouse=True)
 def _short_silence(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.parts.IDLE", 0.02)
+    monkeypatch.setattr("edgevoice.synthesis.segments.IDLE", 0.02)
 
 
 async def texts_of(said, *, accepts_text_stream=False):

@@ -4,16 +4,17 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.config.options import CoreOptions, Lightning
-from edgevoice.synthesis.asking import SegmentJob, SynthesisContext
-from edgevoice.synthesis.cues import NO_SCHEDULE
-from edgevoice.synthesis.gate import ConcurrencyLimiter, Priority
-from edgevoice.synthesis.parts import TextSegment
-from edgevoice.synthesis.patience import (
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SegmentJob, SynthesisContext
+from edgevoice.synthesis.deadlines import (
+    NO_SCHEDULE,
     STALL_TIMEOUT_S,
     fallback_schedule,
     first_audio_timeout,
     next_audio_timeout,
 )
+from edgevoice.synthesis.priority import Priority
+from edgevoice.synthesis.segments import TextSegment
 from tests.support.announcements import NoSynthesis, announcement
 
 BOTH = ["websocket", "local"]

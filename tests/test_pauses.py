@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from edgevoice.speaker import pauses
+from edgevoice.audio import silence as detection
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.bursts import text_of
 from tests.support.local_voice import said
@@ -75,7 +75,7 @@ def spoken():
 @pytest.mark.parametrize("speed", [130, 175, 240])
 def test_in_real_speech_they_are_what_the_contract_says(spoken, speed):
     pcm, _ = spoken[speed]
-    found = pauses.silences_in(pauses.window_power(pcm, RATE))
+    found = detection.silences_in(detection.window_power(pcm, RATE))
     assert found == by_definition(pcm, RATE)
     # One at least after each of the three sentences that another follows.
     assert len([run for run in found if run[0] > 0 and run[1] * 0.01 < seconds_of(pcm) - 0.1]) >= 3
@@ -84,9 +84,9 @@ def test_in_real_speech_they_are_what_the_contract_says(spoken, speed):
 @pytest.mark.parametrize("speed", [130, 175, 240])
 def test_real_speech_that_was_cut_anywhere_goes_on_in_a_pause_or_at_its_quietest(spoken, speed):
     pcm, _ = spoken[speed]
-    levels = pauses.window_power(pcm, RATE)
+    levels = detection.window_power(pcm, RATE)
     for cut in range(round(1.5 * RATE), len(pcm) // 2, round(0.137 * RATE)):
-        frame = pauses.resume_frame(pcm[: cut * 2], RATE)
+        frame = detection.resume_frame(pcm[: cut * 2], RATE)
         assert 0 <= frame <= cut - 0.08 * RATE
         window = frame // 240
         runs = [run for run in by_definition(pcm[: cut * 2], RATE) if run[1] > (cut // 240) - 1000]
@@ -107,7 +107,7 @@ def test_known_pauses_are_found_where_they_are(rate):
         if length >= 0.08:
             expected.append((start, start + round(length * 100)))
     pcm += tone(0.5, rate=rate)
-    found = pauses.silences_in(pauses.window_power(pcm, rate))
+    found = detection.silences_in(detection.window_power(pcm, rate))
     assert len(found) == len(expected)
     for mine, theirs in zip(found, expected, strict=True):
         assert abs(mine[0] - theirs[0]) <= 1
@@ -117,7 +117,7 @@ def test_known_pauses_are_found_where_they_are(rate):
 @pytest.mark.parametrize(("below", "is_pause"), [(-29, False), (-31, True)])
 def test_a_pause_lies_30_db_below_the_loud_level(below, is_pause):
     pcm = tone(2) + tone(0.2, 8000 * 10 ** (below / 20)) + tone(0.5)
-    assert bool(pauses.silences_in(pauses.window_power(pcm, RATE))) is is_pause
+    assert bool(detection.silences_in(detection.window_power(pcm, RATE))) is is_pause
 
 
 def test_the_loud_level_is_that_of_the_last_5_s():
@@ -125,7 +125,7 @@ def test_the_loud_level_is_that_of_the_last_5_s():
     pcm = tone(2) + whisper + tone(1) + tone(5.5, 200) + silence(0.1) + whisper
     found = [
         (round(first / 100, 1), round(end / 100, 1))
-        for first, end in pauses.silences_in(pauses.window_power(pcm, RATE))
+        for first, end in detection.silences_in(detection.window_power(pcm, RATE))
     ]
     assert found[0] == (2.0, 3.0)
     assert found[-1] == (9.5, 9.6)
@@ -133,29 +133,29 @@ def test_the_loud_level_is_that_of_the_last_5_s():
 
 
 def test_early_on_it_goes_on_from_the_start():
-    assert pauses.resume_frame(tone(0.5) + silence(0.3) + tone(0.6), RATE) == 0
-    assert pauses.resume_frame(b"", RATE) == 0
+    assert detection.resume_frame(tone(0.5) + silence(0.3) + tone(0.6), RATE) == 0
+    assert detection.resume_frame(b"", RATE) == 0
 
 
 def test_it_goes_on_from_the_last_pause_before_the_cut():
     pcm = tone(1.5) + silence(0.3) + tone(1.5) + silence(0.3) + tone(0.7)
-    assert pauses.resume_frame(pcm, RATE) == round((3.6 - 0.08) * RATE)
+    assert detection.resume_frame(pcm, RATE) == round((3.6 - 0.08) * RATE)
     # A cut in the pause itself is in it.
-    assert pauses.resume_frame(pcm[: round(3.4 * RATE) * 2], RATE) == round((3.4 - 0.08) * RATE)
+    assert detection.resume_frame(pcm[: round(3.4 * RATE) * 2], RATE) == round((3.4 - 0.08) * RATE)
 
 
 def test_a_pause_more_than_10_s_ago_is_none():
     pcm = tone(1.5) + silence(0.3) + tone(9.9)
-    assert pauses.resume_frame(pcm, RATE) == round(1.72 * RATE)
+    assert detection.resume_frame(pcm, RATE) == round(1.72 * RATE)
     pcm = tone(1.5) + silence(0.3) + tone(9) + tone(0.08, 2000) + tone(1.2)
-    assert pauses.resume_frame(pcm, RATE) == round(10.8 * RATE)
+    assert detection.resume_frame(pcm, RATE) == round(10.8 * RATE)
 
 
 def test_the_next_pause_is_the_one_that_is_not_over_yet():
     pcm = tone(1) + silence(0.3) + tone(1) + silence(0.3) + tone(1)
 
     def next_pause(at):
-        found = pauses.next_silence(pcm, RATE, round(at * RATE))
+        found = detection.next_silence(pcm, RATE, round(at * RATE))
         return None if found is None else round(found / RATE, 2)
 
     assert [next_pause(at) for at in (0, 0.99, 1.2, 1.31, 2.5, 2.61)] == [1.08, 1.08, 1.2, 2.38, 2.5, None]
@@ -163,5 +163,5 @@ def test_the_next_pause_is_the_one_that_is_not_over_yet():
 
 def test_each_burst_is_a_pause_away_from_the_next():
     pcm = samples(text_of(range(5)), RATE)
-    found = pauses.silences_in(pauses.window_power(pcm, RATE))
+    found = detection.silences_in(detection.window_power(pcm, RATE))
     assert [round(first / 100, 1) for first, _ in found] == [1.5, 3.3, 5.1, 6.9, 8.7]

@@ -20,7 +20,7 @@ from aiohttp import web
 
 import edgevoice
 from edgevoice import hookspecs, plugin
-from edgevoice.plugins import GROUP, Plugins, Status
+from edgevoice.plugin_loader import GROUP, Plugins, Status
 from tests.support import speech
 from tests.support.broker import Broker, free_port
 from tests.support.house import House

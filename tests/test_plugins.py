@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from edgevoice.plugins import Plugins, Status
+from edgevoice.plugin_loader import Plugins, Status
 from tests.support.dropin import NEEDY, TIN_CAN, dropin
 
 BEGIN = "from edgevoice import Observer, Output, Source, Transport, hookimpl\n"

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from edgevoice.cache.recipe import LOOPBACK, KeyScheme
+from edgevoice.cache.key import LOOPBACK, KeyScheme
 from edgevoice.config import settings_from
 from edgevoice.config.options import Lightning
-from edgevoice.synthesis.live import LiveText
+from edgevoice.text.live import LiveText
 from tests.support.announcements import announcement
 
 TEXT = "Dinner is ready."

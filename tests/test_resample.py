@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soxr
 
-from edgevoice.resample import Resampler
+from edgevoice.audio.resample import Resampler
 
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 PAIRS = list(itertools.permutations(RATES, 2))
@@ -65,7 +65,7 @@ def test_frames_of_the_result_are_told_in_frames_of_the_source() -> None:
 
 def test_equal_rates_pass_untouched_and_load_neither_numpy_nor_soxr() -> None:
     program = (
-        "import sys\nfrom edgevoice.resample import Resampler\n"
+        "import sys\nfrom edgevoice.audio.resample import Resampler\n"
         "resampler = Resampler(24000, 24000)\npcm = bytes(range(100))\n"
         "assert resampler.feed(pcm) is pcm\nassert resampler.feed(b'', last=True) == b''\n"
         "assert resampler.source_frames(7) == 7\n"

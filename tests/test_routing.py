@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
 from edgevoice.forecast.outlook import ExpectedLatency, LatencyPrediction
-from edgevoice.routing import DEFAULT_ROUTES, Decision, RoutingRequest, decide
+from edgevoice.synthesis.routing import DEFAULT_ROUTES, Decision, RoutingRequest, decide
 
 
 def said(urgency=Urgency.NORMAL, length=50, **more):

@@ -4,8 +4,7 @@ import pytest
 
 from edgevoice import ConfigError, logs
 from edgevoice.config import settings_from
-from edgevoice.credentials import systemd_credential
-from edgevoice.secrets import api_key
+from edgevoice.secrets import api_key, systemd_credential
 
 
 @pytest.fixture

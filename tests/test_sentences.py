@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice.synthesis.sentences import first_sentence, sentence_ends, split
+from edgevoice.text.sentences import first_sentence, sentence_ends, split
 
 
 def sentences(text, **how):

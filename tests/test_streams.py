@@ -6,8 +6,8 @@ import json
 import pytest
 
 from edgevoice import InvalidAnnouncement, LiveChunk, Urgency
-from edgevoice.intake import streams as streams_module
-from edgevoice.intake.streams import MAX_OPEN, LiveStreams
+from edgevoice.intake import live_streams as streams_module
+from edgevoice.intake.live_streams import MAX_OPEN, LiveStreams
 
 
 class Inbox:

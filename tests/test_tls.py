@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from edgevoice.tls import SessionResumingContext
+from edgevoice.http_client import SessionResumingContext
 from tests.support.front import certified
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgevoice.audio.gain import FADE_S, fade_tail
 from edgevoice.plugin import WordMark
-from edgevoice.synthesis.joint import FADE_S, fade_tail
 from edgevoice.synthesis.pace import MOST, UNKNOWN, Pace, Paces, letters
-from edgevoice.synthesis.sentences import sentence_ends
 from edgevoice.synthesis.unspoken import after_pauses, offset_from_word_marks
+from edgevoice.text.sentences import sentence_ends
 
 TEXT = "The door is open. Somebody rang, and nobody was at home. Please come."
 STEADY = Pace(8.0, 20.0)

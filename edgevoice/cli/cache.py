@@ -11,7 +11,7 @@ from edgevoice.cache.cache import describe
 from edgevoice.config import load
 from edgevoice.control import query
 from edgevoice.errors import EdgeVoiceError
-from edgevoice.state import find_state_dir
+from edgevoice.paths import find_state_dir
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgevoice.config import find_config_file, load
-from edgevoice.plugins import Status
+from edgevoice.plugin_loader import Status
 
 
 @click.command()

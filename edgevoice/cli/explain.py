@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from edgevoice.announcement import Urgency
-from edgevoice.answers import explain_from_config
-from edgevoice.assembly import speakers_by_target
+from edgevoice.components import speakers_by_target
 from edgevoice.config import load
-from edgevoice.control import query
-from edgevoice.state import find_state_dir
+from edgevoice.control import explain_from_config, query
+from edgevoice.paths import find_state_dir
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 from edgevoice.config import load
 from edgevoice.control import query
 from edgevoice.errors import EdgeVoiceError
-from edgevoice.state import find_state_dir
+from edgevoice.paths import find_state_dir
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 
 from edgevoice.config import load
 from edgevoice.errors import ConfigError
-from edgevoice.plugins import Plugins
+from edgevoice.plugin_loader import Plugins
 
 
 @click.command()

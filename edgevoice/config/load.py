@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgevoice.config.checker import Validator
-from edgevoice.config.meaning import check_semantics, expanded, relative_to_config
 from edgevoice.config.options import CoreOptions, SpeakerOptions
-from edgevoice.config.yaml_file import Document, parse_yaml, read_yaml
+from edgevoice.config.semantics import check_semantics, expanded, relative_to_config
+from edgevoice.config.validation import Document, Validator, parse_yaml, read_yaml
 from edgevoice.errors import ConfigError, ConfigIssue
-from edgevoice.plugins import Plugins
+from edgevoice.plugin_loader import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

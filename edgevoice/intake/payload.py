@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.intake.strict_json import invalid_character, parse_object, printable, reason_invalid
+from edgevoice.text.strict_json import invalid_character, parse_object, printable, reason_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -130,7 +130,7 @@ class Journal:
     def end(self, speaker: str, id: str, urgency: Urgency, outcome: Mapping[str, Any]) -> None:  # noqa: A002
         """An announcement ended on a speaker; `outcome` is its event as a plain JSON object."""
         brief = {key: value for key, value in outcome.items() if value is not None and value != []}
-        if urgency.rank < Urgency.HIGH.rank:
+        if urgency.rank < Urgency.HIGH.rank and self._state.kept((speaker, id)) is None:
             self._put(Ended(outcome=brief))
             return
         finished = self._now() if outcome.get("event_type") == EventType.FINISHED else None

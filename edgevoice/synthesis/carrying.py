@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from edgevoice.speaker import pauses
-from edgevoice.synthesis.joint import fade_tail
+from edgevoice.audio import silence
+from edgevoice.audio.gain import fade_tail
 from edgevoice.synthesis.unspoken import after_pauses, offset_from_word_marks
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from edgevoice.audio.clip import Clip
     from edgevoice.plugin import WordMark
-    from edgevoice.synthesis.clip import Clip
     from edgevoice.synthesis.pace import Pace
 
 BLOCK = 30.0
@@ -39,7 +39,7 @@ async def unspoken_offset(
     levels = [
         # Threads: numpy may have to be loaded first, and nothing else shall wait for that.
         await asyncio.to_thread(
-            pauses.window_power, await clip.excerpt(first, min(first + size, end)), clip.rate
+            silence.window_power, await clip.excerpt(first, min(first + size, end)), clip.rate
         )
         for first in range(start, end, size)
     ]
@@ -50,4 +50,4 @@ def _pause_ends(levels: Sequence[np.ndarray]) -> list[float]:
     """The seconds at which the pauses end; `levels` are those of blocks that follow each other."""
     import numpy as np  # noqa: PLC0415 - loaded only by who needs it
 
-    return [behind * pauses.WINDOW_S for _, behind in pauses.silences_in(np.concatenate(levels))]
+    return [behind * silence.WINDOW_S for _, behind in silence.silences_in(np.concatenate(levels))]

@@ -12,17 +12,21 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import AccountRefused, TransportError
-from edgevoice.routing import LOCAL
-from edgevoice.synthesis.asking import AttemptTask, FirstAudioTimeout
-from edgevoice.synthesis.cues import NO_SCHEDULE, is_due
-from edgevoice.synthesis.hedging import hedge_at, pick_hedge
-from edgevoice.synthesis.parts import LiveSegment, TextSegment
-from edgevoice.synthesis.patience import LAST_RESORT_TIMEOUT_S, fallback_schedule, first_audio_timeout
+from edgevoice.synthesis.attempt import AttemptTask, FirstAudioTimeout
+from edgevoice.synthesis.deadlines import (
+    LAST_RESORT_TIMEOUT_S,
+    NO_SCHEDULE,
+    fallback_schedule,
+    first_audio_timeout,
+    is_due,
+)
+from edgevoice.synthesis.routing import LOCAL
+from edgevoice.synthesis.segments import LiveSegment, TextSegment
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from edgevoice.synthesis.asking import SegmentJob
+    from edgevoice.synthesis.context import SegmentJob, SynthesisContext
 
 CANCEL_TIMEOUT_S = 1.0
 """Seconds that are waited for those who are stopped to cancel their requests."""
@@ -242,3 +246,22 @@ def _late(asking: AttemptTask) -> FirstAudioTimeout:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def hedge_at(means: SynthesisContext, asking: AttemptTask, chars: int) -> float | None:
+    """The monotonic second from which on this one is later than nearly always; None where that is not known."""
+    if asking.asked_at is None or not asking.is_metered:
+        return None
+    late = means.forecast.late_after(asking.name, chars, asking.warm)
+    return None if late is None else asking.asked_at + late
+
+
+def pick_hedge(means: SynthesisContext, names: Sequence[str]) -> str | None:
+    """The first that may be asked, too: one that takes nobody's place and is allowed, or one that needs none."""
+    for name in names:
+        if not means.transports[name].metered:
+            return name
+        if means.gate.has_room and means.budget.allows:
+            means.budget.spend()
+            return name
+    return None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from edgevoice.routing import Decision
-from edgevoice.synthesis.gate import Priority, Rank
+from edgevoice.synthesis.priority import Priority, Rank
+from edgevoice.synthesis.routing import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgevoice.announcement import Announcement
+    from edgevoice.audio.clip import Clip
     from edgevoice.outcome import Attempt
-    from edgevoice.synthesis.clip import Clip
-    from edgevoice.synthesis.synthesis import Synthesizer
+    from edgevoice.synthesis.synthesizer import Synthesizer
 
 
 class SpeechJob:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgevoice.synthesis.pace import letters
-from edgevoice.synthesis.sentences import clause_ends, sentence_ends
+from edgevoice.text.sentences import clause_ends, sentence_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edgevoice import ConfigError, Urgency
+from edgevoice.composition import chimes_dir, local_clock, rate_limits, speaker_policy
 from edgevoice.config import Settings, load, settings_from
-from edgevoice.intake.buckets import Rate
-from edgevoice.manners import chimes_dir, local_clock, rate_limits, speaker_policy
 from edgevoice.speaker.insisting import Escalation
 from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy
 from edgevoice.speaker.quiet import QuietWindow
+from edgevoice.token_bucket import Rate
 
 if TYPE_CHECKING:
     from pathlib import Path

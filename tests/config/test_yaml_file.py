@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import ConfigError
-from edgevoice.config.yaml_file import MAX_FILE_BYTES, parse_yaml, read_yaml
+from edgevoice.config.validation import MAX_FILE_BYTES, parse_yaml, read_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)

@@ -7,7 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from edgevoice.speaker.chimes import Chimes
+from edgevoice.audio.chimes import Chimes
 from tests.support.house import House
 from tests.support.lightning import Fault
 

@@ -13,9 +13,9 @@ from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Lightning, Route
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.plugin import NoOptions
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.synthesizer import Synthesizer
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice.speaker.volume import Ramp
-from edgevoice.state import mount_table
+from edgevoice.audio.gain import Ramp
+from edgevoice.paths import mount_table
 from tests.support.child import EDGEVOICE, ChildHouse, ended
 from tests.support.house import OUTCOMES
 

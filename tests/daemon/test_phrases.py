@@ -7,13 +7,13 @@ import logging
 
 import pytest
 
-from edgevoice.cache.phrases import Prerenderer
+from edgevoice.cache.prerender import Prerenderer
 from edgevoice.config.options import CoreOptions, Lightning, Phrase
 from edgevoice.control import query
-from edgevoice.routing import DEFAULT_ROUTES
-from edgevoice.synthesis.asking import SynthesisContext
-from edgevoice.synthesis.gate import ConcurrencyLimiter
-from edgevoice.synthesis.synthesis import Synthesizer
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.routing import DEFAULT_ROUTES
+from edgevoice.synthesis.synthesizer import Synthesizer
 from tests.support.announcements import announcement
 from tests.support.caches import clips, running
 from tests.support.house import House

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgevoice.speaker.volume import Ramp
+from edgevoice.audio.gain import Ramp
 from tests.support.broker import Broker, MqttClient
 from tests.support.house import House
 from tests.support.refused import ALLOWED_KEYS, refused_payloads

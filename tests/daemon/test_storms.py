@@ -13,7 +13,7 @@ def limits(**given):
 
 
 async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.intake.storms.CALM", 0.5)
+    monkeypatch.setattr("edgevoice.intake.rate_limit.CALM", 0.5)
     rate = {"per_minute": 20, "burst": 3}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
         for number in range(10):

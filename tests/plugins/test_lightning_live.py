@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from edgevoice.errors import AccountRefused, TransportError
-from edgevoice.synthesis.live import LiveText
+from edgevoice.text.live import LiveText
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import opened, request, said, said_until
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgevoice.announcement import DEFAULT_TTL_S, Announcement, Urgency
+from edgevoice.audio.clip import Clip
+from edgevoice.audio.jitter_buffer import JitterStats
 from edgevoice.speaker.turn import Turn
-from edgevoice.synthesis.clip import Clip
-from edgevoice.synthesis.headstart import JitterStats
 from edgevoice.synthesis.speech import SpeechJob
 
 

@@ -7,11 +7,10 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
+from edgevoice.audio.clip import Clip, PcmSnapshot
 from edgevoice.cache.cache import Cache
-from edgevoice.cache.recipe import KeyScheme
+from edgevoice.cache.key import KeyScheme
 from edgevoice.config.options import CacheOptions, Lightning
-from edgevoice.synthesis.clip import Clip
-from edgevoice.synthesis.recording import PcmSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Route
 from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.routing import DEFAULT_ROUTES, LOCAL, RoutingRequest, decide
+from edgevoice.synthesis.routing import DEFAULT_ROUTES, LOCAL, RoutingRequest, decide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

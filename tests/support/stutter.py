@@ -13,9 +13,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.announcement import Urgency
+from edgevoice.audio.jitter_buffer import JitterStats
 from edgevoice.speaker.playing import Playing
 from edgevoice.speaker.turn import Turn
-from edgevoice.synthesis.headstart import JitterStats
 from tests.support import virtual_time
 from tests.support.announcements import NoSynthesis, announcement
 

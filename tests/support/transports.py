@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Lightning
+from edgevoice.http_client import open_session
 from edgevoice.plugin import Context, NoOptions, SpeechRequest, Transport
-from edgevoice.session import open_session
 from edgevoice_plugins.lightning.http import HttpTransport
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
 from edgevoice_plugins.lightning.websocket import WebSocketTransport

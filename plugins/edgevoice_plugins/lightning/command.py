@@ -79,7 +79,7 @@ async def _own_server(settings: Settings, stack: AsyncExitStack) -> str:
 async def _listed(root: str, path: str, key: str | None) -> list[Voice]:
     import aiohttp  # noqa: PLC0415 - only needed here
 
-    from edgevoice.session import open_session  # noqa: PLC0415 - brings aiohttp
+    from edgevoice.http_client import open_session  # noqa: PLC0415 - brings aiohttp
     from edgevoice_plugins.lightning.exchange import check, describe, whole_body  # noqa: PLC0415 - brings aiohttp
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, ref
 import aiohttp
 
 from edgevoice.errors import TransportError
-from edgevoice.session import acquire_connection
+from edgevoice.http_client import acquire_connection
 from edgevoice_plugins.lightning.exchange import describe
 from edgevoice_plugins.lightning.spares import Spares
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgevoice.synthesis.sentences import sentence_ends, split
+from edgevoice.text.sentences import sentence_ends, split
 from edgevoice_plugins.lightning.protocol.request import BadRequest, WireRequest, read_request
 
 if TYPE_CHECKING:

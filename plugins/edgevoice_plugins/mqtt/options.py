@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from edgevoice import logs
-from edgevoice.credentials import systemd_credential
 from edgevoice.errors import ConfigError, ConfigIssue
+from edgevoice.secrets import systemd_credential
 
 CREDENTIAL = "mqtt_password"
 """The name of the systemd credential that holds the password."""

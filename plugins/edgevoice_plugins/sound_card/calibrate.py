@@ -15,8 +15,8 @@ import msgspec
 from edgevoice.config import load
 from edgevoice.config.options import Lightning
 from edgevoice.errors import ConfigError, OutputError
+from edgevoice.paths import state_dir
 from edgevoice.plugin import Context
-from edgevoice.state import state_dir
 from edgevoice_plugins.sound_card import lead_in
 from edgevoice_plugins.sound_card.listening import MONITOR, RATE, recording, source
 from edgevoice_plugins.sound_card.options import Options

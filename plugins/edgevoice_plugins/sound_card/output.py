@@ -8,9 +8,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from edgevoice.audio.resample import Resampler
 from edgevoice.errors import OutputError
 from edgevoice.plugin import Output
-from edgevoice.resample import Resampler
 from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.playback import Playback
 from edgevoice_plugins.sound_card.process import CardProcess, ProcessLost

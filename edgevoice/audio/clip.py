@@ -1,0 +1,259 @@
+"""A clip: the audio of one announcement, filled once, read by any number of cursors, bounded in memory.
+
+Beyond 256 KiB the audio goes to an unlinked file. Appending waits for nothing but that file, so a fast
+synthesis frees the account's place early, whatever the speed of the readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgevoice.audio.jitter_buffer import moment_to_sound
+from edgevoice.errors import ClipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+READ_BYTES = 64 * 1024
+"""Bytes read from a file at once; a smaller read costs the same."""
+BYTES_PER_FRAME = 2
+"""Clips are s16le mono."""
+MAX_MEMORY_BYTES = 256 * 1024
+"""Bytes kept in memory."""
+MAX_CLIP_BYTES = 512 * 1024 * 1024
+"""Bytes of one clip at most: three hours at 24 kHz."""
+
+
+class Clip:
+    """An append-only run of s16le mono at `rate` Hz; complete or failed at its end.
+
+    `spool` gives the folder for what memory does not hold, and raises `ClipError` where there is none.
+    """
+
+    def __init__(self, rate: int, spool: Callable[[], Path], *, longest: int = MAX_CLIP_BYTES) -> None:
+        self.rate = rate
+        self.frames = 0
+        self.complete = False
+        self.error: Exception | None = None
+        self._spool = spool
+        self._longest = longest
+        self._tail = bytearray()
+        self._spooled = 0
+        self._newest, self._arrived = 0, 0.0
+        """Frames of the piece that was appended last, and when."""
+        self._file: SpoolFile | None = None
+        self._more: asyncio.Event | None = None
+        """What readers wait for, once there is one: a thousand may wait that nobody reads yet."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be appended."""
+        return self.complete or self.error is not None
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+    def check_open(self) -> None:
+        """Nothing is done for a clip that has ended.
+
+        Raises:
+            ClipError: it has.
+        """
+        if self.ended:
+            raise ClipError("the clip has ended; nothing can be appended")
+
+    async def append(self, pcm: bytes) -> None:
+        """Append whole samples.
+
+        Raises:
+            ClipError: the clip has ended, is longer than allowed, or there is no disk for it.
+        """
+        self.check_open()
+        if self._spooled + len(self._tail) + len(pcm) > self._longest:
+            raise ClipError(f"longer than {self._longest / BYTES_PER_FRAME / self.rate / 60:.0f} minutes")
+        if len(self._tail) + len(pcm) > MAX_MEMORY_BYTES:
+            await self._spill()
+        self._tail += pcm
+        self._newest, self._arrived = len(pcm) // BYTES_PER_FRAME, asyncio.get_running_loop().time()
+        self.frames += self._newest
+        self._wake()
+
+    def adopt(self, recording: PcmSnapshot) -> None:
+        """Be complete at once, with what was recorded before; a clip that has ended stays as it is."""
+        if self.ended:
+            return
+        self._file, self._spooled, self._tail[:] = recording.file, recording.filed, recording.tail
+        self.frames = recording.size // BYTES_PER_FRAME
+        self.finish()
+
+    @property
+    def snapshot(self) -> PcmSnapshot:
+        """What it holds."""
+        return PcmSnapshot(self._file, self._spooled, bytes(self._tail))
+
+    async def wait_end(self) -> None:
+        """Wait until nothing more will come.
+
+        Raises:
+            ClipError: it failed.
+        """
+        while not self.ended:
+            await self._changed()
+        if self.error is not None:
+            raise ClipError(str(self.error)) from self.error
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Nothing more will come: complete, or failed with `error`."""
+        if self.ended:
+            return
+        self.error = error
+        self.complete = error is None
+        self._wake()
+
+    def close(self) -> None:
+        """Give the file back; no cursor may read any more."""
+        self._file = None
+        self.finish(ClipError("the clip was closed"))
+
+    async def wait_past(self, frame: int) -> bool:
+        """Wait until there is something from `frame` on; False if there never will be.
+
+        Raises:
+            ClipError: the clip failed before it came so far.
+        """
+        while frame >= self.frames:
+            if self.error is not None:
+                raise ClipError(str(self.error)) from self.error
+            if self.complete:
+                return False
+            await self._changed()
+        return True
+
+    async def wait_buffered(self, frame: int, wanted: float) -> None:
+        """Wait until a sound that goes on from `frame` is `wanted` seconds ahead, or all there will be is there."""
+        loop = asyncio.get_running_loop()
+        while not self.ended:
+            ahead = (self.frames - frame) / self.rate
+            moment = moment_to_sound(ahead, self._newest / self.rate, self._arrived, wanted)
+            if moment is not None and moment <= loop.time():
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(moment):
+                    await self._changed()
+
+    async def read(self, frame: int, most: int = READ_BYTES) -> bytes:
+        """Up to `most` bytes from `frame` on, waiting for them; b"" at the end of a complete clip.
+
+        Raises:
+            ClipError: the clip failed, and all that it had before was read.
+        """
+        if not await self.wait_past(frame):
+            return b""
+        start = frame * BYTES_PER_FRAME
+        if start >= self._spooled:
+            start -= self._spooled
+            return bytes(self._tail[start : start + most])
+        if self._file is None:
+            raise ClipError("the clip was closed")
+        try:
+            return await asyncio.to_thread(self._file.read, min(most, self._spooled - start), start)
+        except OSError as error:
+            raise ClipError(f"a long announcement cannot be read back: {error.strerror}") from error
+
+    async def excerpt(self, first: int, end: int) -> bytes:
+        """The frames from `first` up to `end` that are there now.
+
+        Raises:
+            ClipError: the clip was closed.
+        """
+        pieces, frame, end = [], max(0, first), min(end, self.frames)
+        while frame < end:
+            piece = await self.read(frame, min(READ_BYTES, (end - frame) * BYTES_PER_FRAME))
+            pieces.append(piece)
+            frame += len(piece) // BYTES_PER_FRAME
+        return b"".join(pieces)
+
+    async def _spill(self) -> None:
+        """Move the tail to the file. The only writer is the one filler, so the tail cannot change meanwhile."""
+        data = bytes(self._tail)
+        try:
+            if self._file is None:
+                self._file = await asyncio.to_thread(SpoolFile.unnamed, self._spool())
+            await asyncio.to_thread(self._file.write, data, self._spooled)
+        except OSError as error:
+            raise ClipError(f"no room for a long announcement: {error.strerror}") from error
+        self._spooled += len(data)
+        self._tail.clear()
+
+    async def _changed(self) -> None:
+        self._more = self._more or asyncio.Event()
+        await self._more.wait()
+
+    def _wake(self) -> None:
+        if self._more is not None:
+            self._more.set()
+            self._more = None
+
+
+class SpoolFile:
+    """Samples in an open file, from a byte of it on; every method may block.
+
+    Closed when nothing refers to it any more: a thread that still works with it after its clip was closed
+    must not meet another file under the same number.
+    """
+
+    def __init__(self, descriptor: int, start: int = 0) -> None:
+        self._descriptor = descriptor
+        self._start = start
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    @classmethod
+    def unnamed(cls, folder: Path) -> SpoolFile:
+        """A new file that is gone with the process, however it ends."""
+        descriptor, name = tempfile.mkstemp(prefix="clip-", dir=folder)
+        os.unlink(name)  # noqa: PTH108 - a plain string
+        return cls(descriptor)
+
+    def read(self, count: int, offset: int) -> bytes:
+        return os.pread(self._descriptor, count, self._start + offset)
+
+    def write(self, data: bytes, offset: int) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, self._start + offset)
+            offset += written
+            view = view[written:]
+
+
+@dataclass(frozen=True, slots=True)
+class PcmSnapshot:
+    """s16le mono: the first `filed` bytes in a file, the rest in memory."""
+
+    file: SpoolFile | None
+    filed: int
+    tail: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return self.filed + len(self.tail)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all of it, in order; may block.
+
+        Raises:
+            OSError: it cannot be read back.
+        """
+        if self.file is not None:
+            for start in range(0, self.filed, READ_BYTES):
+                yield self.file.read(min(READ_BYTES, self.filed - start), start)
+        yield self.tail

@@ -1,0 +1,151 @@
+"""The inside of a node: its speakers, and the intake before them, made from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from edgevoice.announcement import Urgency
+from edgevoice.audio.chimes import Chimes
+from edgevoice.components import speakers_by_target
+from edgevoice.config.options import DAYS, PerMinute
+from edgevoice.config.time_of_day import minute_of_day
+from edgevoice.intake.intake import Intake
+from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.playback.speaker import Speaker
+from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
+from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
+from edgevoice.token_bucket import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edgevoice.announcement import Announcement
+    from edgevoice.config import Settings
+    from edgevoice.config.options import CoreOptions, QuietHours, SpeakerOptions
+    from edgevoice.faults import Faults
+    from edgevoice.journal.keeper import Keeper
+    from edgevoice.observers import Observers
+    from edgevoice.plugin import Output
+    from edgevoice.synthesis.synthesizer import Synthesizer
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What stands between the sources and the outputs."""
+
+    speakers: Mapping[str, Speaker]
+    intake: Intake
+
+    def publish_state(self) -> None:
+        """Tell the state of each speaker."""
+        for speaker in self.speakers.values():
+            speaker.show()
+
+
+def build_node(
+    settings: Settings,
+    outputs: Mapping[str, Output],
+    synthesis: Synthesizer,
+    observers: Observers,
+    faults: Faults,
+    keeper: Keeper,
+) -> Node:
+    """Build the speakers and the intake; nothing runs yet."""
+    core, chimes, clock = settings.core, Chimes(chimes_dir(settings)), local_clock(settings.core)
+    escalations: asyncio.Queue[Announcement] = asyncio.Queue()
+    speakers = {
+        name: Speaker(
+            name,
+            outputs[name],
+            SpeakerSettings(speaker_policy(core, options), options.volume, clock),
+            chimes=chimes,
+            new_job=synthesis.new_job,
+            escalate=escalations.put_nowait,
+            observers=observers,
+            faults=faults,
+        )
+        for name, options in core.speakers.items()
+    }
+    answering = {
+        target: [speakers[name] for name in names] for target, names in speakers_by_target(settings).items()
+    }
+    intake = Intake(
+        core.node,
+        answering,
+        synthesis,
+        observers,
+        escalations=escalations,
+        rate_limiter=RateLimiter(rate_limits(core)),
+        persist=keeper.persist,
+        chimes=chimes.names,
+        language=core.lightning.language,
+        local_now=clock,
+    )
+    return Node(speakers, intake)
+
+
+def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
+    """The manners of one speaker; its own quiet hours take the place of everybody's."""
+    hours = core.quiet_hours if speaker.quiet_hours is None else speaker.quiet_hours
+    return SpeakerPolicy(
+        volumes=speaker.volumes,
+        quiet_volume=speaker.quiet_volume,
+        critical_volume=speaker.critical_volume,
+        quiet_hours=tuple(quiet_window(window) for window in hours),
+        chimes=chimes_by_urgency(core),
+        digest=core.digest or "off",
+        digest_keep=core.digest_keep,
+        say_age=core.say_age or None,
+        language=core.lightning.language,
+        growth=RepeatGrowth(core.insist.gap, core.insist.volume),
+        queue=core.limits.queue,
+    )
+
+
+def quiet_window(hours: QuietHours) -> QuietWindow:
+    """Quiet hours as a window.
+
+    Raises:
+        ValueError: a time of day that is none.
+    """
+    days = frozenset(DAYS.index(day) for day in hours.days)
+    return QuietWindow(days, minute_of_day(hours.start), minute_of_day(hours.end))
+
+
+def chimes_by_urgency(core: CoreOptions) -> Mapping[Urgency, str]:
+    """The chime of each urgency."""
+    if isinstance(core.chime, str):
+        return dict.fromkeys(Urgency, core.chime)
+    return {**DEFAULT_CHIMES, **core.chime} if isinstance(core.chime, dict) else DEFAULT_CHIMES
+
+
+def rate_limits(core: CoreOptions) -> RateLimits:
+    """How many announcements may come."""
+    limits = core.limits
+    return RateLimits(
+        per_topic=_rate(limits.per_topic), total=_rate(limits.total), critical=_rate(limits.critical)
+    )
+
+
+def local_clock(core: CoreOptions) -> Callable[[], datetime]:
+    """The time on the wall: of the configured time zone, else of the machine."""
+    zone = ZoneInfo(core.timezone) if core.timezone else None
+    return lambda: datetime.now(zone).astimezone(zone)
+
+
+def chimes_dir(settings: Settings) -> Path | None:
+    """The folder of the user's own chimes; a relative one lies beside the configuration."""
+    named = settings.core.chimes_dir
+    if named is None:
+        return None
+    folder = Path(named).expanduser()
+    return folder if folder.is_absolute() or settings.file is None else settings.file.parent / folder
+
+
+def _rate(given: PerMinute | bool) -> Rate | None:
+    return Rate(given.per_minute, given.burst) if isinstance(given, PerMinute) else None

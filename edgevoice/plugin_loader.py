@@ -1,0 +1,222 @@
+"""Finds plugins by entry points and in the drop-in folder; a broken one is reported, never fatal."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import pluggy
+
+from edgevoice import hookspecs
+from edgevoice.errors import PluginError
+from edgevoice.plugin import Observer, Output, Plugin, Server, Source, Transport
+from edgevoice.text.suggest import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.metadata import EntryPoint
+    from pathlib import Path
+    from types import ModuleType
+
+GROUP = "edgevoice"
+NAME = re.compile("[a-z0-9_-]{1,64}")
+P = TypeVar("P", bound=type[Plugin])
+
+
+class Status(StrEnum):
+    """What became of a plugin."""
+
+    READY = "ready"
+    INCOMPLETE = "incomplete"
+    """Loaded, but something has to be installed before it can be used."""
+    BROKEN = "broken"
+
+
+@dataclass(slots=True)
+class PluginRecord:
+    """One plugin that was found: where, what it registered, and what is wrong with it."""
+
+    name: str
+    origin: str
+    status: Status = Status.READY
+    problem: str | None = None
+    provides: list[str] = field(default_factory=list)
+
+
+class Plugins:
+    """All plugins, by what they are and by name."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, type[Source]] = {}
+        self.transports: dict[str, type[Transport]] = {}
+        self.outputs: dict[str, type[Output]] = {}
+        self.observers: dict[str, type[Observer]] = {}
+        self.servers: dict[str, type[Server]] = {}
+        self.records: list[PluginRecord] = []
+        self._hooks = pluggy.PluginManager("edgevoice")
+        self._hooks.add_hookspecs(hookspecs)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Plugins:
+        """Load what is installed, then what lies in `folder`."""
+        plugins = cls()
+        for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+            plugins.add(entry.name, _distribution(entry), entry.load)
+        if folder is not None:
+            plugins.add_folder(folder)
+        return plugins
+
+    def add_folder(self, folder: Path) -> None:
+        """Load each `*.py` of the drop-in folder."""
+        try:
+            files = sorted(file for file in folder.iterdir() if file.suffix == ".py")
+        except (OSError, ValueError) as error:
+            problem = getattr(error, "strerror", None) or "no path"
+            self.records.append(
+                PluginRecord(folder.name, str(folder), Status.BROKEN, f"cannot be read: {problem}")
+            )
+            return
+        for file in files:
+            self.add(file.stem, str(file), lambda file=file: _import_file(file))  # type: ignore[misc]
+
+    def add(self, name: str, origin: str, load: Callable[[], Any]) -> PluginRecord:
+        """Load one plugin and let it register, whatever it does meanwhile."""
+        record = PluginRecord(name, origin)
+        self.records.append(record)
+        registration = _Registration(self, record)
+        try:
+            module = load()
+            self._check_hooks(module)
+            self._hooks.register(module, name=f"{origin}:{name}")
+            self._register(module, registration)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit included
+            registration.undo()
+            record.status = Status.BROKEN
+            record.problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return record
+
+    def broken(self, name: str) -> str | None:
+        """What is wrong with the plugin of this name, None if nothing or if there is none."""
+        for record in self.records:
+            if record.name == name and record.status is Status.BROKEN:
+                return f"the plugin {name!r} is broken: {record.problem}"
+        return None
+
+    def unknown(self, kind: str, name: str) -> str:
+        """Why there is no such plugin: it is broken, or what the nearest names are."""
+        there = closest(name, getattr(self, f"{kind}s"))
+        return self.broken(name) or f"no {kind} is called {name!r}; {there}"
+
+    def _register(self, module: ModuleType, registration: _Registration) -> None:
+        others = [other for other in self._hooks.get_plugins() if other is not module]
+        self._hooks.subset_hook_caller("edgevoice_register", others)(register=registration)
+        if not registration.provides_something:
+            raise PluginError("it registers nothing: it needs a `@hookimpl def edgevoice_register(register)`")
+
+    def _check_hooks(self, module: ModuleType) -> None:
+        """A misspelt hook is silently never called by pluggy; here it is said."""
+        hooks = [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
+        for name, member in inspect.getmembers(module, callable):
+            marked = getattr(member, f"{GROUP}_impl", None)
+            if isinstance(marked, dict) and (hook := marked.get("specname") or name) not in hooks:
+                raise PluginError(f"there is no hook {hook!r}; {closest(hook, hooks)}")
+
+
+class _Registration:
+    """What one plugin registers; see `hookspecs.Register`."""
+
+    def __init__(self, plugins: Plugins, record: PluginRecord) -> None:
+        self._plugins = plugins
+        self._record = record
+        self._entered: list[tuple[dict[str, Any], str]] = []
+
+    @property
+    def provides_something(self) -> bool:
+        return bool(self._entered)
+
+    def undo(self) -> None:
+        """Take back what was registered: of a broken plugin nothing is used."""
+        for entered, name in self._entered:
+            del entered[name]
+        self._record.provides.clear()
+
+    def source(self, name: str, plugin: type[Source]) -> None:
+        self._enter("source", Source, self._plugins.sources, name, plugin)
+
+    def transport(self, name: str, plugin: type[Transport]) -> None:
+        self._enter("transport", Transport, self._plugins.transports, name, plugin)
+
+    def output(self, name: str, plugin: type[Output]) -> None:
+        self._enter("output", Output, self._plugins.outputs, name, plugin)
+
+    def observer(self, name: str, plugin: type[Observer]) -> None:
+        self._enter("observer", Observer, self._plugins.observers, name, plugin)
+
+    def server(self, name: str, plugin: type[Server]) -> None:
+        self._enter("server", Server, self._plugins.servers, name, plugin)
+
+    def _enter(self, kind: str, base: type[Plugin], entered: dict[str, P], name: str, plugin: P) -> None:
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise PluginError(f"{name!r} is no name for a {kind}: 1 to 64 of a-z 0-9 _ -")
+        if not (inspect.isclass(plugin) and issubclass(plugin, base)):
+            raise PluginError(f"{kind} {name!r} has to be a subclass of edgevoice.{base.__name__}")
+        if inspect.isabstract(plugin):
+            lacking = ", ".join(sorted(getattr(plugin, "__abstractmethods__", ())))
+            raise PluginError(f"{kind} {name!r} lacks {lacking}")
+        if name in entered:
+            raise PluginError(f"there is a {kind} called {name!r} already, from {entered[name].__module__}")
+        msgspec.structs.fields(plugin.options)  # raises where the options are none, or cannot be resolved
+        missing = plugin.missing_dependency()
+        entered[name] = plugin
+        self._entered.append((entered, name))
+        self._record.provides.append(f"{kind} {name}")
+        if missing:
+            self._record.status = Status.INCOMPLETE
+            self._record.problem = missing
+
+
+def _distribution(entry: EntryPoint) -> str:
+    """The package that a plugin came with, if its metadata can be read."""
+    try:
+        return str(entry.dist.name) if entry.dist else "?"
+    except Exception:  # noqa: BLE001 - of somebody else's package
+        return "?"
+
+
+def _import_file(file: Path) -> ModuleType:
+    _check_safe(file.parent)
+    _check_safe(file)
+    name = f"edgevoice_dropin_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _check_safe(path: Path) -> None:
+    """A plugin is trusted code: nobody but root and the service's own user may be able to change it."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise PluginError(f"{path} is a symbolic link; put the file itself there")
+    if status.st_uid not in (0, os.geteuid()):
+        raise PluginError(f"{path} belongs to somebody else: chown it to root or to the service's user")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PluginError(f"{path} can be changed by others: chmod go-w {path}")

@@ -1,0 +1,126 @@
+"""Turns announcements into clips, each filled by a task of its own.
+
+Retries happen here and nowhere else: `Filling` takes the parts of one speech in their order, `Race` the transports
+of one part, `Asking` one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Self
+
+from edgevoice.audio.clip import Clip
+from edgevoice.config.options import AUTO
+from edgevoice.errors import ClipError, EdgeVoiceError
+from edgevoice.synthesis.failover import ClipFiller
+from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
+from edgevoice.synthesis.segments import first_request
+from edgevoice.synthesis.speech import SpeechJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from edgevoice.announcement import Announcement
+    from edgevoice.audio.jitter_buffer import JitterStats
+    from edgevoice.cache.cache import Cache
+    from edgevoice.config.options import Route
+    from edgevoice.forecast.outlook import LatencyPrediction
+    from edgevoice.synthesis.context import SynthesisContext
+
+logger = logging.getLogger(__name__)
+
+
+class Synthesizer:
+    """Turns announcements into clips, over the transports there are.
+
+    Use as `async with`: leaving gives up what is unmade.
+    """
+
+    def __init__(
+        self,
+        means: SynthesisContext,
+        routes: Sequence[Route],
+        *,
+        cache: Cache,
+        spool: Callable[[], Path],
+    ) -> None:
+        self._means = means
+        self._routes = routes
+        self._cache = cache
+        self._spool = spool
+        self._tasks: dict[Clip, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def transports(self) -> frozenset[str]:
+        """The names of the transports there are."""
+        return frozenset(self._means.transports)
+
+    def outlook(self, text: str | None) -> LatencyPrediction:
+        """What is to be expected of the transports for a text now, where a route asks for that."""
+        means = self._means
+        if all(route.use != AUTO for route in self._routes):
+            return NO_OUTLOOK
+        warm = {name: transport.is_warm for name, transport in means.transports.items()}
+        return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
+
+    @property
+    def jitter(self) -> JitterStats:
+        """How far clips are to be ahead before they sound."""
+        return self._means.headstarts
+
+    def new_job(self, announcement: Announcement) -> SpeechJob:
+        """The speech of an announcement; nothing is asked for before it begins."""
+        return SpeechJob(announcement, self.new_clip(), self)
+
+    def new_clip(self) -> Clip:
+        """An empty one."""
+        return Clip(self._means.core.lightning.sample_rate, self._spool)
+
+    def fill(self, speech: SpeechJob) -> None:
+        """Fill the clip of a speech in the background."""
+        clip = speech.clip
+        task = asyncio.create_task(self._fill(speech, clip), name=f"synthesis {speech.announcement.id}")
+        self._tasks[clip] = task
+        task.add_done_callback(lambda _: self._tasks.pop(clip, None))
+
+    def priority_changed(self) -> None:
+        """A speech is needed more than it was: see who has to wait for it."""
+        self._means.gate.rebalance()
+
+    def cancel(self, speech: SpeechJob) -> None:
+        """Cancel what is unmade of a speech."""
+        if task := self._tasks.get(speech.clip):
+            task.cancel()
+
+    async def _fill(self, speech: SpeechJob, clip: Clip) -> None:
+        name = self._cache.key(speech.announcement, speech.text)
+        try:
+            speech.cached = await self._cache.load_into(clip, name)
+            said = routing_request(speech.announcement, cached=speech.cached)
+            speech.decision = decide(said, self._routes, self.transports, self.outlook(speech.text))
+            if speech.cached:
+                speech.first_audio_at = asyncio.get_running_loop().time()
+                return
+            await ClipFiller(self._means, speech, speech.decision.order).run()
+            clip.finish()
+            if speech.is_faithful:
+                self._cache.store(name, clip)
+        except EdgeVoiceError as error:
+            clip.finish(error)
+        except asyncio.CancelledError:
+            clip.finish(ClipError("given up"))
+            raise
+        except Exception as error:
+            logger.exception("synthesis broke", extra={"ANNOUNCEMENT_ID": speech.announcement.id})
+            clip.finish(error)
