@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.forecast.outlook import LatencyPrediction
-    from edgevoice.journal.keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +124,6 @@ def query(folder: Path, **question: Any) -> Any:
 def build_handlers(
     settings: Settings,
     node: Node,
-    keeper: Keeper,
     cache: Cache,
     phrases: Prerenderer,
     outlook: Callable[[str | None], LatencyPrediction],
@@ -161,7 +159,6 @@ def build_handlers(
 
     return {
         "explain": explain,
-        "history": lambda question: keeper.history[-int(question.get("last", 500)) :],
         "cache": kept,
     }
 

@@ -121,10 +121,12 @@ class Intake:
         if self._burst_timer is not None:
             self._burst_timer.cancel()
 
-    def restore(self, command: Say, id_: str, *, due: float, deadlines: Mapping[str, float]) -> list[str]:
+    def restore(
+        self, command: Say, id_: str, *, received: float, due: float, deadlines: Mapping[str, float]
+    ) -> list[str]:
         """Submit an announcement that was stored over a restart; return the speakers that took it.
 
-        `due` and the deadline of each speaker are monotonic seconds. A speaker that the configuration does
+        `received`, `due` and the deadline of each speaker are monotonic seconds. A speaker that the configuration does
         not have any more, or a payload that cannot be read, takes nothing.
         """
         now = _now()
@@ -137,9 +139,10 @@ class Intake:
         self._restored.setdefault(key, []).append((id_, now + REDELIVERY_S))
         values = {**reading.values, "id": id_}
         announcement = dataclasses.replace(
-            build_announcement(command, values, reading.warnings, received_monotonic=now),
+            build_announcement(command, values, reading.warnings, received_monotonic=received),
+            received_at=datetime.now(UTC) - timedelta(seconds=now - received),
             ttl=max(deadlines.values(), default=now) - due,
-            not_before=due - now,
+            not_before=due - received,
             repeated=True,
         )
         job = self._synthesis.new_job(announcement)

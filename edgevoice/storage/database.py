@@ -22,6 +22,7 @@ from edgevoice.outcome import Event
 from edgevoice.storage import import_journal
 from edgevoice.storage.schema import (
     DEDUPLICATION_S,
+    FILE,
     HISTORY,
     MAX_FINISHED,
     TABLES,
@@ -38,7 +39,6 @@ from edgevoice.storage.schema import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-FILE = "edgevoice.db"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: Seconds by which the two clocks drift apart before it counts as the wall clock having been set.
 CLOCK_STEP_S = 1.0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from edgevoice.outcome import Event
 
+#: The database's name in the state folder.
+FILE = "edgevoice.db"
 #: One script for each version: script n brings a database of version n to version n + 1.
 MIGRATIONS = (
     """

@@ -137,11 +137,13 @@ class Store:
             self._pending.pop(key, None)
         self._writer.add(changes)
 
-    def reschedule(self, speaker: str, id_: str, *, expires: float, held_since: float | None) -> None:
-        """Note when a pending announcement expires, and since when it is held; ignore any other."""
+    def reschedule(
+        self, speaker: str, id_: str, *, due: float, expires: float, held_since: float | None
+    ) -> None:
+        """Note when a pending announcement is due and expires, and since when it is held; ignore any other."""
         row = self._pending.get((speaker, id_))
-        if row is not None and (row.expires, row.held_since) != (expires, held_since):
-            row = msgspec.structs.replace(row, expires=expires, held_since=held_since)
+        if row is not None and (row.due, row.expires, row.held_since) != (due, expires, held_since):
+            row = msgspec.structs.replace(row, due=due, expires=expires, held_since=held_since)
             self._pending[row.key] = row
             self._writer.add(Changes(pending={row.key: row}))
 

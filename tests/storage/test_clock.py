@@ -64,8 +64,10 @@ async def test_ttl_stands_still_while_held_also_over_a_restart(rig: Rig) -> None
         rows = [rig.pending("a", speaker) for speaker in ("kitchen", "study")]
         await first.put(rows)
         rig.clocks.advance(100)
-        first.reschedule("kitchen", "a", expires=rows[0].expires, held_since=rig.clocks.monotonic)
-        first.reschedule("kitchen", "unknown", expires=0.0, held_since=0.0)
+        first.reschedule(
+            "kitchen", "a", due=rows[0].due, expires=rows[0].expires, held_since=rig.clocks.monotonic
+        )
+        first.reschedule("kitchen", "unknown", due=0.0, expires=0.0, held_since=0.0)
     rig.clocks.advance(3600)
     async with rig.enter() as second:
         assert second.pending["kitchen", "a"].held_since == pytest.approx(rig.clocks.monotonic - 3600)

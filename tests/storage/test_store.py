@@ -162,7 +162,7 @@ async def test_order_of_arrival_outlives_a_change(rig: Rig) -> None:
         for name in "abc":
             rig.clocks.advance(1)
             await store.put([rig.pending(name)])
-        store.reschedule("kitchen", "a", expires=7000.0, held_since=5050.0)
+        store.reschedule("kitchen", "a", due=5001.0, expires=7000.0, held_since=5050.0)
     async with rig.enter() as again:
         assert ids(again) == ["a", "b", "c"]
         assert again.pending["kitchen", "a"].expires == 7000.0
