@@ -14,11 +14,10 @@ from edgevoice.cache.cache import build_cache
 from edgevoice.commands import Say
 from edgevoice.components import routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
-from edgevoice.config.semantics import expanded
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.intake import build_announcement
 from edgevoice.intake.payload import parse_payload
-from edgevoice.paths import find_state_dir
+from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, preemption_for
 from edgevoice.scheduler.settings import SpeakerSettings

@@ -96,3 +96,14 @@ def _mount(line: str) -> tuple[str, str] | None:
     if not separator or len(fields) < 5:
         return None
     return _OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[4]), after.split(" ")[0]
+
+
+def relative_to_config(path: str, file: Path | None) -> Path:
+    """A path of the configuration; a relative one lies beside it."""
+    named = expanded(path)
+    return named if named.is_absolute() or file is None else file.parent / named
+
+
+def expanded(path: str) -> Path:
+    """A path with `~` resolved where that can be."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevoice import logs
-from edgevoice.config.semantics import key_file
+from edgevoice.paths import relative_to_config
 
 if TYPE_CHECKING:
     from edgevoice.config import Settings
+    from edgevoice.config.options import Lightning
 
 API_KEY_VARIABLE = "SMALLEST_API_KEY"
 
@@ -26,6 +27,11 @@ def api_key(settings: Settings) -> str | None:
     if key:
         logs.register_secret(key)
     return key
+
+
+def key_file(lightning: Lightning, file: Path | None) -> Path | None:
+    """The file that holds the API key; a relative one lies beside the configuration."""
+    return None if lightning.api_key_file is None else relative_to_config(lightning.api_key_file, file)
 
 
 def systemd_credential(name: str) -> str | None:

@@ -79,5 +79,5 @@ def test_the_first_5_ms_grow_from_nothing_however_small_the_pieces(size):
 
 
 def test_nothing_is_loaded_before_it_is_needed():
-    code = "import sys, edgevoice.speaker.speaker, edgevoice.audio.silence, edgevoice.audio.gain; assert 'numpy' not in sys.modules"
+    code = "import sys, edgevoice.playback.speaker, edgevoice.audio.silence, edgevoice.audio.gain; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

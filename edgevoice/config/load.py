@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgevoice.config.options import CoreOptions, SpeakerOptions
-from edgevoice.config.semantics import check_semantics, expanded, relative_to_config
+from edgevoice.config.semantics import check_semantics
 from edgevoice.config.validation import Document, Validator, parse_yaml, read_yaml
 from edgevoice.errors import ConfigError, ConfigIssue
+from edgevoice.paths import expanded, relative_to_config
 from edgevoice.plugin_loader import Plugins
 
 if TYPE_CHECKING:

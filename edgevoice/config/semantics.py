@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -17,11 +15,13 @@ from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import check_text
-from edgevoice.secrets import systemd_credential
+from edgevoice.paths import relative_to_config
+from edgevoice.secrets import key_file, systemd_credential
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from edgevoice.config.options import CoreOptions, Lightning, QuietHours, Route
     from edgevoice.config.validation import Validator
@@ -44,22 +44,6 @@ def check_semantics(checker: Validator, core: CoreOptions, plugins: Plugins, fil
     _phrases(checker, core)
     if core.routes is not UNSET:
         _routes(checker, core.routes, plugins)
-
-
-def key_file(lightning: Lightning, file: Path | None) -> Path | None:
-    """The file that holds the API key; a relative one lies beside the configuration."""
-    return None if lightning.api_key_file is None else relative_to_config(lightning.api_key_file, file)
-
-
-def relative_to_config(path: str, file: Path | None) -> Path:
-    """A path of the configuration; a relative one lies beside it."""
-    named = expanded(path)
-    return named if named.is_absolute() or file is None else file.parent / named
-
-
-def expanded(path: str) -> Path:
-    """A path with `~` resolved where that can be."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user
 
 
 def _names(checker: Validator, core: CoreOptions) -> None:

@@ -13,7 +13,7 @@ def limits(**given):
 
 
 async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.intake.rate_limit.CALM", 0.5)
+    monkeypatch.setattr("edgevoice.intake.rate_limit.CALM_S", 0.5)
     rate = {"per_minute": 20, "burst": 3}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
         for number in range(10):
@@ -23,7 +23,7 @@ async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkey
         assert ended == [("finished", None)] * 3 + [("suppressed", "rate")] * 7
         await lightning.until(lambda: any("more messages" in request.text for request in lightning.requests))
         [sentence] = [request.text for request in lightning.requests if "more messages" in request.text]
-        assert sentence == "7 more messages from kitchen."
+        assert sentence == "7 more messages for kitchen were skipped."
 
 
 async def test_other_topics_are_not_limited_by_it(broker, lightning):

@@ -8,7 +8,7 @@ import msgspec
 
 from edgevoice.announcement import Urgency
 from edgevoice.outcome import Attempt, EventType
-from edgevoice.routing import Decision
+from edgevoice.synthesis.routing import Decision
 from edgevoice.scheduler.actions import Emit
 from edgevoice.scheduler.item import Status
 from edgevoice.scheduler.outcomes import build_event
