@@ -47,7 +47,7 @@ class Moment(click.ParamType[float]):
 @click.option("--text", metavar="TEXT", help="Only those whose text contains this.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--config", metavar="FILE", help="The configuration.")
-def history(  # noqa: PLR0917 - click passes them by name
+def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     last: int,
     speaker: str | None,
     outcome: str | None,

@@ -78,5 +78,5 @@ class LatencyPersistence:
         for transport, estimate in self._model.estimates.items():
             if self._saved.get(transport) != estimate:
                 saved = SavedLatency(self._now(), estimate.moved(-now))
-                self._store.set_value(NAMESPACE, transport, msgspec.to_builtins(saved))
+                self._store.set_value(NAMESPACE, transport, saved)
         self._saved = dict(self._model.estimates)

@@ -187,10 +187,11 @@ class Store:
         self._set("setting", speaker, key, value)
 
     def set_value(self, namespace: str, key: str, value: object) -> None:
-        """Keep a learned value, as a JSON value."""
+        """Keep a learned value: whatever msgspec writes as JSON."""
         self._set("kv", namespace, key, value)
 
     def _set(self, table: str, owner: str, key: str, value: object) -> None:
+        value = msgspec.json.decode(msgspec.json.encode(value))  # as it is after a restart
         if self._values.get((table, owner, key), self) != value:
             self._values[table, owner, key] = value
             self._writer.add(Changes(values={(table, owner, key): value}))
