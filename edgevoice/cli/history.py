@@ -42,8 +42,8 @@ class Moment(click.ParamType[float]):
 @click.command()
 @click.option("--last", type=click.IntRange(1, 500), default=20, show_default=True, help="How many.")
 @click.option("--speaker", metavar="NAME", help="Only of this speaker.")
-@click.option("--outcome", type=click.Choice(sorted(OUTCOMES)), help="Only those that ended so.")
-@click.option("--since", type=Moment(), default=0.0, help="Only since a time, or a span such as 2h.")
+@click.option("--outcome", type=click.Choice(sorted(outcome.value for outcome in OUTCOMES)), help="Only those that ended so.")
+@click.option("--since", type=Moment(), help="Only since a time, or a span such as 2h.")
 @click.option("--text", metavar="TEXT", help="Only those whose text contains this.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--config", metavar="FILE", help="The configuration.")
@@ -51,7 +51,7 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     last: int,
     speaker: str | None,
     outcome: str | None,
-    since: float,
+    since: float | None,
     text: str | None,
     as_json: bool,
     config: str | None,
@@ -60,7 +60,7 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     file = find_state_dir(load(config).core.state_dir).expanduser() / FILE
     if not file.exists():
         raise EdgeVoiceError(f"there is no history yet: {file} is missing; `edgevoice run` writes it")
-    outcomes = read_history(file, last=last, speaker=speaker, outcome=outcome, since=since, text=text)
+    outcomes = read_history(file, last=last, speaker=speaker, outcome=outcome, since=since or 0.0, text=text)
     if as_json:
         click.echo(json.dumps(outcomes))
         return
