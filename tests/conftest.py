@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
-IN_REAL_TIME = ("daemon", "test_sound_card")
+IN_REAL_TIME = ("daemon", "sound_card")
 """Tests that listen to sound as it is played. A machine that is busy with something else may drop samples,
 so each may be run three times: a fault of the daemon's own shows in all of them."""
 

@@ -37,7 +37,7 @@ def sent(root, monkeypatch, tmp_path):
     """What is handed to the journal's own library, as it would go over the socket."""
     fields = []
     monkeypatch.setattr(logs.journal, "sendv", lambda *args: fields.append(args))
-    monkeypatch.setattr(logs, "JOURNAL", tmp_path / "socket")
+    monkeypatch.setattr(logs, "JOURNALD_SOCKET", tmp_path / "socket")
     monkeypatch.setenv("INVOCATION_ID", "1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "socket"))
@@ -167,7 +167,7 @@ def test_no_field_of_the_journal_holds_a_secret(sent, hidden):
 
 
 def test_without_a_journal_nothing_is_sent_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(logs, "JOURNAL", tmp_path / "socket")
+    monkeypatch.setattr(logs, "JOURNALD_SOCKET", tmp_path / "socket")
     assert not logs.stderr_is_journald({"INVOCATION_ID": "1"})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "socket"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from edgevoice.cache.files import ClipFiles, CorruptClipError, size_on_disk
 from edgevoice.cache.key import KeyScheme
+from edgevoice.config.options import max_clip_bytes
 from edgevoice.token_bucket import Rate, TokenBucket
 
 if TYPE_CHECKING:
@@ -184,16 +185,7 @@ def describe(state: Mapping[str, Any]) -> str:
     return f"{kept}; {state['hits']} of {asked} needed no request ({state['hits'] / asked:.0%})"
 
 
-MAX_CLIP_BYTES = 4 * 1024 * 1024
-"""Bytes of one clip at most, a minute and a half at 24 kHz: long texts hardly ever come twice."""
-CLIP_SHARE = 2
-"""And at most this part of the cache, so that one clip does not drive all others out."""
 DAY_S = 86_400.0
-
-
-def max_clip_bytes(limit: int) -> int:
-    """Bytes of one clip at most, in a cache of `limit` bytes."""
-    return min(MAX_CLIP_BYTES, limit // CLIP_SHARE)
 
 
 @dataclass(slots=True)

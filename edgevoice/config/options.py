@@ -137,6 +137,12 @@ class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
     quiet_hours: tuple[QuietHours, ...] | None = None
 
 
+#: Bytes of one cached clip at most: a minute and a half at 24 kHz; long texts hardly ever recur.
+MAX_CLIP_BYTES = 4 * 1024 * 1024
+#: One clip takes at most this fraction of the cache (1/2), so that it cannot evict all others.
+CLIP_SHARE = 2
+
+
 class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `cache` section: how much is kept, and for how many days without use."""
 
@@ -158,6 +164,11 @@ class Phrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     voice: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     language: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     speed: Annotated[float, Meta(ge=0.5, le=2)] | None = None
+
+
+def max_clip_bytes(cache_bytes: int) -> int:
+    """Return the size in bytes that one clip may have in a cache of `cache_bytes`."""
+    return min(MAX_CLIP_BYTES, cache_bytes // CLIP_SHARE)
 
 
 def default_node() -> str:

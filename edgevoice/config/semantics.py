@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from msgspec import UNSET
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.cache.cache import max_clip_bytes
-from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS
+from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS, max_clip_bytes
 from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement

@@ -235,7 +235,9 @@ def test_what_a_plugin_is_given_is_what_the_file_says(settings_of):
     ],
 )
 def test_a_request_is_made_twice_only_where_two_are_allowed_at_once(text, hedges, settings_of):
-    assert settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}").core.hedges is hedges
+    assert (
+        settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}").core.hedging_enabled is hedges
+    )
 
 
 # ---- key files ---------------------------------------------------------------------------------------

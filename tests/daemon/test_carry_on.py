@@ -29,7 +29,7 @@ DEATHS = {
 
 @pytest.fixture(autouse=True)
 def _soon_stalled(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.STALLED", 0.3)
+    monkeypatch.setattr("edgevoice.synthesis.deadlines.STALL_TIMEOUT_S", 0.3)
 
 
 def house_of(broker, lightning, *, use=tuple(STREAMS)):

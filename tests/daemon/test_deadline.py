@@ -17,8 +17,8 @@ ALARM = "Fire in the kitchen."
 
 @pytest.fixture(autouse=True)
 def _nothing_else_ends_it(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.STALLED", 1000.0)
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.PATIENCE", 1000.0)
+    monkeypatch.setattr("edgevoice.synthesis.deadlines.STALL_TIMEOUT_S", 1000.0)
+    monkeypatch.setattr("edgevoice.synthesis.deadlines.LAST_RESORT_TIMEOUT_S", 1000.0)
     monkeypatch.setattr("edgevoice_plugins.lightning.http_stream.SILENCE", 1000.0)
 
 
@@ -77,7 +77,7 @@ async def test_an_alarm_that_finds_every_place_at_the_gate_taken_is_spoken_all_t
 async def test_a_network_that_is_in_time_is_heard_though_the_local_voice_was_ready(
     broker, lightning, monkeypatch
 ):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.REHEARSAL", 0.999)
+    monkeypatch.setattr("edgevoice.synthesis.deadlines.STANDBY_LEAD_SHARE", 0.999)
     lightning.setup = 1.0
     async with House(broker, lightning={"base_url": lightning.url}, critical_deadline=20) as house:
         outcome = await house.said("d300z Fire.", urgency="critical")
@@ -134,7 +134,7 @@ async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hol
 
 
 async def test_nothing_is_begun_in_reserve_for_what_is_not_critical(broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.REHEARSAL", 1.0)
+    monkeypatch.setattr("edgevoice.synthesis.deadlines.STANDBY_LEAD_SHARE", 1.0)
     lightning.setup = 0.3
     async with house_of(broker, lightning.url) as house:
         outcome = await house.said("d300z Hello.", urgency="high")

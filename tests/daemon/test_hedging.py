@@ -69,8 +69,8 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
 
 async def spoken(synthesis, urgency=Urgency.CRITICAL, text=TEXT):
     """The speech of a text, when its clip has ended, and what is in it."""
-    speech = synthesis.speech(announcement(urgency, text=text))
-    speech.begin()
+    speech = synthesis.new_job(announcement(urgency, text=text))
+    speech.request()
     async with asyncio.timeout(20):
         while await speech.clip.read(speech.clip.frames):
             pass

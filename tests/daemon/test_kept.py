@@ -90,24 +90,32 @@ async def test_what_is_stale_by_then_expires(broker, lightning):
         assert (outcome["event_type"], outcome["repeated"]) == ("expired", True)
 
 
-async def test_sigterm_keeps_all_that_waits_for_later(broker, lightning):
+async def test_sigterm_keeps_what_waits_for_the_next_start(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say("d20000z Very long.", id="said", urgency="critical")
         await house.step("said", "started")
         await house.say("d100z Urgent.", id="urgent", urgency="high")
         await house.say("d100z Normal.", id="normal")
-        await house.step("normal", "queued")
+        await house.say("d100z Low.", id="low", urgency="low")
+        await house.say("d100z Private.", id="private", private=True)
+        await house.step("private", "queued")
         await house.leave()
-        assert [outcomes(house, name) for name in ("said", "urgent", "normal")] == [[], [], []]
+        private = await house.outcome("private")
+        assert (private["event_type"], private["reason"]) == ("failed", "restart")
+        assert [outcomes(house, name) for name in ("said", "urgent", "normal", "low")] == [[]] * 4
         await house.again()
         await house.client.publish("edgevoice/kitchen/stop", "said")
-        for name in ("urgent", "normal"):
+        for name in ("urgent", "normal", "low"):
             outcome = await house.outcome(name)
             assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
             assert len(outcomes(house, name)) == 1
+        await house.leave()
+        await house.again()
+        await house.said("d100z The last one.", id="last")
+        assert len(outcomes(house, "normal")) == 1
 
 
-async def test_a_replay_survives_sigterm_too(broker, lightning):
+async def test_sigterm_keeps_a_replay_that_waits(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d100z Fire.", id="fire", urgency="critical")
         await house.say("d20000z Very long.", id="long", urgency="critical")
@@ -122,7 +130,8 @@ async def test_a_replay_survives_sigterm_too(broker, lightning):
         assert outcomes(house, replayed.json["id"]) == []
         await house.again()
         await house.client.publish("edgevoice/kitchen/stop", "long")
-        assert (await house.outcome(replayed.json["id"]))["event_type"] == "finished"
+        outcome = await house.outcome(replayed.json["id"])
+        assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
 
 
 async def test_a_private_one_is_never_written_down(broker, lightning):

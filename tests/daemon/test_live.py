@@ -50,7 +50,7 @@ async def test_a_brace_that_begins_no_options_is_text(broker, lightning):
 
 
 async def test_a_text_whose_sender_died_ends_with_what_it_said(broker, lightning, monkeypatch):
-    monkeypatch.setattr(live_streams, "SENDER_DEAD", 0.5)
+    monkeypatch.setattr(live_streams, "SENDER_TIMEOUT_S", 0.5)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "d100z All there is.")
         outcome = await house.outcome("a")
@@ -104,7 +104,7 @@ async def test_one_that_falls_silent_lets_another_go_first(broker, lightning, mo
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(at=-1, silent=True)], ids=["refused", "silent"])
 async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.LIVE_DELAY", 0.2)
+    monkeypatch.setattr("edgevoice.synthesis.deadlines.LIVE_TEXT_DELAY_S", 0.2)
     lightning.plan(fault, on="websocket", times=1)
     late = {"low": 0.3, "normal": 0.3, "high": 0.3}
     async with House(broker, lightning={"base_url": lightning.url}, first_audio_timeout=late) as house:

@@ -69,7 +69,7 @@ def test_critical_ones_are_never_suppressed_below_sixty_a_minute_in_all():
     limiter = RateLimiter(RateLimits(critical=Rate(1, 1)))
     for second in range(600):
         assert allowed(limiter, 1, now=float(second), urgency=CRITICAL, text="Fire.") == 1
-    assert CRITICAL_GUARANTEE == Rate(60, 60)
+    assert Rate(60, 60) == CRITICAL_GUARANTEE
 
 
 def test_a_chattering_critical_sensor_does_not_cost_a_smoke_alarm():

@@ -8,10 +8,10 @@ import msgspec
 
 from edgevoice.announcement import Urgency
 from edgevoice.outcome import Attempt, EventType
-from edgevoice.synthesis.routing import Decision
 from edgevoice.scheduler.actions import Emit
 from edgevoice.scheduler.item import Status
 from edgevoice.scheduler.outcomes import build_event
+from edgevoice.synthesis.routing import Decision
 from edgevoice.text.live import LiveText
 from tests.support.scheduler import Kitchen, item
 

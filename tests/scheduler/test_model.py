@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from edgevoice.announcement import RepeatPolicy, Urgency
+from edgevoice.announcement import RepeatPolicy
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.actions import Admission

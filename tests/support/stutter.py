@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
-from itertools import pairwise
 from functools import partial
+from itertools import pairwise
 from statistics import fmean
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any

@@ -13,7 +13,7 @@ LIGHTNING = Lightning(max_request_chars=40)
 
 @pytest.fixture(autouse=True)
 def _short_silence(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.segments.IDLE", 0.02)
+    monkeypatch.setattr("edgevoice.synthesis.segments.LIVE_IDLE_S", 0.02)
 
 
 async def texts_of(said, *, accepts_text_stream=False):

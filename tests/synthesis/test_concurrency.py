@@ -27,7 +27,7 @@ class Request:
     async def _run(self):
         while True:
             try:
-                async with self._gate.place(self.asker):
+                async with self._gate.acquire(self.asker):
                     self._log.append(self.name)
                     self.inside.set()
                     await self.done.wait()
@@ -211,7 +211,9 @@ async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_be
     for request in [first, *waiting]:
         request.done.set()
     await asyncio.gather(*(request.task for request in waiting))
-    order = [f"{need} {urgency}" for need in ("NOW", "SOON", "SPARE") for urgency in (CRITICAL, LOW)]
+    order = [
+        f"{need} {urgency}" for need in ("NEEDED_NOW", "PREFETCH", "PRERENDER") for urgency in (CRITICAL, LOW)
+    ]
     assert log == ["held", *order]
 
 

@@ -91,9 +91,9 @@ def test_long_clips_go_to_the_state_folder_unless_it_is_memory(tmp_path, monkeyp
     spool = SpoolDir(state, spare=spare)
     for memory, chosen in (((), state), ((state,), spare)):
         mounts = [("/", "ext4"), *((str(folder), "tmpfs") for folder in memory)]
-        monkeypatch.setattr("edgevoice.paths.mounted", lambda mounts=mounts: mounts)
+        monkeypatch.setattr("edgevoice.paths.mount_table", lambda mounts=mounts: mounts)
         assert spool() == chosen
-    monkeypatch.setattr("edgevoice.paths.mounted", lambda: [("/", "tmpfs")])
+    monkeypatch.setattr("edgevoice.paths.mount_table", lambda: [("/", "tmpfs")])
     with pytest.raises(ClipError, match="set `state_dir`"):
         spool()
 

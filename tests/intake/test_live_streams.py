@@ -148,7 +148,7 @@ async def test_a_piece_that_nobody_can_say_is_refused_and_the_text_goes_on(inbox
 
 
 async def test_a_text_has_a_limit_in_all(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "LONGEST", 10_000)
+    monkeypatch.setattr(streams_module, "MAX_LIVE_CHARS", 10_000)
     inbox.send("a" * 8000)
     inbox.send("b" * 2000)
     assert refusal_of(inbox.send, "c").key == "text"
@@ -165,7 +165,7 @@ async def test_no_more_than_so_many_are_open(inbox):
 
 
 async def test_a_text_whose_sender_died_ends_by_itself_and_says_so(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "SENDER_DEAD", 0.1)
+    monkeypatch.setattr(streams_module, "SENDER_TIMEOUT_S", 0.1)
     inbox.send("Hello")
     live = inbox.live
     while not live.ended:
@@ -185,7 +185,7 @@ async def test_each_piece_is_a_sign_of_life(inbox):
 
 
 async def test_those_that_ended_are_remembered_in_measure(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "MOST_ENDED", 10)
+    monkeypatch.setattr(streams_module, "MAX_ENDED", 10)
     for number in range(30):
         inbox.send("a", id=str(number))
         inbox.send("", id=str(number))

@@ -21,7 +21,7 @@ BOTH = ["websocket", "local"]
 
 
 def passage_of(need, urgency=Urgency.CRITICAL):
-    speech = NoSynthesis().speech(announcement(urgency, text="Fire."))
+    speech = NoSynthesis().new_job(announcement(urgency, text="Fire."))
     speech.request(need=need)
     means = SynthesisContext(
         {}, CoreOptions(lightning=Lightning()), ConcurrencyLimiter(1), fault=lambda _part, _what: None

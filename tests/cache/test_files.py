@@ -132,10 +132,10 @@ def test_what_cannot_be_read_back_leaves_nothing_behind(folder):
 KILLED = """
     import sys, time
     from pathlib import Path
-    from edgevoice.cache.files import ClipFolder
-    from edgevoice.audio.clip import Recording
+    from edgevoice.cache.files import ClipFiles
+    from edgevoice.audio.clip import PcmSnapshot
 
-    class Slow(Recording):
+    class Slow(PcmSnapshot):
         def pieces(self):
             for start in range(0, len(self.tail), 10_000):
                 yield self.tail[start : start + 10_000]
@@ -143,7 +143,7 @@ KILLED = """
                     print("half", flush=True)
                     time.sleep(60)
 
-    ClipFolder(Path(sys.argv[1])).write("{name}", 24000, Slow(None, 0, bytes(200_000)))
+    ClipFiles(Path(sys.argv[1])).write("{name}", 24000, Slow(None, 0, bytes(200_000)))
 """
 
 

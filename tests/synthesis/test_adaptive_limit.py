@@ -32,7 +32,7 @@ class Server:
         answered = False
         while not answered:
             with contextlib.suppress(Preempted):
-                async with gate.place(asker, "http"):
+                async with gate.acquire(asker, "http"):
                     await self._answer(dice)
                 answered = True
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.cache.cache import DAY_S, MAX_CLIP_BYTES, Index, max_clip_bytes
+from edgevoice.cache.cache import DAY_S, Index
+from edgevoice.config.options import MAX_CLIP_BYTES, max_clip_bytes
 
 KB = 1000
 

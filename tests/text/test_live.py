@@ -12,7 +12,7 @@ LONG = 60.0
 
 
 async def read(live, start=0, idle=LONG):
-    return [piece async for piece in live.pieces(start, idle)]
+    return [piece async for piece in live.chunks(start, idle)]
 
 
 async def test_every_reader_has_every_piece_however_late_it_comes():

@@ -13,8 +13,8 @@ from edgevoice.audio.clip import MAX_MEMORY_BYTES, Clip
 from edgevoice.cache import cache as cache_itself
 from edgevoice.cache import cache as cache_writer
 from edgevoice.cache import files as cache_folder
-from edgevoice.cache.cache import MAX_CLIP_BYTES, Cache, describe
-from edgevoice.config.options import CacheOptions
+from edgevoice.cache.cache import Cache, describe
+from edgevoice.config.options import MAX_CLIP_BYTES, CacheOptions
 from edgevoice.errors import ClipError
 from tests.support.announcements import announcement
 from tests.support.caches import (
@@ -247,11 +247,11 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_clip_is_told_once_and_harm
 
 async def test_after_a_rest_the_disk_is_tried_again(folder, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(cache_folder, "RESERVE", 1 << 62)
+    monkeypatch.setattr(cache_folder, "RESERVE_BYTES", 1 << 62)
     async with running(folder) as cache:
         await kept(cache, NAME, b"abcd")
         assert "No space left on device" in caplog.text
-        monkeypatch.setattr(cache_folder, "RESERVE", 0)
+        monkeypatch.setattr(cache_folder, "RESERVE_BYTES", 0)
         await kept(cache, NAME, b"abcd")
         assert not cache.contains(NAME)
         cache._writer._rests_until = 1.0  # as if the rest were over
@@ -323,7 +323,7 @@ async def test_however_many_look_ups_hang_other_work_finds_a_thread(folder, hang
 
 
 def test_a_disk_that_hangs_does_not_keep_the_process_from_ending(folder, hanging, monkeypatch):
-    monkeypatch.setattr(cache_itself, "LAST_WRITES", 0.1)
+    monkeypatch.setattr(cache_itself, "CLOSE_TIMEOUT_S", 0.1)
     _, answers = hanging
     monkeypatch.setattr(cache_folder.ClipFiles, "write", lambda *_: answers.wait())
 
