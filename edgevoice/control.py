@@ -55,7 +55,7 @@ class Control:
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()  # of a daemon that was killed; two at once are refused by the journal
+            self._path.unlink()  # of a daemon that was killed; two at once are refused by the store
         try:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
             self._path.chmod(0o600)

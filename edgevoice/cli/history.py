@@ -42,7 +42,11 @@ class Moment(click.ParamType[float]):
 @click.command()
 @click.option("--last", type=click.IntRange(1, 500), default=20, show_default=True, help="How many.")
 @click.option("--speaker", metavar="NAME", help="Only of this speaker.")
-@click.option("--outcome", type=click.Choice(sorted(outcome.value for outcome in OUTCOMES)), help="Only those that ended so.")
+@click.option(
+    "--outcome",
+    type=click.Choice(sorted(outcome.value for outcome in OUTCOMES)),
+    help="Only those that ended so.",
+)
 @click.option("--since", type=Moment(), help="Only since a time, or a span such as 2h.")
 @click.option("--text", metavar="TEXT", help="Only those whose text contains this.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -19,13 +19,12 @@ import msgspec
 
 from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.outcome import Event
-from edgevoice.storage import import_journal
+from edgevoice.storage import import_journal, repair
 from edgevoice.storage.schema import (
     DEDUPLICATION_S,
     FILE,
     HISTORY,
     MAX_FINISHED,
-    TABLES,
     VERSION,
     Changes,
     OutcomeRecord,
@@ -44,8 +43,6 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CLOCK_STEP_S = 1.0
 #: Outcomes between two deletions of old ones.
 TRIM_EVERY = 50
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_MAX_ASIDE = 9
 _PUT = (
     "INSERT OR REPLACE INTO pending VALUES (:id, :speaker, :target, :topic, :payload, :urgency, :received,"
     " :due, :expires, :held_since)"
@@ -100,15 +97,15 @@ class Database:
         try:
             connection, version = self._open_file()
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not repair.is_damage(error):
                 raise
-            salvaged = self._salvage()
-            aside = self._set_aside("damaged")
+            salvaged = repair.salvage(self.path, self._connect)
+            aside = repair.set_aside(self.path, "damaged")
             trouble = f"{self.path} was damaged: it lies in {aside}, and what can be read of it is used"
             connection, version = self._open_file()
         if version > VERSION:
             connection.close()
-            aside = self._set_aside(f"version-{version}")
+            aside = repair.set_aside(self.path, f"version-{version}")
             trouble = f"a newer edgevoice wrote {self.path}: it lies in {aside}, and is not used"
             connection, version = self._open_file()
         try:
@@ -193,7 +190,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA journal_size_limit = 1048576")
             [version] = connection.execute("PRAGMA user_version").fetchone()
-            _check(connection)
+            repair.check(connection)
         except BaseException:
             connection.close()
             raise
@@ -215,30 +212,6 @@ class Database:
             self._stamp = self._stamp_of(connection)
             self._follow_clock(connection)
             self._trim(connection)
-
-    def _salvage(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return the rows of a damaged file that can be read."""
-        found: dict[str, list[tuple[Any, ...]]] = {}
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(open_read_only(self.path, self._connect)) as connection,
-        ):
-            for table in TABLES:
-                rows = found.setdefault(table, [])
-                with contextlib.suppress(sqlite3.Error, ValueError):
-                    rows.extend(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
-        return found
-
-    def _set_aside(self, mark: str) -> Path:
-        """Rename the file and those that belong to it; return its new name."""
-        for number in range(1, _MAX_ASIDE + 1):
-            aside = self.path.with_suffix(f".{mark}{f'-{number}' if number > 1 else ''}.db")
-            if not aside.exists():
-                break
-        for suffix in ("-wal", "-shm", ""):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
-        return aside
 
     def _import_journal(self) -> None:
         """Take over, once, what version 0.1.0 kept."""
@@ -379,20 +352,6 @@ def _values(connection: sqlite3.Connection) -> Iterator[tuple[ValueKey, Any]]:
     ):
         with contextlib.suppress(ValueError, TypeError):
             yield row[:3], msgspec.json.decode(row[3])
-
-
-def _check(connection: sqlite3.Connection) -> None:
-    [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        error = sqlite3.DatabaseError(verdict)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
-
-
-def _is_damage(error: BaseException) -> bool:
-    """Whether an error says that the file itself is broken."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGED
 
 
 def _boot_id() -> str:

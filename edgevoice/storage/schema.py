@@ -127,18 +127,18 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.pending or self.outcomes or self.delivered or self.values)
 
-    def then(self, later: Changes) -> Changes:
-        """Return these changes followed by later ones, bounded."""
-        pending = self.pending | later.pending
-        deleted = [key for key, row in pending.items() if row is None]
-        for key in deleted[: max(0, len(deleted) - MAX_UNWRITTEN)]:
-            del pending[key]
-        return Changes(
-            pending,
-            (self.outcomes + later.outcomes)[-HISTORY:],
-            dict.fromkeys([*self.delivered, *later.delivered][-MAX_UNWRITTEN:]),
-            self.values | later.values,
-        )
+    def extend(self, later: Changes) -> None:
+        """Add later changes to these, bounded."""
+        self.pending.update(later.pending)
+        if len(self.pending) > MAX_UNWRITTEN:
+            deleted = [key for key, row in self.pending.items() if row is None]
+            for key in deleted[: len(deleted) // 2]:
+                del self.pending[key]
+        self.outcomes = (self.outcomes + later.outcomes)[-HISTORY:] if later.outcomes else self.outcomes
+        self.delivered.update(later.delivered)
+        while len(self.delivered) > MAX_UNWRITTEN:
+            del self.delivered[next(iter(self.delivered))]
+        self.values.update(later.values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,8 @@ class Store:
 
     def _expect_delivery(self, key: DeliveryKey, changes: Changes) -> None:
         self._undelivered[key] = None
+        if len(self._undelivered) <= MAX_UNDELIVERED:
+            return
         of_observer = [known for known in self._undelivered if known[0] == key[0]]
         for known in of_observer[:-MAX_UNDELIVERED]:
             del self._undelivered[known]

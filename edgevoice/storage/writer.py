@@ -80,7 +80,7 @@ class Writer(threading.Thread):
     def add(self, changes: Changes, *, durable: bool = False, urgent: bool = False) -> int:
         """Have changes written, on the disk if `durable`; return the number of the attempt that covers them."""
         with self._condition:
-            self._changes = self._changes.then(changes)
+            self._changes.extend(changes)
             self._is_durable |= durable
             self._is_urgent |= durable or urgent
             self._ticket += 1
@@ -110,7 +110,8 @@ class Writer(threading.Thread):
                 if not self._is_read and (snapshot := self._database.load_read_only()) is not None:
                     self._is_read, attempt = True, dataclasses.replace(attempt, snapshot=snapshot)
                 with self._condition:
-                    self._changes = changes.then(self._changes)
+                    changes.extend(self._changes)
+                    self._changes = changes
             else:
                 self._failures = 0
             self._report(attempt)
@@ -132,9 +133,10 @@ class Writer(threading.Thread):
         try:
             if not self._database.is_open:
                 trouble = self._database.open()
-                everything = self._everything()
-                # In its order; a change that was taken before is not newer than this.
-                changes, is_durable = everything.then(changes).then(everything), True
+                # In the order of what is known now; a change that was taken before is not newer than that.
+                taken, changes, is_durable = changes, self._everything(), True
+                changes.extend(taken)
+                changes.extend(self._everything())
             if changes or is_durable:
                 self._database.write(changes, durable=is_durable)
             snapshot = None if self._is_read else self._database.load()
