@@ -268,7 +268,8 @@ class Database:
     # ---- rows ----------------------------------------------------------------------------------------
 
     def _read(self, connection: sqlite3.Connection) -> Snapshot:
-        offset, now = self._offset, self._now()
+        offset = self._offset
+        now = offset + self._monotonic()
         pending = []
         for row in connection.execute("SELECT * FROM pending ORDER BY received_at, rowid"):
             try:

@@ -87,9 +87,9 @@ class Recorder:
 
     def on_setting(self, speaker: str, name: str, settings: SpeakerSettings) -> None:
         """Store the setting that was changed: `volume`, `mute` or `dnd`."""
-        lasts_s = settings.dnd_until - asyncio.get_running_loop().time()
-        dnd: float | bool = lasts_s > 0 if lasts_s in (math.inf, -math.inf) else self._now() + lasts_s
-        values = {"volume": settings.volume, "mute": settings.mute, "dnd": dnd if lasts_s > 0 else False}
+        remaining_s = settings.dnd_until - asyncio.get_running_loop().time()
+        dnd: float | bool = self._now() + remaining_s if 0 < remaining_s < math.inf else remaining_s > 0
+        values = {"volume": settings.volume, "mute": settings.mute, "dnd": dnd}
         self._store.set_setting(speaker, name, values[name])
 
     def _reschedule(self, speaker: str, item: QueueItem) -> None:

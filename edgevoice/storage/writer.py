@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.errors import ConfigError
+from edgevoice.storage.repair import is_damage
 from edgevoice.storage.schema import Changes, Snapshot
 
 if TYPE_CHECKING:
@@ -109,9 +110,13 @@ class Writer(threading.Thread):
                 self._failures += 1
                 if not self._is_read and (snapshot := self._database.load_read_only()) is not None:
                     self._is_read, attempt = True, dataclasses.replace(attempt, snapshot=snapshot)
-                with self._condition:
-                    changes.extend(self._changes)
-                    self._changes = changes
+                if _is_of_the_disk(attempt.error):
+                    with self._condition:
+                        changes.extend(self._changes)
+                        self._changes = changes
+                else:
+                    # A row that cannot be written must not keep back all that comes after it.
+                    _log.error("changes are not stored", exc_info=attempt.error)
             else:
                 self._failures = 0
             self._report(attempt)
@@ -142,6 +147,11 @@ class Writer(threading.Thread):
             snapshot = None if self._is_read else self._database.load()
             self._is_read = True
             return Attempt(ticket, is_durable, trouble=trouble, snapshot=snapshot)
-        except (sqlite3.Error, OSError, ConfigError) as error:
+        except Exception as error:  # noqa: BLE001 - reported
             self._database.disconnect()
             return Attempt(ticket, is_durable, error, trouble)
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Return whether the same write may succeed later."""
+    return isinstance(error, OSError | ConfigError | sqlite3.OperationalError) or is_damage(error)

@@ -219,6 +219,24 @@ async def test_a_disk_that_hangs_holds_up_neither_start_nor_end(rig: Rig) -> Non
     answers.set()
 
 
+async def test_a_row_that_cannot_be_written_keeps_back_nothing_else(rig: Rig) -> None:
+    class Picky(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if parameters and "poison" in str(parameters):
+                raise sqlite3.InterfaceError("Error binding parameter")
+            return super().execute(sql, *parameters)
+
+    async with rig.enter(connect=lambda *a, **k: sqlite3.connect(*a, **{"factory": Picky} | k)) as store:
+        await store.put([rig.pending("a")])
+        store.record(outcome("poison"))
+        await store.flush()
+        assert rig.faults.now is not None
+        await store.put([rig.pending("b")])
+        assert rig.faults.now is None
+    async with rig.enter() as again:
+        assert ids(again) == ["a", "b"]
+
+
 async def test_a_file_that_is_deleted_meanwhile_is_written_anew(rig: Rig) -> None:
     async with rig.enter() as store:
         await store.put([rig.pending("a")])
