@@ -15,7 +15,7 @@ from edgevoice.commands import Say
 from edgevoice.components import routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
 from edgevoice.errors import EdgeVoiceError
-from edgevoice.intake.intake import build_announcement
+from edgevoice.intake.factory import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot

@@ -69,10 +69,11 @@ def test_another_critical_one_cuts_in_once_the_older_was_understood():
     assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S) == NOW
 
 
-def test_the_same_alarm_joins_by_its_tag_or_its_text():
-    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == JOINS
+def test_the_same_alarm_joins_by_its_text_and_its_update_waits():
     assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.") == JOINS
-    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == NOW
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.", tag="window", resolves=True) == NOW
     assert against(HIGH, NORMAL, tag="door") == AT_PAUSE
 
 
@@ -89,9 +90,8 @@ def test_it_waits_for_those_that_are_not_less_urgent():
 
 def switched(how: str) -> SpeakerSettings:
     at = presence(at=MIDNIGHT if how == "quiet hours" else NOON)
-    at.mute = how == "mute"
-    if how == "do not disturb":
-        at.set_dnd()
+    at.apply("mute", "ON" if how == "mute" else "OFF", 1000.0)
+    at.apply("dnd", "ON" if how == "do not disturb" else "OFF", 1000.0)
     return at
 
 
@@ -117,9 +117,9 @@ def test_what_is_held_does_nothing_to_what_is_being_said():
 
 def test_do_not_disturb_that_is_over_holds_nothing():
     at = presence()
-    at.set_dnd(minutes=5)
+    at.apply("dnd", "5", 1000.0 - 299)
     assert explained(announcement(), at)["held"] == "do not disturb"
-    at.dnd_until = 999.0
+    at.apply("dnd", "5", 1000.0 - 300)
     assert explained(announcement(), at)["held"] is None
 
 
@@ -151,7 +151,7 @@ def test_the_volume_of_an_urgency_goes_before_the_speakers():
 def test_the_first_round_is_not_louder():
     at = presence(growth=RepeatGrowth(gap=0.5, volume=20))
     assert explained(announcement(HIGH), at)["volume"] == 60
-    assert at.loudness(announcement(HIGH), 2) == 80
+    assert at.effective_volume(announcement(HIGH), 1000.0, 2) == 80
 
 
 def test_the_chime_is_the_announcements_then_the_urgencys():

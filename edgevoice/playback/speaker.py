@@ -1,4 +1,7 @@
-"""A speaker: one loop that tells the scheduler what happens and executes the actions it returns."""
+"""A speaker: one loop that tells the scheduler what happens and executes the actions it returns.
+
+Length: the inputs, the loop and the execution of each action are one thought.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ A state machine without I/O, loop or callback, in the manner of websockets' sans
 executed in their order. The speaker tells it what the player did; the states of an item are drawn in
 `edgevoice.scheduler.item`.
 
-Longer than 400 lines: the rules of one queue act on each other (a tag replaces what is held, a digest ends
+Length: the rules of one queue act on each other (a tag replaces what is held, a digest ends
 what it read, an interruption overflows the queue), and cutting them apart hid that in version 0.1.
 """
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
 from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
-from edgevoice.intake.intake import Intake, _seconds_until, build_announcement, payload_of
+from edgevoice.intake.factory import _seconds_until, build_announcement, payload_of
+from edgevoice.intake.intake import Intake
 from edgevoice.intake.payload import parse_payload
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.intake.replay import MAX_REPLAYABLE

@@ -176,8 +176,7 @@ class Reference:
         """
         alive = [*self.waiting, *self.held, *([self.said] if self.said else [])]
         if not crash:
-            for item in [item for item in alive if item.name == OWN]:
-                self.outcomes.append((OWN, "failed", "restart"))
+            self.outcomes += [(OWN, "failed", "restart") for item in alive if item.name == OWN]
         kept = [item for item in alive if item.name != OWN and (not crash or RANK[item.urgency] >= 2)]
         self.waiting, self.held, self.displaced, self.said = [], [], [], None
         self.seen = (False, False, False)
