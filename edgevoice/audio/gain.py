@@ -41,23 +41,30 @@ class Gain:
     def __init__(self, volume: int, rate: int) -> None:
         self._volume = volume
         self._span = round(rate * GLIDE_S)
+        #: The factor from which the last change glides, the factor reached, and the samples done of the glide.
+        self._from = self._level = volume / 100
+        self._done = self._span
 
     def is_ready(self, volume: int) -> bool:
-        """Whether `take` can be called without loading anything."""
-        return volume == self._volume == 100 or "numpy" in sys.modules
+        """Return whether `apply` needs to load nothing."""
+        return (volume == self._volume == 100 and self._done >= self._span) or "numpy" in sys.modules
 
     def apply(self, pcm: bytes, volume: int) -> bytes:
-        """The piece at `volume` percent of its amplitude."""
-        before, self._volume = self._volume, volume
-        if before == volume == 100:
+        """Return the piece at `volume` percent of its amplitude."""
+        if volume != self._volume:
+            self._volume, self._from, self._done = volume, self._level, 0
+        if volume == 100 and self._done >= self._span:
             return pcm
         import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
         samples = np.frombuffer(pcm, dtype="<i2")
         gain = np.full(len(samples), volume / 100)
-        if before != volume:
-            glide = np.linspace(before / 100, volume / 100, self._span)[: len(samples)]
+        if self._done < self._span:
+            # A glide goes on in the next piece: a shorter one would click.
+            glide = np.linspace(self._from, volume / 100, self._span)[self._done :][: len(samples)]
             gain[: len(glide)] = glide
+            self._done += len(glide)
+            self._level = float(gain[-1]) if len(gain) else self._level
         scaled: bytes = np.rint(samples * gain).astype("<i2").tobytes()
         return scaled
 
