@@ -17,7 +17,7 @@ MOST = 200
 _log = logging.getLogger("edgevoice.mqtt")
 
 
-class Unsent:
+class OutboxJournal:
     """A line for each message, emptied whenever the broker has them all. Without a disk it keeps nothing."""
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +81,6 @@ def _message(line: bytes) -> Outgoing | None:
     try:
         kept = json.loads(line)
         payload = json.dumps({**json.loads(kept["payload"]), "repeated": True}).encode()
-        return Outgoing(topic=kept["topic"], payload=payload, lasting=True)
+        return Outgoing(topic=kept["topic"], payload=payload)
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""What the source `mqtt` publishes at a real mosquitto."""
+"""Events, states and availability that the source publishes at a real mosquitto."""
 
 import asyncio
 import os
@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from edgevoice.announcement import Urgency
-from edgevoice.outcome import CurrentAnnouncement, EventType, Rejection, SpeakerState, Timings
+from edgevoice import EventType, Rejection, SpeakerState, Urgency
+from edgevoice.outcome import CurrentAnnouncement, Timings
 from edgevoice_plugins.mqtt.topics import Origin
 from tests.support.broker import Broker, MqttClient
-from tests.support.mqtt_source import AT, an_event, house, listening
+from tests.support.mqtt_source import AT, flush_events, make_event, running_source, source_and_client
 
 
 @pytest.fixture
@@ -20,11 +20,11 @@ def broker():
         yield running
 
 
-async def test_an_event_is_published_as_the_contract_writes_it(broker):
-    async with house(broker) as (heard, client):
+async def test_event_payload(broker):
+    async with source_and_client(broker) as (running, client):
         events = await client.collect("edgevoice/kitchen/event")
-        heard.source.on_event(
-            an_event(transport="http", ms=Timings(queued=2, total=3400), spoken_s=3.1), None
+        running.source.on_event(
+            make_event(transport="http", ms=Timings(queued=2, total=3400), spoken_s=3.1), None
         )
         told = await events.wait()
     assert told.json["at"] == "2026-11-22T18:04:05.123+00:00"
@@ -51,30 +51,39 @@ async def test_an_event_is_published_as_the_contract_writes_it(broker):
     assert not told.retained
 
 
-async def test_an_outcome_and_a_rejection_answer_the_sender_and_a_step_does_not(broker):
-    origin = Origin("me/answers", b"42")
-    async with house(broker) as (heard, client):
-        answers = await client.collect("me/answers")
+async def test_outcome_and_rejection_go_to_response_topic(broker):
+    origin = Origin("me/replies", b"42")
+    async with source_and_client(broker) as (running, client):
+        replies = await client.collect("me/replies")
         rejections = await client.collect("edgevoice/pi/event")
-        heard.source.on_event(an_event(step=EventType.STARTED), origin)
-        heard.source.on_event(an_event(step=EventType.FINISHED), origin)
-        heard.source.on_event(an_event(step=EventType.EXPIRED), "the origin of another source")
-        heard.source.on_rejected(
+        running.source.on_event(make_event(step=EventType.STARTED), origin)
+        running.source.on_event(make_event(step=EventType.FINISHED), origin)
+        running.source.on_event(make_event(step=EventType.EXPIRED), "the origin of another source")
+        running.source.on_rejected(
             Rejection(node="pi", at=AT, target="all", reason="blank", key="text"), origin
         )
-        outcome, rejection = await answers.wait_for_count(2)
+        outcome, rejection = await replies.wait_for_count(2)
         assert (await rejections.wait()).json == rejection.json
     assert (outcome.json["event_type"], outcome.correlation) == ("finished", b"42")
     assert (rejection.json["event_type"], rejection.correlation) == ("rejected", b"42")
     assert rejection.json["at"] == "2026-11-22T18:04:05.123+00:00"
-    assert len(answers.messages) == 2
+    assert len(replies.messages) == 2
 
 
-async def test_the_state_is_retained(broker):
-    async with house(broker) as (heard, client):
+async def test_denied_response_topic_is_not_a_fault():
+    acl = ["topic readwrite edgevoice/#"]
+    with Broker(acl=acl) as broker:
+        async with source_and_client(broker) as (running, client):
+            running.source.on_event(make_event(), Origin("me/replies"))
+            await flush_events(running, client)
+            assert not any(running.faults.items)
+
+
+async def test_state_is_retained(broker):
+    async with source_and_client(broker) as (running, client):
         states = await client.collect("edgevoice/kitchen/state")
         now = CurrentAnnouncement("a1", Urgency.HIGH, AT)
-        heard.source.on_state("kitchen", SpeakerState(state="speaking", now=now, queue=2, volume=60))
+        running.source.on_state("kitchen", SpeakerState(state="speaking", now=now, queue=2, volume=60))
         await states.wait()
         async with MqttClient(broker) as late:
             state = await (await late.collect("edgevoice/kitchen/state")).wait()
@@ -92,16 +101,16 @@ async def test_the_state_is_retained(broker):
     }
 
 
-async def test_it_is_available_only_once_the_speakers_were_tried_and_says_when_it_goes(broker):
+async def test_availability_follows_ready_and_exit(broker):
     async with MqttClient(broker) as client:
         availability = await client.collect("edgevoice/pi/availability")
-        async with listening(broker.port, ready=False) as heard:
+        async with running_source(broker.port, ready=False) as running:
             await client.publish_until_heard("edgevoice/all/say", "early")
-            await heard.wait_for("early")
+            await running.wait_for("early")
             assert availability.messages == []
-            heard.ready.set()
+            running.ready.set()
             await availability.wait_for_payload("online")
-            heard.source.on_event(an_event("last words"), None)
+            running.source.on_event(make_event("last words"), None)
         await availability.wait_for_payload("offline")
         assert [message.payload for message in availability.messages] == [b"online", b"offline"]
         async with MqttClient(broker) as late:
@@ -109,12 +118,12 @@ async def test_it_is_available_only_once_the_speakers_were_tried_and_says_when_i
         assert (retained.payload, retained.retained) == (b"offline", True)
 
 
-async def test_the_last_will_tells_that_the_process_was_killed(broker):
+async def test_last_will_publishes_offline(broker):
     code = (
         "import asyncio\n"
-        "from tests.support.mqtt_source import listening\n"
+        "from tests.support.mqtt_source import running_source\n"
         "async def run():\n"
-        f"    async with listening({broker.port}):\n"
+        f"    async with running_source({broker.port}):\n"
         "        await asyncio.Event().wait()\n"
         "asyncio.run(run())\n"
     )
@@ -127,3 +136,25 @@ async def test_the_last_will_tells_that_the_process_was_killed(broker):
         child.send_signal(signal.SIGKILL)
         await child.wait()
         await availability.wait_for_payload("offline")
+
+
+async def test_settings_are_retained_and_published_on_change(broker):
+    async with source_and_client(broker) as (running, client):
+        topics = {
+            setting: await client.collect(f"edgevoice/kitchen/{setting}")
+            for setting in ("volume", "mute", "dnd")
+        }
+        running.source.on_state("kitchen", SpeakerState(volume=40, mute=True))
+        running.source.on_state("kitchen", SpeakerState(volume=40, mute=True, queue=3))
+        running.source.on_state("kitchen", SpeakerState(volume=45, mute=False, dnd=True))
+        await topics["dnd"].wait_for_payload("ON")
+        await flush_events(running, client)
+        assert {setting: topics[setting].messages[-1].payload for setting in topics} == {
+            "volume": b"45",
+            "mute": b"OFF",
+            "dnd": b"ON",
+        }
+        assert sum(len(topics[setting].messages) for setting in topics) <= 6
+        async with MqttClient(broker) as late:
+            volume = await (await late.collect("edgevoice/kitchen/volume")).wait()
+            assert (volume.payload, volume.retained) == (b"45", True)
