@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import CoreOptions, QuietHours, SpeakerOptions
     from edgevoice.faults import Faults
-    from edgevoice.journal.keeper import Keeper
     from edgevoice.observers import Observers
     from edgevoice.plugin import Output
+    from edgevoice.storage.recorder import Recorder
     from edgevoice.synthesis.synthesizer import Synthesizer
 
 
@@ -52,8 +52,8 @@ def build_node(
     outputs: Mapping[str, Output],
     synthesis: Synthesizer,
     observers: Observers,
+    recorder: Recorder,
     faults: Faults,
-    keeper: Keeper,
 ) -> Node:
     """Build the speakers and the intake; nothing runs yet."""
     core, chimes, clock = settings.core, Chimes(chimes_dir(settings)), local_clock(settings.core)
@@ -66,7 +66,7 @@ def build_node(
             chimes=chimes,
             new_job=synthesis.new_job,
             escalate=escalations.put_nowait,
-            observers=observers,
+            recorder=recorder,
             faults=faults,
         )
         for name, options in core.speakers.items()
@@ -81,7 +81,7 @@ def build_node(
         observers,
         escalations=escalations,
         rate_limiter=RateLimiter(rate_limits(core)),
-        persist=keeper.persist,
+        persist=recorder.persist,
         chimes=chimes.names,
         language=core.lightning.language,
         local_now=clock,

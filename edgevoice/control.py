@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.forecast.outlook import LatencyPrediction
-    from edgevoice.journal.keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ class Control:
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()  # of a daemon that was killed; two at once are refused by the journal
+            self._path.unlink()  # of a daemon that was killed; two at once are refused by the store
         try:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
             self._path.chmod(0o600)
@@ -124,7 +123,6 @@ def query(folder: Path, **question: Any) -> Any:
 def build_handlers(
     settings: Settings,
     node: Node,
-    keeper: Keeper,
     cache: Cache,
     phrases: Prerenderer,
     outlook: Callable[[str | None], LatencyPrediction],
@@ -160,7 +158,6 @@ def build_handlers(
 
     return {
         "explain": explain,
-        "history": lambda question: keeper.history[-int(question.get("last", 500)) :],
         "cache": kept,
     }
 

@@ -1,22 +1,12 @@
 """An observer that raises starves nobody."""
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
-from edgevoice import Observer, Rejection, SpeakerState
+import pytest
+
+from edgevoice import EventType, Observer, Rejection, SpeakerState
 from edgevoice.observers import Observers
-from edgevoice.scheduler.outcomes import build_event
-from tests.support.scheduler import Kitchen
-
-
-def queued():
-    """Return an event."""
-    nothing = SimpleNamespace(
-        decision=None, transport=None, cached=False, attempts=(), requested_at=None, first_audio_at=None
-    )
-    kitchen = Kitchen()
-    kitchen.say("a")
-    return build_event(kitchen.emitted[0], "kitchen", nothing, datetime.now(UTC))
+from tests.support.stores import outcome
 
 
 class Heard(Observer):
@@ -43,10 +33,25 @@ class Raises(Heard):
 async def test_all_are_told_whatever_one_of_them_does(caplog):
     first, last = Heard(), Heard()
     observers = Observers({"first": first, "broken": Raises(), "last": last})
-    event, origin = queued(), object()
+    event, origin = outcome("a1", event_type=EventType.QUEUED), object()
     rejection = Rejection(node="n", at=datetime.now(UTC), target=None, reason="r")
     observers.on_event(event, origin)
     observers.on_state("kitchen", SpeakerState())
     observers.on_rejected(rejection, None)
     assert first.told == last.told == [(event, origin), ("kitchen", SpeakerState()), (rejection, None)]
     assert caplog.text.count("observer broken failed; the others go on") == 3
+
+
+class Durable(Heard):
+    durable = True
+
+
+@pytest.mark.parametrize("name", ["plain", "gone"])
+def test_only_a_durable_observer_is_told_again(name):
+    plain, durable = Heard(), Durable()
+    observers = Observers({"plain": plain, "durable": durable})
+    event = outcome("a1")
+    assert observers.durable == ("durable",)
+    assert not observers.redeliver(name, event)
+    assert observers.redeliver("durable", event)
+    assert (plain.told, durable.told) == ([], [(event, None)])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESERVE_BYTES = 32 * 1024 * 1024
-"""Bytes that are left free on the disk, which the journal needs more."""
+"""Bytes that are left free on the disk, which the database needs more."""
 _MAGIC = b"EVclip01"
 _HEADER = struct.Struct("<8s40sIQ")
 """Magic, name, Hz, bytes of s16le mono; they follow, and then the checksum of all before it."""

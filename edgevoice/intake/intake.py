@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgevoice.announcement import Announcement, Urgency, internal_announcement
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgevoice.intake.rate_limit import RateLimiter
     from edgevoice.observers import Observers
     from edgevoice.playback.speaker import Speaker
+    from edgevoice.storage.schema import PendingAnnouncement
     from edgevoice.synthesis.speech import SpeechJob
     from edgevoice.synthesis.synthesizer import Synthesizer
     from edgevoice.text.live import LiveText
@@ -117,34 +118,41 @@ class Intake:
         if self._burst_timer is not None:
             self._burst_timer.cancel()
 
-    def restore(self, command: Say, id_: str, *, due: float, deadlines: Mapping[str, float]) -> list[str]:
-        """Submit an announcement that was stored over a restart; return the speakers that took it.
+    def restore(self, rows: Sequence[PendingAnnouncement]) -> list[str]:
+        """Submit what was stored over a restart: one announcement, a row for each speaker.
 
-        `due` and the deadline of each speaker are monotonic seconds. A speaker that the configuration does
-        not have any more, or a payload that cannot be read, takes nothing.
+        Return the speakers that took it: none that the configuration does not have any more, and none at all if
+        the payload cannot be read.
         """
-        now = _now()
+        first, now = rows[0], _now()
+        command = Say(target=first.target, payload=first.payload, urgency=first.urgency, topic=first.topic)
         try:
             reading = parse_payload(command.payload, command.urgency)
         except InvalidAnnouncement:  # it was accepted once; a newer version may know better
-            logger.warning("a stored announcement cannot be read any more", extra={"ANNOUNCEMENT_ID": id_})
+            logger.warning(
+                "a stored announcement cannot be read any more", extra={"ANNOUNCEMENT_ID": first.id}
+            )
             return []
         key = (command.target, command.payload)
-        self._restored.setdefault(key, []).append((id_, now + REDELIVERY_S))
-        values = {**reading.values, "id": id_}
+        self._restored.setdefault(key, []).append((first.id, now + REDELIVERY_S))
+        values = {**reading.values, "id": first.id}
         announcement = dataclasses.replace(
-            build_announcement(command, values, reading.warnings, received_monotonic=now),
-            ttl=max(deadlines.values(), default=now) - due,
-            not_before=due - now,
+            build_announcement(command, values, reading.warnings, received_monotonic=first.received),
+            received_at=datetime.now(UTC) - timedelta(seconds=now - first.received),
+            ttl=max(row.expires for row in rows) - first.due,
+            not_before=first.due - first.received,
             repeated=True,
         )
         job = self._synthesis.new_job(announcement)
-        speakers = [speaker for speaker in self._speakers["all"] if speaker.name in deadlines]
+        taken = []
         job.join()
-        for speaker in speakers:
-            speaker.submit(job, deadline=deadlines[speaker.name])
+        for speaker in self._speakers["all"]:
+            for row in rows:
+                if row.speaker == speaker.name:
+                    speaker.submit(job, deadline=row.expires, held_since=row.held_since)
+                    taken.append(speaker.name)
         job.leave()
-        return [speaker.name for speaker in speakers]
+        return taken
 
     def would_accept(self, announcement: Announcement) -> bool:
         """Return whether an announcement would be accepted now, and not suppressed by the rate limits."""

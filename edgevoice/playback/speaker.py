@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from edgevoice.audio.chimes import Chimes
     from edgevoice.audio.clip import Clip
     from edgevoice.faults import Faults
-    from edgevoice.observers import Observers
     from edgevoice.plugin import Output
     from edgevoice.scheduler.actions import Action, Admission, PlaybackEvent
     from edgevoice.scheduler.item import QueueItem
     from edgevoice.scheduler.settings import SpeakerSettings
+    from edgevoice.storage.recorder import Recorder
     from edgevoice.synthesis.speech import SpeechJob
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Speaker:
         chimes: Chimes,
         new_job: Callable[[Announcement], SpeechJob],
         escalate: Callable[[Announcement], None],
-        observers: Observers,
+        recorder: Recorder,
         faults: Faults,
     ) -> None:
         self.name = name
@@ -75,7 +75,7 @@ class Speaker:
         self._chimes = chimes
         self._new_job = new_job
         self._escalate = escalate
-        self._observers = observers
+        self._recorder = recorder
         self._faults = faults
         self._inbox: deque[tuple[PlaybackEvent, float]] = deque()
         self._wake = asyncio.Event()
@@ -106,14 +106,17 @@ class Speaker:
         self._handle_inbox()
         return self._scheduler.admission(announcement, _now())
 
-    def submit(self, job: SpeechJob, *, deadline: float | None = None) -> Admission:
+    def submit(
+        self, job: SpeechJob, *, deadline: float | None = None, held_since: float | None = None
+    ) -> Admission:
         """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
 
-        `deadline` (monotonic seconds) takes the place of the announcement's own after a restart.
+        After a restart, `deadline` takes the place of the announcement's own, and it was held since
+        `held_since`; monotonic seconds.
         """
         admission = self.admission(job.announcement)
         self._add_job(job)
-        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline))
+        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline, held_since=held_since))
         return admission
 
     def refuse(self, job: SpeechJob, reason: str) -> None:
@@ -152,6 +155,7 @@ class Speaker:
         """
         self._handle_inbox()
         self._do(self._scheduler.apply_setting(name, value, _now()))
+        self._recorder.on_setting(self.name, name, self.settings)
 
     def tick(self) -> None:
         """Find out what time has changed."""
@@ -215,7 +219,7 @@ class Speaker:
         """Tell the observers the state, if it is another than they know."""
         if (state := self.state) != self._shown:
             self._shown = state
-            self._observers.on_state(self.name, state)
+            self._recorder.on_state(self.name, state)
 
     # The loop
 
@@ -380,7 +384,7 @@ class Speaker:
         told = f"{event.event_type}{f' ({event.reason})' if event.reason else ''}"
         told += f" over {event.transport}" if event.transport else ""
         logger.log(level, "%s: %s", self.name, told, extra={"ANNOUNCEMENT_ID": event.id})
-        self._observers.on_event(event, emit.item.announcement.origin)
+        self._recorder.on_event(event, emit.item)
 
 
 class _TaskSet:

@@ -150,17 +150,23 @@ class Scheduler:
     # Inputs
 
     def submit(
-        self, announcement: Announcement, now: float, *, deadline: float | None = None
+        self,
+        announcement: Announcement,
+        now: float,
+        *,
+        deadline: float | None = None,
+        held_since: float | None = None,
     ) -> list[Action]:
         """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
 
         `deadline` takes the place of the announcement's own after a restart, since its ttl may have stood
-        still on this speaker.
+        still on this speaker, and does so since `held_since`.
         """
         self._reevaluate(now)
         item = self._new_item(announcement, now)
         if deadline is not None:
             item.deadline = deadline
+        item.held_since = held_since
         admission = self.admission(announcement, now)
         if admission is Admission.DUPLICATE:
             self._reject_duplicate(item)
@@ -444,6 +450,7 @@ class Scheduler:
         elif item.progress.has_begun and self._ready.is_full_of_interrupted():
             self._finish(item, EventType.CANCELLED, "overflow", now)
         else:
+            item.release(now)
             item.status = item.waiting_status
             self._drop(self._ready.add(item), now)
 

@@ -239,3 +239,27 @@ def test_the_deadline_to_store_leaves_out_the_time_for_which_it_was_held():
     kitchen.wait(1000)
     kitchen.close()
     assert kitchen.kept[0].expires_at(kitchen.now) == kitchen.now + 60
+
+
+def restored(kitchen, name, **more):
+    kitchen.do(kitchen.scheduler.submit(kitchen.make(name), kitchen.now, **more))
+
+
+def test_what_was_held_before_a_restart_is_not_held_for_longer_than_digest_keep():
+    kitchen = Kitchen(digest_keep=1000)
+    kitchen.switch(mute=True)
+    restored(kitchen, "a", deadline=kitchen.now + 50, held_since=kitchen.now - 900)
+    assert kitchen.held == ["a"]
+    kitchen.wait(99)
+    assert kitchen.held == ["a"]
+    kitchen.wait(2)
+    assert ("a", "expired", None) in [(*told[:2], None) for told in kitchen.told]
+
+
+def test_what_was_held_before_a_restart_and_is_not_any_more_goes_on():
+    kitchen = Kitchen()
+    restored(kitchen, "a", deadline=kitchen.now - 850, held_since=kitchen.now - 900)
+    restored(kitchen, "b", deadline=kitchen.now + 1000)
+    assert [item.announcement.id for item in kitchen.scheduler.waiting] == ["a", "b"]
+    kitchen.wait(51)
+    assert [item.announcement.id for item in kitchen.scheduler.waiting] == ["b"]
