@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
@@ -17,6 +17,7 @@ from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.observers import Observers
 from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis
+from tests.support.examples import examples
 
 
 class Remembering(Observer):
@@ -258,7 +259,7 @@ async def test_a_part_that_breaks_is_a_rejection_and_not_an_exception(house, cap
     assert "ZeroDivisionError" in caplog.text
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(
     payload=st.binary(max_size=60) | st.sampled_from([b'{"text": "a"}', b'{"end": true}', b""]),
     target=st.sampled_from(["all", "kitchen", "nobody", "\ud800"]),
