@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.cache.cache import build_cache
+from edgevoice.cache.cache import cache_dir
+from edgevoice.cache.files import ClipFiles
+from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
 from edgevoice.components import routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
@@ -136,6 +138,7 @@ def build_handlers(
         state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
         if question.get("clear"):
             cache.clear()
+            phrases.check_now()
         return state
 
     def explain(question: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +153,12 @@ def build_handlers(
             else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement, cache, outlook(announcement.text)),
+            **_common(
+                settings,
+                announcement,
+                cache.contains(cache.key(announcement, announcement.text)),
+                outlook(announcement.text),
+            ),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
@@ -177,8 +185,10 @@ def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[st
         presence = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
         on.append(explain_speaker(name, announcement, presence, SpeakerSnapshot()))
     alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
-    folder = expanded(str(find_state_dir(settings.core.state_dir)))
-    return {**_common(settings, announcement, build_cache(settings, folder, api_key(settings))), **alone}
+    key = KeyScheme.of(settings, api_key(settings)).key(announcement, announcement.text)
+    files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
+    cached = settings.core.cache.enabled and key is not None and files.has(key)
+    return {**_common(settings, announcement, cached), **alone}
 
 
 def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Announcement:
@@ -199,9 +209,8 @@ def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Annou
 
 
 def _common(
-    settings: Settings, announcement: Announcement, cache: Cache, outlook: LatencyPrediction = NO_OUTLOOK
+    settings: Settings, announcement: Announcement, cached: bool, outlook: LatencyPrediction = NO_OUTLOOK
 ) -> dict[str, Any]:
-    cached = cache.contains(cache.key(announcement, announcement.text))
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),

@@ -113,7 +113,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    parts |= {"cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
+    parts |= {"phrases": phrases.run, "forecast": kept.run}
     return _Runtime(node, parts, keeper, partial(probe_outputs, context, outputs), context.ready)
 
 

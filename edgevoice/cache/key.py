@@ -1,4 +1,4 @@
-"""What a speech is made of, and so the name of its clip in the cache: equal names sound alike."""
+"""The cache key: a hash of everything that changes how a text sounds."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Lightning
 
+#: Version of the key's ingredients and of the file format.
 VERSION = 1
-"""Of what a name is made from, and of the file it names."""
+#: Stands for the address of the daemon's own server, whose port changes at each start.
 LOOPBACK = "this machine"
-"""Stands for the root of the local voice's own server, whose port is another at each start."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyScheme:
-    """What all speeches have in common.
-
-    `root` is that of the server, `other_voices` are the transports that do not speak with the account's.
-    """
+    """The ingredients of a key that are the same for all announcements."""
 
     lightning: Lightning
+    #: Root URL of the server.
     root: str
+    #: Transports that do not speak with the account's voice; their clips are not cached.
     other_voices: frozenset[str]
 
     @classmethod
-    def of(cls, settings: Settings, key: str | None) -> KeyScheme:
-        """That of these settings, and the API key there is."""
+    def of(cls, settings: Settings, api_key: str | None) -> KeyScheme:
         lightning = settings.core.lightning
-        own = key is None and lightning.base_url is None
+        is_own_server = api_key is None and lightning.base_url is None
         others = [name for name, kind in settings.plugins.transports.items() if not kind.metered]
-        return cls(lightning, LOOPBACK if own else lightning.root, frozenset(others))
+        return cls(lightning, LOOPBACK if is_own_server else lightning.root, frozenset(others))
 
     def key(self, announcement: Announcement, text: str | None) -> str | None:
-        """The name of the clip that says `text`; None for what is never kept: live, private, another voice."""
+        """Return the key of the clip in which the announcement says `text`: 40 hexadecimal digits.
+
+        None for what is never cached: live text, private announcements, other voices.
+        """
         if text is None or announcement.private or announcement.transport in self.other_voices:
             return None
         lightning = self.lightning
-        made_of = (
+        ingredients = (
             VERSION,
             self.root,
             lightning.model,
@@ -52,5 +53,5 @@ class KeyScheme:
             lightning.pronunciation_dicts,
             text.strip(),
         )
-        # repr, as a text may hold what cannot be encoded.
-        return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()
+        # repr, because a text may hold lone surrogates, which cannot be encoded.
+        return hashlib.blake2b(repr(ingredients).encode(), digest_size=20).hexdigest()

@@ -14,6 +14,7 @@ from edgevoice.audio.clip import Clip
 from edgevoice.config.options import AUTO
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.synthesis.failover import ClipFiller
+from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
 from edgevoice.synthesis.segments import first_request
 from edgevoice.synthesis.speech import SpeechJob
@@ -106,7 +107,8 @@ class Synthesizer:
     async def _fill(self, speech: SpeechJob, clip: Clip) -> None:
         name = self._cache.key(speech.announcement, speech.text)
         try:
-            speech.cached = await self._cache.load_into(clip, name)
+            is_prerender = speech.priority is Priority.PRERENDER  # no one asked to hear it
+            speech.cached = await self._cache.load_into(clip, name, counts=not is_prerender)
             said = routing_request(speech.announcement, cached=speech.cached)
             speech.decision = decide(said, self._routes, self.transports, self.outlook(speech.text))
             if speech.cached:

@@ -1,4 +1,4 @@
-"""Two speeches have one name in the cache exactly if they sound alike."""
+"""Two announcements share a cache key exactly if they sound alike."""
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ def name(text=TEXT, *, recipe=RECIPE, **keys):
     return recipe.key(announcement(text=text, **keys), text)
 
 
-def test_what_does_not_change_the_sound_does_not_change_the_name():
+def test_key_ignores_options_without_sound():
     same = {
         name(),
         name(id="other", volume=3, chime="ding", tag="t", ttl=5.0),
@@ -28,7 +28,7 @@ def test_what_does_not_change_the_sound_does_not_change_the_name():
     assert len(same) == 1
 
 
-def test_whatever_changes_the_sound_changes_the_name():
+def test_key_differs_with_sound():
     lightning = [
         {"model": "lightning_v3.1_pro"},
         {"voice": "devansh"},
@@ -52,7 +52,7 @@ def test_whatever_changes_the_sound_changes_the_name():
     assert len(set(names)) == len(names)
 
 
-def test_what_is_never_kept_has_no_name():
+def test_uncacheable_has_no_key():
     live = announcement(live=LiveText())
     assert RECIPE.key(live, None) is None
     assert name(private=True) is None
@@ -60,12 +60,12 @@ def test_what_is_never_kept_has_no_name():
     assert name(transport="piper") is None
 
 
-def test_what_is_said_late_is_another_text():
+def test_age_prefix_changes_key():
     said = announcement(text=TEXT)
     assert RECIPE.key(said, f"A minute ago: {TEXT}") != RECIPE.key(said, TEXT)
 
 
-def test_a_name_tells_nothing_and_is_one_of_a_file():
+def test_key_is_opaque_hexadecimal():
     assert len(name()) == 40
     assert name().isalnum()
     assert name("../../etc/passwd\0\ud800").isalnum()
@@ -80,7 +80,7 @@ def test_a_name_tells_nothing_and_is_one_of_a_file():
         ("lightning: {base_url: 'http://pi:8400'}", "sk_of_nobody", "http://pi:8400"),
     ],
 )
-def test_the_local_voices_own_server_is_no_other_server(text, key, root):
+def test_root_of_scheme(text, key, root):
     recipe = KeyScheme.of(settings_from(text), key)
     assert recipe.root == root
     assert recipe.other_voices == {"local"}
