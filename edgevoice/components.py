@@ -11,19 +11,20 @@ import msgspec
 
 from edgevoice import secrets
 from edgevoice.errors import ConfigError, ConfigIssue, OutputError
-from edgevoice.paths import state_dir
 from edgevoice.plugin import Context, Observer, Output, Source
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
+    from pathlib import Path
 
     import aiohttp
 
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.faults import Faults
+    from edgevoice.outcome import Event
     from edgevoice.plugin import Plugin, Progress, Transport
 
 logger = logging.getLogger(__name__)
@@ -53,12 +54,17 @@ class ComponentStack:
 
 
 async def make_context(
-    settings: Settings, stack: AsyncExitStack, entered: ComponentStack, faults: Faults
+    settings: Settings,
+    folder: Path,
+    stack: AsyncExitStack,
+    entered: ComponentStack,
+    faults: Faults,
+    delivered: Callable[[str, Event], None],
 ) -> Context:
     """What every plugin is given.
 
     Raises:
-        ConfigError: there is neither a key nor a local voice, or no state folder.
+        ConfigError: there is neither a key nor a local voice.
     """
     core, lightning, key = settings.core, settings.core.lightning, secrets.api_key(settings)
     if key is None and lightning.base_url is None:
@@ -66,7 +72,7 @@ async def make_context(
         lightning = msgspec.structs.replace(lightning, base_url=url)
     return Context(
         node=core.node,
-        state_dir=state_dir(core.state_dir),
+        state_dir=folder,
         speakers=tuple(core.speakers),
         targets=frozenset(speakers_by_target(settings)),
         lightning=lightning,
@@ -75,6 +81,7 @@ async def make_context(
         fault=faults.set,
         stalled=entered.stalled,
         ready=asyncio.Event(),
+        delivered=delivered,
     )
 
 

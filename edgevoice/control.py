@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
@@ -21,9 +20,10 @@ from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.intake import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
+from edgevoice.playback.speaker import SpeakerSnapshot
+from edgevoice.scheduler.policy import Preemption, preemption_for
+from edgevoice.scheduler.settings import SpeakerSettings
 from edgevoice.secrets import api_key
-from edgevoice.speaker.presence import SpeakerSettings
-from edgevoice.speaker.rules import Against, against
 from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.forecast.outlook import LatencyPrediction
-    from edgevoice.journal.keeper import Keeper
-    from edgevoice.speaker.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ class Control:
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()  # of a daemon that was killed; two at once are refused by the journal
+            self._path.unlink()  # of a daemon that was killed; two at once are refused by the store
         try:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
             self._path.chmod(0o600)
@@ -127,7 +125,6 @@ def query(folder: Path, **question: Any) -> Any:
 def build_handlers(
     settings: Settings,
     node: Node,
-    keeper: Keeper,
     cache: Cache,
     phrases: Prerenderer,
     outlook: Callable[[str | None], LatencyPrediction],
@@ -143,8 +140,11 @@ def build_handlers(
 
     def explain(question: dict[str, Any]) -> dict[str, Any]:
         announcement = parse_explain_request(settings, question)
+        now = asyncio.get_running_loop().time()
         on = [
-            explain_speaker(name, announcement, node.speakers[name].presence, _snapshot(node.speakers[name]))
+            explain_speaker(
+                name, announcement, node.speakers[name].settings, node.speakers[name].snapshot, now
+            )
             for name in speakers_by_target(settings)[announcement.target]
         ]
         taken = (
@@ -166,7 +166,6 @@ def build_handlers(
 
     return {
         "explain": explain,
-        "history": lambda question: keeper.history[-int(question.get("last", 500)) :],
         "cache": kept,
     }
 
@@ -182,8 +181,8 @@ def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[st
     on = []
     for name in speakers_by_target(settings)[announcement.target]:
         options = settings.core.speakers[name]
-        presence = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
-        on.append(explain_speaker(name, announcement, presence, SpeakerSnapshot()))
+        speaker = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
+        on.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
     alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
     key = KeyScheme.of(settings, api_key(settings)).key(announcement, announcement.text)
     files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
@@ -226,47 +225,33 @@ def _available_transports(settings: Settings) -> list[str]:
     return [name for name, kind in settings.plugins.transports.items() if kind.missing_dependency() is None]
 
 
-def _snapshot(speaker: Speaker) -> SpeakerSnapshot:
-    current, heard_s = speaker.saying
-    return SpeakerSnapshot(current, heard_s, [turn.announcement for turn in speaker.backlog])
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerSnapshot:
-    """How a speaker stands: what it says and of that so many seconds, and what waits, in order."""
-
-    current: Announcement | None = None
-    heard_s: float = 0.0
-    waiting: Sequence[Announcement] = ()
-
-
 _DOES = {
-    Against.NOW: "interrupts what is being said at once",
-    Against.AT_PAUSE: "interrupts what is being said at its next pause, at the latest after 2 s",
-    Against.JOIN: "joins what is being said: the same alarm",
-    Against.WAIT: "waits until what is being said has ended",
+    Preemption.NOW: "interrupts what is being said at once",
+    Preemption.AT_PAUSE: "interrupts what is being said at its next pause, at the latest after 2 s",
+    Preemption.COALESCE: "joins what is being said: the same alarm",
+    Preemption.WAIT: "waits until what is being said has ended",
 }
 
 
 def explain_speaker(
-    speaker: str, announcement: Announcement, presence: SpeakerSettings, scene: SpeakerSnapshot
+    speaker: str, announcement: Announcement, settings: SpeakerSettings, snapshot: SpeakerSnapshot, now: float
 ) -> dict[str, Any]:
-    """What one speaker would do now."""
-    held = presence.posture.holds(announcement.urgency)
-    ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in scene.waiting)
+    """Return what one speaker would do at `now` (monotonic seconds)."""
+    held = settings.hold_state(now).holds(announcement.urgency)
+    ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in snapshot.waiting)
     if held is not None:
         what = f"is held: {held}"
-    elif scene.current is None:
+    elif snapshot.current is None:
         what = "is said at once" if not ahead else f"waits for {ahead}"
     else:
-        what = _DOES[against(announcement, scene.current, scene.heard_s)]
+        what = _DOES[preemption_for(announcement, snapshot.current, snapshot.heard_s)]
     return {
         "speaker": speaker,
         "what": what,
         "held": held,
         "ahead": ahead,
-        "volume": presence.loudness(announcement),
-        "chime": presence.chime(announcement),
+        "volume": settings.effective_volume(announcement, now),
+        "chime": settings.chime(announcement),
         "ttl": announcement.ttl,
     }
 

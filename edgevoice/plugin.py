@@ -50,6 +50,8 @@ class Context:
     fault: Callable[[str, str | None], None]
     stalled: Callable[[], list[str]]
     ready: asyncio.Event
+    #: Tells that an observer, by the name it was registered under, has delivered an outcome (`Observer.durable`).
+    delivered: Callable[[str, Event], None] = lambda _name, _event: None
 
 
 class Plugin:
@@ -199,6 +201,11 @@ class Output(Plugin, ABC):
 
 class Observer(Plugin):
     """Something that is told what happens. Never waits, never decides; a source may be one too."""
+
+    #: Whether each outcome of a high or critical announcement is kept on the disk until `context.delivered`
+    #: is called with it. What a crash or an end of the daemon left undelivered is told again at the next
+    #: start, marked as `repeated`; of more than 200 the oldest are dropped.
+    durable: bool = False
 
     def __init__(self, context: Context, options: Any) -> None:
         self.context = context

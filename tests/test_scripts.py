@@ -31,6 +31,7 @@ def checkout(tmp_path):
     """A place with the real scripts, where every program they end in only says how it was called."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv-lowest/bin").mkdir(parents=True)
     for script in ("demo", "test"):
         shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts" / script)
     for program in (
@@ -39,6 +40,9 @@ def checkout(tmp_path):
         ".venv/bin/python",
         ".venv/bin/ruff",
         ".venv/bin/mypy",
+        ".venv/bin/codespell",
+        ".venv/bin/lint-imports",
+        ".venv-lowest/bin/python",
     ):
         (tmp_path / program).write_text(STUB, encoding="utf-8")
         (tmp_path / program).chmod(0o755)
@@ -72,21 +76,24 @@ def test_arguments_go_to_pytest_alone(checkout):
 def test_without_arguments_the_linters_come_first_and_pytest_last(checkout):
     status, lines = run(checkout / "scripts/test")
     assert status == 0
-    assert [line.split(" ")[0] for line in lines if "clean" not in line] == [
-        "setup",
-        "ruff",
-        "ruff",
-        "mypy",
-        "python",
-    ]
-    assert lines[-1] == "python 6: <-m> <pytest> <-n> <4> <--dist> <loadfile>"
+    checks = [line.split()[0] for line in lines if line.endswith(": clean")]
+    assert checks == ["ruff", "ruff", "mypy", "codespell:", "lint-imports"]
+    assert lines[-1].startswith("python 8: <-m> <pytest> <-n> <4> <--dist> <loadfile> <--cov>")
 
 
-@pytest.mark.parametrize("program", ["ruff", "mypy", "python"])
+def test_the_lowest_versions_have_an_environment_of_their_own(checkout):
+    (checkout / ".venv/bin/python").unlink()
+    status, lines = run(checkout / "scripts/test", "--lowest", "-x")
+    assert status == 0
+    assert lines[0] == "setup 1: <lowest>"
+    assert lines[1].endswith("<-m> <not long and not real_time> <--ignore> <tests/bench> <-x>")
+
+
+@pytest.mark.parametrize("program", ["ruff", "mypy", "codespell", "lint-imports", "python"])
 def test_a_failure_of_any_of_them_is_told_by_the_exit_status(checkout, program):
     status, lines = run(checkout / "scripts/test", FAILING=program)
     assert status != 0
-    assert lines[-1] == "python 6: <-m> <pytest> <-n> <4> <--dist> <loadfile>"
+    assert "<pytest>" in lines[-1]
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])
@@ -131,7 +138,7 @@ def test_every_script_is_executable_and_parses(script):
 def test_set_up_explains_its_usage_before_it_does_anything(arguments):
     done = subprocess.run([ROOT / "scripts/setup", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "edgevoice: usage: scripts/setup run|test\n"
+    assert done.stderr == "edgevoice: usage: scripts/setup run|test|lowest\n"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -168,3 +175,20 @@ def test_every_dependency_of_the_project_is_locked():
         needed |= names(extras[extra])
     assert needed <= pinned("run").keys()
     assert needed | names(extras["dev"]) <= pinned("test").keys()
+
+
+def test_the_lowest_lock_holds_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    locked = pinned("lowest")
+    bounded = [
+        *project["dependencies"],
+        *extras["audio"],
+        *extras["systemd"],
+        *extras["local"],
+        extras["demo"][0],
+    ]
+    for requirement in bounded:
+        name, bound = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)", requirement).groups()
+        (version,) = locked[name]
+        assert version.removesuffix(".0").removesuffix(".0") == bound, requirement

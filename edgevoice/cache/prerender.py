@@ -10,7 +10,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Announcement, Urgency
+from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
 from edgevoice.synthesis.priority import Priority
@@ -18,6 +18,7 @@ from edgevoice.synthesis.priority import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edgevoice.announcement import Announcement
     from edgevoice.cache.cache import Cache
     from edgevoice.synthesis.synthesizer import Synthesizer
 
@@ -134,15 +135,10 @@ class Prerenderer:
 
 def _announcement(phrase: str | Phrase) -> Announcement:
     phrase = Phrase(text=phrase) if isinstance(phrase, str) else phrase
-    return Announcement(
-        id="phrase",
-        target="",
-        text=phrase.text,
-        # The least urgent: every announcement goes first.
-        urgency=Urgency.LOW,
-        received_monotonic=0.0,
-        received_at=datetime.now(UTC),
-        ttl=300.0,
+    announcement = internal_announcement(phrase.text, "", received_monotonic=0.0, received_at=datetime.now(UTC))
+    return dataclasses.replace(
+        announcement,
+        urgency=Urgency.LOW,  # every announcement goes first
         voice=phrase.voice,
         language=phrase.language,
         speed=phrase.speed,

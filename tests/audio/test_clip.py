@@ -9,11 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.audio.clip import MAX_MEMORY_BYTES, Clip
 from edgevoice.errors import ClipError
+from tests.support.examples import examples
 
 NOISE = random.Random(1).randbytes(2 * 1024 * 1024)
 
@@ -58,7 +59,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@examples(80)
 @given(steps=STEPS)
 def test_any_interleaving_of_appends_readers_and_cancellations_keeps_every_byte(steps, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp()

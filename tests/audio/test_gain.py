@@ -97,5 +97,5 @@ def test_ramp_fades_in_across_pieces(size):
 
 
 def test_import_loads_no_numpy():
-    code = "import sys, edgevoice.speaker.speaker, edgevoice.audio.silence, edgevoice.audio.gain; assert 'numpy' not in sys.modules"
+    code = "import sys, edgevoice.playback.speaker, edgevoice.audio.silence, edgevoice.audio.gain; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

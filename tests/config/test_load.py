@@ -4,13 +4,14 @@ import textwrap
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from edgevoice import ConfigError, Urgency
 from edgevoice.config import find_config_file, load, settings_from
 from edgevoice.config.options import Route, When
 from tests.support.dropin import FURNISHED, NEEDY, TIN_CAN, dropin
+from tests.support.examples import examples
 
 TEN_LINES = """
 mqtt: {host: 192.168.1.10}
@@ -346,7 +347,7 @@ def replaced(value, path, new):
 PLACES = [path for path in places(WHOLE) if path]
 
 
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=3))
 def test_whatever_stands_anywhere_is_settings_or_a_configuration_error(changes, plugins_dir):
     values = {**WHOLE, "plugins_dir": str(plugins_dir)}
@@ -358,7 +359,7 @@ def test_whatever_stands_anywhere_is_settings_or_a_configuration_error(changes, 
     accepted_or_told(yaml.dump(values, allow_unicode=True))
 
 
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     at=st.integers(0, 1000),
     length=st.integers(0, 8),

@@ -1,11 +1,12 @@
 """Reading YAML: lines are known, and nothing that a file may hold raises anything but ConfigError."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice import ConfigError
 from edgevoice.config.validation import MAX_FILE_BYTES, parse_yaml, read_yaml
+from tests.support.examples import examples
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
@@ -116,7 +117,7 @@ MARKS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(text=st.one_of(st.text(max_size=80), st.lists(MARKS, max_size=30).map("".join)))
 def test_any_text_is_values_or_a_configuration_error(text):
     try:

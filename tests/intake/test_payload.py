@@ -4,11 +4,12 @@ import json
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgevoice import InvalidAnnouncement, Urgency
 from edgevoice.intake.payload import MAX_WARNINGS, parse_payload, payload_schema
+from tests.support.examples import examples
 
 TABLE = {
     "text": (
@@ -246,27 +247,27 @@ def accepted_or_refused(published, urgency):
 URGENCIES = st.sampled_from([None, None, "critical", "low", "x"])
 
 
-@settings(deadline=None, max_examples=700)
+@examples(700)
 @given(published=st.binary(max_size=200), urgency=URGENCIES)
 @example(published=b"\xef\xbb\xbf{}", urgency=None)
 def test_any_bytes_are_accepted_or_refused(published, urgency):
     accepted_or_refused(published, urgency)
 
 
-@settings(deadline=None, max_examples=500)
+@examples(500)
 @given(text=st.text(st.characters(exclude_categories=[])), urgency=URGENCIES)
 def test_any_text_in_an_object_is_accepted_or_refused(text, urgency):
     accepted_or_refused(json.dumps({"text": text, "id": text, "urgency": text}).encode(), urgency)
     accepted_or_refused(text.encode("utf-8", "surrogatepass"), urgency)
 
 
-@settings(deadline=None, max_examples=900)
+@examples(900)
 @given(published=OBJECTS | MANGLED, urgency=URGENCIES)
 def test_any_object_is_accepted_or_refused(published, urgency):
     accepted_or_refused(published, urgency)
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(key=st.sampled_from(list(TABLE)), value=VALUES)
 def test_any_value_of_any_key_is_accepted_or_refused(key, value):
     accepted_or_refused(payload(**{key: value}), None)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+CLOSE_TIMEOUT_S = 1.0
+
 
 @dataclass(eq=False)
 class Passage:
@@ -70,7 +72,11 @@ class Front:
         return sum(passage.given_up for passage in self.passages)
 
     async def up(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, ssl=self._tls)
+        # A TLS connection closes itself after this long; see _shut.
+        shutdown_timeout_s = CLOSE_TIMEOUT_S / 2 if self._tls else None
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self._port, ssl=self._tls, ssl_shutdown_timeout=shutdown_timeout_s
+        )
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:
@@ -146,11 +152,13 @@ async def _pump(passage: Passage, reader: asyncio.StreamReader, writer: asyncio.
 
 
 async def _shut(writer: asyncio.StreamWriter) -> None:
+    is_tls = writer.get_extra_info("ssl_object") is not None
     writer.close()
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(1):
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await writer.wait_closed()
-    writer.transport.abort()
+    if not is_tls:  # a closed TLS transport of Python 3.11.2 has no protocol left, so abort() raises
+        writer.transport.abort()
 
 
 def certified(folder: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:

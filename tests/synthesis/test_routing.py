@@ -1,13 +1,14 @@
 """The table of routes, each row with its reason, and what may never happen whatever the routes are."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
 from edgevoice.forecast.outlook import ExpectedLatency, LatencyPrediction
 from edgevoice.synthesis.routing import DEFAULT_ROUTES, Decision, RoutingRequest, decide
+from tests.support.examples import examples
 
 
 def said(urgency=Urgency.NORMAL, length=50, **more):
@@ -164,7 +165,7 @@ OUTLOOK = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     what=WHAT, routes=ROUTES | st.just(DEFAULT_ROUTES), available=st.none() | st.sets(NAMES), outlook=OUTLOOK
 )

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.text.live import LiveText
+from tests.support.examples import examples
 
 LONG = 60.0
 
@@ -108,7 +109,7 @@ async def test_a_sentence_without_end_is_cut():
     assert end == 50
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pieces=st.lists(st.text(min_size=1, max_size=40), max_size=20), most=st.integers(20, 60))
 def test_sentence_by_sentence_nothing_is_lost(pieces, most):
     async def said():

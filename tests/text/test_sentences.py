@@ -1,10 +1,11 @@
 """Where a text is cut, and that nothing of it is ever lost."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.text.sentences import first_sentence, sentence_ends, split
+from tests.support.examples import examples
 
 
 def sentences(text, **how):
@@ -103,7 +104,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(text=TEXTS, most=st.integers(20, 260))
 def test_the_parts_joined_are_the_text_and_none_says_more_than_allowed(text, most):
     parts = split(text, most)
@@ -113,7 +114,7 @@ def test_the_parts_joined_are_the_text_and_none_says_more_than_allowed(text, mos
     assert all(part.strip() for part in parts[1:])
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(text=TEXTS, most=st.integers(20, 260), ended=st.booleans())
 def test_the_first_sentence_lies_within_the_text_and_the_limit(text, most, ended):
     end = first_sentence(text, most, ended=ended)

@@ -192,10 +192,14 @@ async def test_a_request_cancelled_while_the_line_is_being_opened_leaves_the_lin
         assert server.sockets_opened == 1
 
 
-async def test_a_server_that_never_answers_the_upgrade_is_no_obstacle_to_ending(server):
+async def test_exit_does_not_wait_for_an_unanswered_upgrade(server):
     server.plan(Fault(silent=True), on="upgrade", times=9)
+    loop = asyncio.get_running_loop()
     async with opened("websocket", server.url):
         await server.until(lambda: len(server.paths) == 1)
+        leaving_at = loop.time()
+    assert loop.time() - leaving_at < 0.5
+    assert len(server.paths) == 1
 
 
 async def test_a_server_that_closes_after_each_answer_is_met_with_a_new_line(server):

@@ -8,12 +8,13 @@ import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from edgevoice_plugins.lightning_server import delivery
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.local_voice.pool import VoicePool
+from tests.support.examples import examples
 from tests.support.speech_socket import LIVE, Client, connected
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,7 +35,7 @@ KEYS = [
 messages = st.dictionaries(
     st.sampled_from(KEYS), anything | st.sampled_from(["a", True, 8000, 1.0, ""]), max_size=8
 )
-some = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

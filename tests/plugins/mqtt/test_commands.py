@@ -139,7 +139,7 @@ async def test_100_kib_are_dropped_and_the_connection_is_kept(broker):
         await client.publish("edgevoice/all/say", "z" * (64 * 1024 + 1))
         await client.publish("edgevoice/all/say", "next")
         await heard.wait_for("next")
-        assert heard.faults.items == [None] or not heard.faults.items
+        assert [fault for fault in heard.faults.items if fault is not None] == []
     largest, too_large, _ = heard.commands.items
     assert len(largest.payload) == 64 * 1024
     assert isinstance(too_large, InvalidCommand)
