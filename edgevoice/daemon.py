@@ -24,13 +24,15 @@ from edgevoice.components import (
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
-from edgevoice.forecast.file import ForecastFile
 from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.journal.journal import Journal
-from edgevoice.journal.keeper import Keeper
+from edgevoice.forecast.persistence import LatencyPersistence
+from edgevoice.intake.intake import payload_of
 from edgevoice.observers import Observers
-from edgevoice.paths import SpoolDir
+from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
+from edgevoice.storage.recorder import Recorder
+from edgevoice.storage.recovery import Recovery
+from edgevoice.storage.store import Store
 from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.synthesizer import Synthesizer
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from edgevoice.composition import Node
     from edgevoice.config import Settings
-    from edgevoice.speaker.speaker import Speaker
+    from edgevoice.playback.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
@@ -72,17 +74,17 @@ class _Runtime:
 
     node: Node
     parts: Mapping[str, Callable[[], Awaitable[None]]]
-    keeper: Keeper
+    recorder: Recorder
     try_outputs: Callable[[], Awaitable[None]]
     ready: asyncio.Event
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
+async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:  # noqa: PLR0915 - one for each part
     entered, faults, plugins = ComponentStack(stack), Faults(), settings.plugins
-    context = make_context(settings, stack, entered, faults)
+    folder = state_dir(settings.core.state_dir)
     # First: it refuses a second daemon on the same state before that touches anything.
-    journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
-    keeper = Keeper(journal, context)
+    store = await stack.enter_async_context(Store(folder, fault=faults.set))
+    context = make_context(settings, folder, stack, entered, faults, store.delivered)
     transports = await start_transports(settings, context, entered)
     outputs = await start_outputs(settings, context, entered)
     watching = await start_plugins(settings, context, entered, plugins.observers)
@@ -91,7 +93,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
     cache = await stack.enter_async_context(build_cache(settings, context.state_dir))
     core = settings.core
     forecast = LatencyModel()
-    kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
+    kept = await stack.enter_async_context(LatencyPersistence(store, forecast))
     spool = SpoolDir(context.state_dir)
     limiters = concurrency_limiters(settings, faults)
     means = SynthesisContext(transports, core, settings.speech, limiters, faults.set, forecast=forecast)
@@ -99,19 +101,25 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
         Synthesizer(means, routes(settings), cache=cache, spool=spool)
     )
     phrases = Prerenderer(core.phrases, cache, synthesis, faults.set)
-    observers = Observers({"journal": keeper, **watching})
-    node = build_node(settings, outputs, synthesis, observers, faults, keeper)
+    observers = Observers(watching)
+    recorder = Recorder(store, observers, has_texts=core.history.texts)
+    node = build_node(settings, outputs, synthesis, observers, recorder, faults)
+    for speaker in node.speakers.values():
+        await stack.enter_async_context(speaker)
     faults.on_change = node.publish_state
     await stack.enter_async_context(
-        Control(context.state_dir, build_handlers(settings, node, keeper, cache, phrases, synthesis.outlook))
+        Control(context.state_dir, build_handlers(settings, node, cache, phrases, synthesis.outlook))
     )
-    keeper.restore(node.speakers, node.intake.restore)
+    recovery = Recovery(store, recorder, observers, node.speakers, node.intake.restore)
+    if store.is_loaded:
+        await recovery.run()  # before anything new comes
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    parts |= {"cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
-    return _Runtime(node, parts, keeper, partial(probe_outputs, context, outputs), context.ready)
+    parts |= {"intake": node.intake.run, "phrases": phrases.run}
+    parts |= {"forecast": kept.run, "storage": recovery.run}
+    return _Runtime(node, parts, recorder, partial(probe_outputs, context, outputs), context.ready)
 
 
 async def _serve(inside: _Runtime, stop: asyncio.Event) -> None:
@@ -125,12 +133,15 @@ async def _serve(inside: _Runtime, stop: asyncio.Event) -> None:
         await stop.wait()
         logger.info("ending")
         node.intake.close()
-        survives = inside.keeper.survives
-        await asyncio.gather(
-            *(speaker.drain(DRAIN_TIMEOUT_S, partial(survives, speaker.name)) for speaker in speakers)
-        )
+        await asyncio.gather(*(_drain(speaker, inside.recorder) for speaker in speakers))
         for task in running:
             task.cancel()
+
+
+async def _drain(speaker: Speaker, recorder: Recorder) -> None:
+    """Let what a speaker plays end, and keep what waits for the next start."""
+    for item in await speaker.drain(DRAIN_TIMEOUT_S):
+        recorder.keep(speaker.name, item, payload_of(item.announcement))
 
 
 async def _run_speakers(inside: _Runtime) -> None:

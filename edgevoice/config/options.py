@@ -120,6 +120,12 @@ class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     max_days: Annotated[int, Meta(ge=1, le=3650)] = 30
 
 
+class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `history` section. `texts`: the history keeps what was announced, unless it is private."""
+
+    texts: bool = True
+
+
 class Phrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A text that is kept ready, and how it is spoken where that is not as all is."""
 
@@ -168,6 +174,7 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: CacheOptions = field(default_factory=CacheOptions)
+    history: HistoryOptions = field(default_factory=HistoryOptions)
 
     def hedging_enabled(self, concurrency: int) -> bool:
         """Return whether a second request may run beside a late one, if the account allows `concurrency`."""

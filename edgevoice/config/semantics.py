@@ -10,11 +10,11 @@ from msgspec import UNSET
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
 from edgevoice.config.options import AUTO, FALLBACK_ALIAS, max_clip_bytes
+from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import check_text
 from edgevoice.paths import relative_to_config
-from edgevoice.speaker.quiet import minute_of_day
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:

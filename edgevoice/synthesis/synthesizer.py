@@ -14,6 +14,7 @@ from edgevoice.audio.clip import Clip
 from edgevoice.config.options import AUTO, FALLBACK_ALIAS
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.synthesis.failover import ClipFiller
+from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.routing import CACHED, NO_OUTLOOK, decide, routing_request
 from edgevoice.synthesis.segments import first_request
 from edgevoice.synthesis.speech import SpeechJob
@@ -131,7 +132,8 @@ class Synthesizer:
         try:
             decision = speech.decision = self.decide(speech.announcement)
             key = self.cache_key(speech.announcement, speech.text)
-            speech.cached = await self._cache.load_into(clip, key)
+            is_prerender = speech.priority is Priority.PRERENDER  # no one asked to hear it
+            speech.cached = await self._cache.load_into(clip, key, counts=not is_prerender)
             if speech.cached:
                 speech.decision = CACHED
                 speech.first_audio_at = asyncio.get_running_loop().time()
