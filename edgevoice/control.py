@@ -10,10 +10,13 @@ import socket
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.cache.cache import build_cache
+from edgevoice.cache.cache import cache_dir
+from edgevoice.cache.files import ClipFiles
+from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
-from edgevoice.components import routes, speakers_by_target
+from edgevoice.components import available_transports, fallback_transports, routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
+from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.factory import build_announcement
 from edgevoice.intake.payload import parse_payload
@@ -21,7 +24,6 @@ from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, preemption_for
 from edgevoice.scheduler.settings import SpeakerSettings
-from edgevoice.secrets import api_key
 from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ def build_handlers(
         state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
         if question.get("clear"):
             cache.clear()
+            phrases.check_now()
         return state
 
     def explain(question: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def build_handlers(
             else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement, cache, outlook(announcement.text)),
+            **_common(settings, announcement, cache.contains, outlook(announcement.text)),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
@@ -173,11 +176,11 @@ def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[st
     on = []
     for name in speakers_by_target(settings)[announcement.target]:
         options = settings.core.speakers[name]
-        speaker = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
+        speaker = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
         on.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
     alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
-    folder = expanded(str(find_state_dir(settings.core.state_dir)))
-    return {**_common(settings, announcement, build_cache(settings, folder, api_key(settings))), **alone}
+    files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
+    return {**_common(settings, announcement, files.has), **alone}
 
 
 def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Announcement:
@@ -189,7 +192,7 @@ def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Annou
         )
     payload = str(question["text"]).encode("utf-8", "surrogateescape")
     known = {
-        "transport": _available_transports(settings),
+        "transport": [*available_transports(settings), FALLBACK_ALIAS],
         "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
     }
     reading = parse_payload(payload, question.get("urgency"), known)
@@ -198,22 +201,22 @@ def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Annou
 
 
 def _common(
-    settings: Settings, announcement: Announcement, cache: Cache, outlook: LatencyPrediction = NO_OUTLOOK
+    settings: Settings,
+    announcement: Announcement,
+    is_cached: Callable[[str], bool],
+    outlook: LatencyPrediction = NO_OUTLOOK,
 ) -> dict[str, Any]:
-    cached = cache.contains(cache.key(announcement, announcement.text))
+    available, fallbacks = available_transports(settings), fallback_transports(settings)
+    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
+    key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
+    cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(
-            announcement, routes(settings), _available_transports(settings), outlook, cached=cached
-        ),
+        **explain_route(announcement, routes(settings), available, outlook, fallbacks, cached=cached),
     }
-
-
-def _available_transports(settings: Settings) -> list[str]:
-    return [name for name, kind in settings.plugins.transports.items() if kind.missing_dependency() is None]
 
 
 _DOES = {
@@ -252,9 +255,11 @@ def explain_route(
     routes: Sequence[Route],
     available: Collection[str],
     outlook: LatencyPrediction = NO_OUTLOOK,
+    fallbacks: Collection[str] = (),
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
-    """Which transports it would take."""
-    decision = decide(routing_request(announcement, cached=cached), routes, available, outlook)
+    """Return which transports it would take, and why."""
+    request = routing_request(announcement, cached=cached)
+    decision = decide(request, routes, available, outlook, fallbacks)
     return {"transports": list(decision.order), "why": decision.why}

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from edgevoice.cache.cache import build_cache
 from edgevoice.cache.prerender import Prerenderer
 from edgevoice.components import (
@@ -23,7 +21,7 @@ from edgevoice.components import (
     start_plugins,
     start_transports,
 )
-from edgevoice.composition import build_node
+from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.forecast.forecast import LatencyModel
@@ -35,7 +33,6 @@ from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.recovery import Recovery
 from edgevoice.storage.store import Store
-from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.synthesizer import Synthesizer
 
@@ -87,19 +84,19 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:  # noqa
     folder = state_dir(settings.core.state_dir)
     # First: it refuses a second daemon on the same state before that touches anything.
     store = await stack.enter_async_context(Store(folder, fault=faults.set))
-    context = await make_context(settings, folder, stack, entered, faults, store.delivered)
+    context = make_context(settings, folder, stack, entered, faults, store.delivered)
     transports = await start_transports(settings, context, entered)
     outputs = await start_outputs(settings, context, entered)
     watching = await start_plugins(settings, context, entered, plugins.observers)
     sources = await start_plugins(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-    cache = await stack.enter_async_context(build_cache(settings, context.state_dir, context.api_key))
-    core = msgspec.structs.replace(settings.core, lightning=context.lightning)
+    cache = await stack.enter_async_context(build_cache(settings, context.state_dir))
+    core = settings.core
     forecast = LatencyModel()
     kept = await stack.enter_async_context(LatencyPersistence(store, forecast))
     spool = SpoolDir(context.state_dir)
-    gate = ConcurrencyLimiter(core.lightning.concurrency, partial(faults.set, "lightning.concurrency"))
-    means = SynthesisContext(transports, core, gate, faults.set, forecast=forecast)
+    limiters = concurrency_limiters(settings, faults)
+    means = SynthesisContext(transports, core, settings.speech, limiters, faults.set, forecast=forecast)
     synthesis = await stack.enter_async_context(
         Synthesizer(means, routes(settings), cache=cache, spool=spool)
     )
@@ -120,7 +117,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:  # noqa
         name: partial(source.listen, node.intake.submit) for name, source in sources.items()
     }
     parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    parts |= {"intake": node.intake.run, "cache": cache.run, "phrases": phrases.run}
+    parts |= {"intake": node.intake.run, "phrases": phrases.run}
     parts |= {"forecast": kept.run, "storage": recovery.run}
     return _Runtime(node, parts, recorder, partial(probe_outputs, context, outputs), context.ready)
 
