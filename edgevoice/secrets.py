@@ -1,4 +1,4 @@
-"""Where secrets come from: a named file, a systemd credential, the environment; never the configuration."""
+"""Secrets: from a systemd credential, a named file or the environment, never from the configuration itself."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ API_KEY_VARIABLE = "SMALLEST_API_KEY"
 
 
 def api_key(settings: Settings) -> str | None:
-    """The API key, or None where there is none; it is hidden from every log from here on.
+    """Return the API key, or None. From here on every log redacts it.
 
-    A key file that is named and unusable was told as a mistake when the configuration was checked.
+    A key file that cannot be used was reported when the configuration was checked.
     """
-    # systemd's credential first: under it the service's own user may not be able to read the named file.
+    # systemd's credential first: the service's user may not be able to read the file.
     key = systemd_credential("api_key") or read_secret_file(key_file(settings.core.lightning, settings.file))
     key = key or os.environ.get(API_KEY_VARIABLE, "").strip() or None
     if key:
@@ -30,18 +30,18 @@ def api_key(settings: Settings) -> str | None:
 
 
 def key_file(lightning: Lightning, file: Path | None) -> Path | None:
-    """The file that holds the API key; a relative one lies beside the configuration."""
+    """Return the file of the API key, if one is configured."""
     return None if lightning.api_key_file is None else relative_to_config(lightning.api_key_file, file)
 
 
 def systemd_credential(name: str) -> str | None:
-    """What systemd hands over under `name` (LoadCredential=), or None."""
+    """Return the systemd credential (LoadCredential=) of this name, or None."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return read_secret_file(Path(folder) / name) if folder else None
 
 
 def read_secret_file(file: Path | None) -> str | None:
-    """The secret that a file holds; None where there is none to be read."""
+    """Return the secret in a file; None if the file is missing, unreadable or empty."""
     if file is None:
         return None
     try:
