@@ -135,7 +135,9 @@ class Prerenderer:
 
 def _announcement(phrase: str | Phrase) -> Announcement:
     phrase = Phrase(text=phrase) if isinstance(phrase, str) else phrase
-    announcement = internal_announcement(phrase.text, "", received_monotonic=0.0, received_at=datetime.now(UTC))
+    announcement = internal_announcement(
+        phrase.text, "", received_monotonic=0.0, received_at=datetime.now(UTC)
+    )
     return dataclasses.replace(
         announcement,
         urgency=Urgency.LOW,  # every announcement goes first
