@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from edgevoice.config import load
+from edgevoice.config import configured_state_dir
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.outcome import OUTCOMES
-from edgevoice.paths import find_state_dir
 from edgevoice.storage.history import read_history
 from edgevoice.storage.schema import FILE
 
@@ -61,9 +60,9 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     config: str | None,
 ) -> None:
     """List the last outcomes, whether the daemon runs or not."""
-    file = find_state_dir(load(config).core.state_dir).expanduser() / FILE
+    file = configured_state_dir(config) / FILE
     if not file.exists():
-        raise EdgeVoiceError(f"there is no history yet: {file} is missing; `edgevoice run` writes it")
+        raise EdgeVoiceError(f"no history: {file} does not exist; `edgevoice run` writes it")
     outcomes = read_history(file, last=last, speaker=speaker, outcome=outcome, since=since or 0.0, text=text)
     if as_json:
         click.echo(json.dumps(outcomes))
