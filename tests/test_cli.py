@@ -258,7 +258,7 @@ def test_history_is_filtered(told):
 
 
 def test_history_is_a_table(told, house):
-    result = run("history", "--config", house)
+    result = run("history", "--config", house, COLUMNS="200")
     assert result.exit_code == 0
     assert "failed (restart)" in result.stdout
     assert "Dinner is ready." in result.stdout
