@@ -94,10 +94,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     critical: PerMinute | Literal[False] = PerMinute(per_minute=10, burst=10)
 
 
-class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `speakers`; the keys that are not here belong to its output."""
+DEFAULT_OUTPUT = "sound_card"
 
-    output: str = "sound_card"
+
+class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `speakers`, without the options of its output."""
+
+    #: Name of the output.
+    output: str = DEFAULT_OUTPUT
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
     volumes: dict[Urgency, Volume] = field(default_factory=dict)
