@@ -316,7 +316,7 @@ class Scheduler:
 
     def _obey_stop(self, item: QueueItem, stop: StopRequest, now: float) -> None:
         if stop.type is EventType.FAILED:
-            self._abandon(item, now)
+            self._cut_off(item, now)
         elif stop.type.is_outcome:
             self._finish(item, stop.type, stop.reason, now)
         else:
@@ -619,6 +619,14 @@ class Scheduler:
             was_heard = item.progress.first_sound_at is not None
             type_ = EventType.CANCELLED if was_heard else EventType.SUPPRESSED
             self._finish(item, type_, "overflow", now)
+
+    def _cut_off(self, item: QueueItem, now: float) -> None:
+        """The daemon ends while this is playing: a high or critical one is played again after the next start."""
+        is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
+        if item.status is Status.PLAYING and not is_urgent:
+            self._finish(item, EventType.FAILED, "restart", now)
+        else:
+            self._abandon(item, now)
 
     def _abandon(self, item: QueueItem, now: float) -> None:
         """The daemon ends before this was played: the next start brings it back, or it has failed."""

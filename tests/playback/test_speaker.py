@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pytest
+
 from edgevoice import Observer
 from edgevoice.announcement import RepeatPolicy, Urgency
 from edgevoice.errors import ClipError, OutputError
@@ -171,14 +173,15 @@ def test_drain_lets_what_is_playing_end_and_returns_what_waits():
     virtual_time.run(main())
 
 
-def test_drain_cuts_off_what_takes_too_long_and_keeps_it():
+@pytest.mark.parametrize(("urgency", "again"), [(Urgency.NORMAL, False), (Urgency.HIGH, True)])
+def test_drain_cuts_off_what_takes_too_long_and_keeps_the_urgent(urgency, again):
     async def main():
         async with kitchen() as house:
-            house.say("long")
+            house.say("long", urgency)
             await asyncio.sleep(0.5)
             kept = await house.speaker.drain(0.2)
-            assert [one.announcement.id for one in kept] == ["long"]
-            assert house.steps("long") == ["queued", "started"]
+            assert [one.announcement.id for one in kept] == (["long"] if again else [])
+            assert house.steps("long") == ["queued", "started", *([] if again else ["failed"])]
 
     virtual_time.run(main())
 
