@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgevoice import Context, Event, EventType, Say, Urgency
-from edgevoice.config.options import Lightning
 from edgevoice_plugins.mqtt import MqttSource
 from edgevoice_plugins.mqtt.options import Mqtt, Timeouts
 from edgevoice_plugins.mqtt.topics import filters
@@ -64,11 +63,7 @@ def make_context(
         state_dir=state_dir,
         speakers=SPEAKERS,
         targets=TARGETS,
-        lightning=Lightning(),
-        api_key=None,
-        session=lambda: None,  # type: ignore[arg-type,return-value]
         fault=fault,
-        stalled=list,
         ready=ready,
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edgevoice import EventType
+from edgevoice import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 #: Pause between two chunks of live text.
 LIVE_PAUSE_S = 0.4
-_OUTCOMES = frozenset(event_type for event_type in EventType if event_type.is_outcome)
 
 
 class DemoClient:
@@ -76,7 +75,7 @@ class DemoClient:
         return [event["event_type"] for event in self.events[step.id]]
 
     def outcome(self, step: Step) -> dict[str, Any] | None:
-        return next((event for event in self.events[step.id] if event["event_type"] in _OUTCOMES), None)
+        return next((event for event in self.events[step.id] if event["event_type"] in OUTCOMES), None)
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():

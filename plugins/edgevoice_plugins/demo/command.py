@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgevoice import EdgeVoiceError, PluginError, logs
+from edgevoice import EdgeVoiceError, PluginError, setup_logging
 
 if TYPE_CHECKING:
     from edgevoice_plugins.demo.client import DemoClient
@@ -27,7 +27,7 @@ def demo(wav: str | None) -> None:
     Starts an embedded broker, the local voice behind a Lightning-compatible server, and the daemon;
     publishes announcements over MQTT that take every transport; prints the outcome of each.
     """
-    logs.setup("ERROR")
+    setup_logging("ERROR")
     for variable in ("SMALLEST_API_KEY", "EDGEVOICE_CONFIG", "CREDENTIALS_DIRECTORY"):
         os.environ.pop(variable, None)
     _check_dependencies()

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 from aiohttp import web
 
-from edgevoice.config import settings_from
-from edgevoice.config.options import Lightning
-from edgevoice.daemon import run
-from edgevoice.errors import OutputError
-from edgevoice.plugin import Context
+from edgevoice import Context, OutputError, run_daemon, settings_from
 from edgevoice_plugins.demo.scenario import REFUSED
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.local_voice.pool import VoicePool
@@ -26,10 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Any
 
-    from aiohttp import ClientSession
     from aiohttp.typedefs import Handler
 
-    from edgevoice.plugin import Output
+    from edgevoice import Output
 
 NODE = "demo"
 SPEAKER = "living_room"
@@ -65,19 +60,9 @@ def sound_card() -> Output:
         node=NODE,
         state_dir=Path(tempfile.gettempdir()),
         speakers=(SPEAKER,),
-        targets=frozenset({SPEAKER}),
-        lightning=Lightning(),
-        api_key=None,
-        session=_no_session,
-        fault=lambda _part, _sentence: None,
-        stalled=list,
-        ready=asyncio.Event(),
+        speaker=SPEAKER,
     )
-    return SoundCard(context, SoundCard.options(), SPEAKER)
-
-
-def _no_session() -> ClientSession:
-    raise OutputError("a sound card needs no HTTP session")
+    return SoundCard(context, SoundCard.options())
 
 
 @asynccontextmanager
@@ -115,7 +100,7 @@ async def _daemon(port: int, url: str, folder: str, output: dict[str, Any]) -> A
         )
     )
     stop = asyncio.Event()
-    task = asyncio.create_task(run(settings, stop))
+    task = asyncio.create_task(run_daemon(settings, stop))
     try:
         yield
     finally:
