@@ -41,6 +41,8 @@ class RunningSource:
     #: Messages of faults; None is a fault that was cleared.
     faults: Arrivals[str | None]
     ready: asyncio.Event
+    #: The outcomes that the broker has, with the name under which the source told it.
+    delivered: list[tuple[str, Event]]
     #: Ends `listen`. The source itself is exited later, as in the daemon.
     stop: Callable[[], object]
 
@@ -52,7 +54,10 @@ class RunningSource:
 
 
 def make_context(
-    faults: Arrivals[str | None], ready: asyncio.Event, node: str = "pi", state_dir: Path = NOWHERE
+    faults: Arrivals[str | None],
+    ready: asyncio.Event,
+    node: str = "pi",
+    delivered: Callable[[str, Event], None] = lambda _name, _event: None,
 ) -> Context:
     def fault(part: str, message: str | None) -> None:
         assert part == "mqtt" or part.startswith("name of ")
@@ -60,11 +65,12 @@ def make_context(
 
     return Context(
         node=node,
-        state_dir=state_dir,
+        state_dir=NOWHERE,
         speakers=SPEAKERS,
         targets=TARGETS,
         fault=fault,
         ready=ready,
+        delivered=delivered,
     )
 
 
@@ -74,7 +80,6 @@ async def running_source(
     *,
     ready: bool = True,
     node: str = "pi",
-    state_dir: Path = NOWHERE,
     acknowledges: bool = True,
     timeouts: Timeouts | None = None,
     **options: Any,
@@ -95,15 +100,20 @@ async def running_source(
         if acknowledges and isinstance(command, Say) and command.acknowledge is not None:
             command.acknowledge()
 
+    delivered: list[tuple[str, Event]] = []
+
+    def note(name: str, event: Event) -> None:
+        delivered.append((name, event))
+
     source = MqttSource(
-        make_context(faults, is_ready, node, state_dir),
+        make_context(faults, is_ready, node, note),
         msgspec.convert({**address, **options}, Mqtt),
         timeouts,
     )
     async with source:
         task = asyncio.create_task(source.listen(submit))
         try:
-            yield RunningSource(source, commands, faults, is_ready, task.cancel)
+            yield RunningSource(source, commands, faults, is_ready, delivered, task.cancel)
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -6,25 +6,26 @@ import asyncio
 import contextlib
 import logging
 import threading
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from edgevoice import Acknowledge, ConfigError, Observer, Say, Source, Urgency
+from edgevoice import Acknowledge, ConfigError, Observer, Say, Source
 from edgevoice_plugins.mqtt.ack_relay import AckRelay
 from edgevoice_plugins.mqtt.dedup import DuplicateFilter
 from edgevoice_plugins.mqtt.options import THREAD_NAME, Mqtt, Timeouts, broker_of
 from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
 from edgevoice_plugins.mqtt.payload import encode
 from edgevoice_plugins.mqtt.topics import ACKNOWLEDGE_ALL, Origin, command_of
-from edgevoice_plugins.mqtt.unsent import OutboxJournal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from edgevoice import Command, Context, Event, Rejection, SpeakerState, Submit
     from edgevoice_plugins.mqtt.topics import Message
 
+#: The name under which the source is registered.
+NAME = "mqtt"
 _ALL = "all"
 #: That many network threads that no longer respond are no accident of the network.
 _MAX_HUNG_THREADS = 3
@@ -53,7 +54,8 @@ class MqttSource(Source, Observer):
         self._options = options
         self._timeouts = timeouts or Timeouts()
         self._broker = broker_of(options)
-        self._journal = OutboxJournal(context.state_dir / "mqtt-outcomes")
+        # Without a broker nothing is ever delivered.
+        self.durable = self._broker is not None
         self._outbox = Outbox()
         self._duplicates = DuplicateFilter()
         self._ack_relay = AckRelay()
@@ -64,9 +66,6 @@ class MqttSource(Source, Observer):
         self._connecting: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        if self._broker is not None:
-            for message in self._journal.open():
-                self._outbox.put(replace(message, delivered=partial(self._journal.sent, message)))
         self._connecting = asyncio.create_task(self._connect(), name="mqtt")
         return self
 
@@ -77,7 +76,6 @@ class MqttSource(Source, Observer):
         self._connecting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._connecting
-        self._journal.close()
 
     async def listen(self, submit: Submit) -> None:
         self._submit = submit
@@ -96,8 +94,8 @@ class MqttSource(Source, Observer):
 
     def on_event(self, event: Event, origin: object) -> None:
         payload = encode(event)
-        is_promised = event.event_type.is_outcome and event.urgency.rank >= Urgency.HIGH.rank
-        self._publish(f"{event.speaker}/event", payload, persistent=is_promised)
+        delivered = partial(self.context.delivered, NAME, event) if event.event_type.is_outcome else None
+        self._publish(f"{event.speaker}/event", payload, delivered=delivered)
         if event.event_type.is_outcome:
             self._reply(origin, payload)
         if self._ack_relay.should_tell(event):
@@ -150,14 +148,17 @@ class MqttSource(Source, Observer):
         if not isinstance(command, Say):
             first.acknowledge()
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False, persistent: bool = False) -> None:
-        if self._broker is None:
-            return
-        message = Outgoing(topic=f"{self._options.base_topic}/{topic}", payload=payload, retain=retain)
-        if persistent:
-            self._journal.put(message)
-            message = replace(message, delivered=partial(self._journal.sent, message))
-        self._outbox.put(message)
+    def _publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        delivered: Callable[[], None] | None = None,
+    ) -> None:
+        if self._broker is not None:
+            topic = f"{self._options.base_topic}/{topic}"
+            self._outbox.put(Outgoing(topic=topic, payload=payload, retain=retain, delivered=delivered))
 
     def _reply(self, origin: object, payload: bytes) -> None:
         if isinstance(origin, Origin):

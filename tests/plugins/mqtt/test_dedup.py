@@ -1,21 +1,12 @@
 """PUBACKs: sent once a message is safe, in order of arrival, and only on the connection it arrived on."""
 
-import asyncio
-import json
-import os
-import signal
-import sys
-
 import pytest
 
-from edgevoice import EventType, Urgency
 from edgevoice_plugins.mqtt.dedup import DuplicateFilter, OrderedAcks, TtlSet
 from edgevoice_plugins.mqtt.options import Timeouts
-from edgevoice_plugins.mqtt.outbox import Outgoing
 from edgevoice_plugins.mqtt.topics import Message
-from edgevoice_plugins.mqtt.unsent import MOST, OutboxJournal
 from tests.support.broker import Broker, MqttClient
-from tests.support.mqtt_source import make_event, publish_and_wait, running_source
+from tests.support.mqtt_source import running_source
 
 
 @pytest.fixture
@@ -146,83 +137,3 @@ def test_ttl_set_expires_and_is_bounded():
         names.add(str(number))
     assert names.add("a")
     assert not names.add("1999")
-
-
-def outcome(name, repeated=False):
-    payload = json.dumps({"id": name, "repeated": repeated}).encode()
-    return Outgoing(topic="edgevoice/kitchen/event", payload=payload)
-
-
-def unsent(path, *put, sent=()):
-    """Open, and leave without a farewell."""
-    kept = OutboxJournal(path)
-    left = kept.open()
-    for message in put:
-        kept.put(message)
-    for message in sent:
-        kept.sent(message)
-    kept.close()
-    return left
-
-
-def test_journal_returns_unsent_outcomes_as_repeated(tmp_path):
-    path = tmp_path / "unsent"
-    assert unsent(path, outcome("a"), outcome("b"), sent=[outcome("a")]) == []
-    assert unsent(path) == [outcome("a", repeated=True), outcome("b", repeated=True)]
-    both = [outcome("a", repeated=True), outcome("b", repeated=True)]
-    assert unsent(path, sent=both) == both
-    assert unsent(path) == []
-    assert path.stat().st_size == 0
-
-
-def test_journal_reads_truncated_file(tmp_path):
-    path = tmp_path / "unsent"
-    unsent(path, outcome("a"), outcome("b"))
-    whole = path.read_bytes()
-    for size in range(len(whole)):
-        path.write_bytes(whole[:size])
-        assert len(unsent(path)) <= 2
-    path.write_bytes(whole[:-5])
-    assert unsent(path, outcome("c")) == [outcome("a", repeated=True)]
-    assert unsent(path) == [outcome("a", repeated=True), outcome("c", repeated=True)]
-
-
-def test_journal_is_bounded(tmp_path):
-    path = tmp_path / "unsent"
-    unsent(path, *(outcome(str(number)) for number in range(MOST + 50)))
-    assert len(unsent(path)) == MOST
-
-
-def test_journal_without_folder_keeps_nothing(tmp_path):
-    assert unsent(tmp_path / "missing" / "unsent", outcome("a"), sent=[outcome("a")]) == []
-
-
-async def test_outcomes_survive_sigkill(broker, tmp_path):
-    killed = (
-        "import asyncio, os, signal\n"
-        "from pathlib import Path\n"
-        "from edgevoice.announcement import Urgency\n"
-        "from tests.support.mqtt_source import make_event, running_source\n"
-        "async def run():\n"
-        f"    async with running_source({broker.port}, state_dir=Path({str(tmp_path)!r})) as running:\n"
-        "        running.source.on_event(make_event('urgent', urgency=Urgency.HIGH), None)\n"
-        "        running.source.on_event(make_event('normal'), None)\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "asyncio.run(run())\n"
-    )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", killed, env=env)
-    assert await child.wait() == -signal.SIGKILL
-    async with MqttClient(broker) as client:
-        events = await client.collect("edgevoice/kitchen/event")
-        async with running_source(broker.port, state_dir=tmp_path) as running:
-            await publish_and_wait(broker, running, "ready")
-            running.source.on_event(make_event("next", step=EventType.STARTED, urgency=Urgency.HIGH), None)
-            await events.wait_for_count(2)
-        assert [(told.json["id"], told.json["repeated"]) for told in events.messages] == [
-            ("urgent", True),
-            ("next", False),
-        ]
-        async with running_source(broker.port, state_dir=tmp_path) as running:
-            await publish_and_wait(broker, running, "again")
-    assert len(events.messages) == 2

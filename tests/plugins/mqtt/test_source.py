@@ -9,9 +9,17 @@ import pytest
 
 from edgevoice import EventType, Rejection, SpeakerState, Urgency
 from edgevoice.outcome import CurrentAnnouncement, Timings
+from edgevoice_plugins.mqtt.outbox import MAX_EVENTS_OFFLINE
 from edgevoice_plugins.mqtt.topics import Origin
 from tests.support.broker import Broker, MqttClient
-from tests.support.mqtt_source import AT, flush_events, make_event, running_source, source_and_client
+from tests.support.mqtt_source import (
+    AT,
+    flush_events,
+    make_event,
+    publish_and_wait,
+    running_source,
+    source_and_client,
+)
 
 
 @pytest.fixture
@@ -158,3 +166,44 @@ async def test_settings_are_retained_and_published_on_change(broker):
         async with MqttClient(broker) as late:
             volume = await (await late.collect("edgevoice/kitchen/volume")).wait()
             assert (volume.payload, volume.retained) == (b"45", True)
+
+
+async def test_outcome_is_delivered_once_the_broker_has_it(broker):
+    async with running_source(broker.port) as running:
+        await publish_and_wait(broker, running, "ready")
+        assert running.source.durable
+        urgent, normal = make_event("urgent", urgency=Urgency.HIGH), make_event("normal")
+        for event in (urgent, make_event("s", EventType.STARTED), normal):
+            running.source.on_event(event, None)
+        async with asyncio.timeout(10):
+            while len(running.delivered) < 2:
+                await asyncio.sleep(0.01)
+    assert running.delivered == [("mqtt", urgent), ("mqtt", normal)]
+
+
+async def test_outcome_of_an_outage_is_delivered_afterwards_or_never():
+    with Broker() as broker:
+        async with running_source(broker.port) as running:
+            await publish_and_wait(broker, running, "ready")
+            broker.stop()
+            events = [make_event(f"a{n}", urgency=Urgency.HIGH) for n in range(MAX_EVENTS_OFFLINE + 20)]
+            for event in events:
+                running.source.on_event(event, None)
+            await asyncio.sleep(0.1)
+            assert running.delivered == []
+            broker.start()
+            async with asyncio.timeout(30):
+                while len(running.delivered) < MAX_EVENTS_OFFLINE:
+                    await asyncio.sleep(0.01)
+            await publish_and_wait(broker, running, "after")
+    # The core tells those that were dropped again at the next start: it never heard of their delivery.
+    delivered = [event for _, event in running.delivered]
+    assert len(delivered) < len(events)
+    assert delivered == events[len(events) - len(delivered) :]
+
+
+async def test_source_without_broker_is_not_durable():
+    async with running_source(None) as running:
+        assert not running.source.durable
+        running.source.on_event(make_event(urgency=Urgency.HIGH), None)
+        assert running.delivered == []
