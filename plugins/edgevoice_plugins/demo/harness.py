@@ -1,4 +1,4 @@
-"""What the demo plays on: an embedded broker, a Lightning server with the local voice, and the daemon."""
+"""The demo's harness: an embedded broker, a Lightning server with the local voice, and the daemon."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING
 import yaml
 from aiohttp import web
 
-from edgevoice.config import settings_from
-from edgevoice.daemon import run
-from edgevoice.errors import OutputError
-from edgevoice.plugin import Context
-from edgevoice_plugins.demo.script import REFUSED
+from edgevoice import Context, OutputError, run_daemon, settings_from
+from edgevoice_plugins.demo.scenario import REFUSED
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.local_voice.pool import VoicePool
 
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    from edgevoice.plugin import Output
+    from edgevoice import Output
 
 NODE = "demo"
 SPEAKER = "living_room"
@@ -35,25 +32,25 @@ HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def stage(output: dict[str, Any]) -> AsyncIterator[int]:
-    """Set everything up; gives the broker's port. `output` are the options of the one speaker."""
+async def run_harness(output: dict[str, Any]) -> AsyncIterator[int]:
+    """Start everything; yield the broker's port. `output` are the options of the only speaker."""
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     logging.getLogger("transitions").setLevel(logging.CRITICAL)
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(_broker())
         voice = await stack.enter_async_context(VoicePool())
         url = await stack.enter_async_context(serve(voice, middlewares=(_refuse_once,)))
-        # Not the usual temporary folder, which may be memory: long clips go to a disk.
+        # The usual temporary folder may be in memory, and long clips are written to the disk.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgevoice-demo-", dir="/var/tmp"))
         await stack.enter_async_context(_daemon(port, url, folder, output))
         yield port
 
 
 def sound_card() -> Output:
-    """The sound card, outside of any daemon, to be tried.
+    """Return the sound card, outside of any daemon, to probe it.
 
     Raises:
-        OutputError: what it needs is not installed.
+        OutputError: a dependency is not installed.
     """
     from edgevoice_plugins.sound_card.output import SoundCard  # noqa: PLC0415 - only needed here
 
@@ -95,7 +92,7 @@ async def _daemon(port: int, url: str, folder: str, output: dict[str, Any]) -> A
             {
                 "node": NODE,
                 "state_dir": folder,
-                # The embedded broker speaks 3.1.1 only.
+                # The embedded broker supports MQTT 3.1.1 only.
                 "mqtt": {"host": HOST, "port": port, "version": "3.1.1"},
                 "lightning": {"base_url": url},
                 "speakers": {SPEAKER: output},
@@ -103,7 +100,7 @@ async def _daemon(port: int, url: str, folder: str, output: dict[str, Any]) -> A
         )
     )
     stop = asyncio.Event()
-    task = asyncio.create_task(run(settings, stop))
+    task = asyncio.create_task(run_daemon(settings, stop))
     try:
         yield
     finally:
@@ -113,7 +110,7 @@ async def _daemon(port: int, url: str, folder: str, output: dict[str, Any]) -> A
 
 @web.middleware
 async def _refuse_once(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The account's limit, as the vendor answers it: here for one text over one transport."""
+    """Answer 429 as the vendor does at the account's limit, for one text over one transport."""
     if request.path.endswith("/tts") and REFUSED.encode() in await request.read():
         return web.json_response({"error": "TooManyRequests", "message": "concurrency reached"}, status=429)
     return await handler(request)
