@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from edgevoice.announcement import Announcement, Urgency
+from edgevoice.backoff import Backoff
 from edgevoice.commands import (
     Acknowledge,
     Command,
@@ -24,6 +25,7 @@ from edgevoice.errors import (
     InvalidAnnouncement,
     OutputError,
     PluginError,
+    TooManyRequests,
     TransportError,
 )
 from edgevoice.hookspecs import Registry, hookimpl
@@ -50,6 +52,7 @@ __all__ = [
     "AccountRefused",
     "Acknowledge",
     "Announcement",
+    "Backoff",
     "Command",
     "ConfigError",
     "Context",
@@ -77,6 +80,7 @@ __all__ = [
     "SpeechRequest",
     "Stop",
     "Submit",
+    "TooManyRequests",
     "Transport",
     "TransportError",
     "Urgency",

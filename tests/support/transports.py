@@ -13,12 +13,15 @@ from edgevoice.http_client import open_session
 from edgevoice.plugin import Context, NoOptions, SpeechRequest, Transport
 from edgevoice_plugins.lightning.http import HttpTransport
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
+from edgevoice_plugins.lightning.limits import Limits
+from edgevoice_plugins.lightning.transport import WarmTransport
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
-KINDS: dict[str, type[Transport]] = {
+KINDS: dict[str, type[WarmTransport[Any]]] = {
     "http": HttpTransport,
     "http_stream": HttpStreamTransport,
     "websocket": WebSocketTransport,
@@ -28,19 +31,25 @@ STREAMS = ("http_stream", "websocket")
 
 @asynccontextmanager
 async def opened(
-    name: str, url: str, *, key: str | None = None, **lightning: Any
-) -> AsyncIterator[Transport]:
+    name: str, url: str, **keys: Any
+) -> AsyncIterator[WarmTransport[Any]]:
     """A transport with a session of its own."""
-    async with opened_together(url, name, key=key, **lightning) as transports:
+    async with opened_together(url, name, **keys) as transports:
         yield transports[name]
 
 
 @asynccontextmanager
 async def opened_together(
-    url: str, *names: str, key: str | None = None, ready: bool = True, **lightning: Any
-) -> AsyncIterator[dict[str, Transport]]:
-    """Transports by name, which share a session; unless `ready` they are told later that all is."""
-    async with open_session() as session, AsyncExitStack() as stack:
+    url: str,
+    *names: str,
+    key: str | None = None,
+    ready: bool = True,
+    tls: ssl.SSLContext | None = None,
+    limits: dict[str, Any] | None = None,
+    **lightning: Any,
+) -> AsyncIterator[dict[str, WarmTransport[Any]]]:
+    """Transports by name, which share a session. Without `ready` the caller sets `context.ready`."""
+    async with open_session(tls) as session, AsyncExitStack() as stack:
         context = Context(
             node="n",
             state_dir=Path("/nonexistent"),
@@ -55,7 +64,18 @@ async def opened_together(
         )
         if ready:
             context.ready.set()
-        yield {name: await stack.enter_async_context(KINDS[name](context, NoOptions())) for name in names}
+        shortened = Limits(**limits or {})
+        yield {
+            name: await stack.enter_async_context(KINDS[name](context, NoOptions(), shortened))
+            for name in names
+        }
+
+
+async def warm(transport: WarmTransport[Any]) -> None:
+    """Wait until a connection is open and idle."""
+    async with asyncio.timeout(10):
+        while not transport.is_warm:
+            await asyncio.sleep(0.01)
 
 
 def request(text: str | None = None, **keys: Any) -> SpeechRequest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,10 +16,10 @@ from edgevoice.secrets import api_key
 if TYPE_CHECKING:
     from edgevoice.config import Settings
 
-WITHIN = 15.0
-"""Seconds for the whole list."""
-LARGEST = 8 * 1024 * 1024
-"""Bytes of a list of voices."""
+#: Seconds for the whole list.
+TIMEOUT_S = 15.0
+#: Bytes of a list of voices.
+MAX_BYTES = 8 * 1024 * 1024
 
 
 class Voice(msgspec.Struct, rename="camel"):
@@ -59,36 +58,25 @@ def voices(as_json: bool, config: str | None) -> None:
 
 
 async def _voices(settings: Settings) -> list[Voice]:
-    async with AsyncExitStack() as stack:
-        lightning, key = settings.core.lightning, api_key(settings)
-        root = lightning.root if key or lightning.base_url else await _own_server(settings, stack)
-        path = f"/waves/v1/{lightning.model.replace('_', '-')}/get_voices"
-        return await _listed(root, path, key)
+    lightning, key = settings.core.lightning, api_key(settings)
+    path = f"/waves/v1/{lightning.model.replace('_', '-')}/get_voices"
+    return await _fetch(lightning.root, path, key)
 
 
-async def _own_server(settings: Settings, stack: AsyncExitStack) -> str:
-    """Without a key the voices are those of this machine, as they are for the daemon."""
-    for kind in settings.plugins.servers.values():
-        if kind.missing_dependency() is None:
-            return (await stack.enter_async_context(kind())).url
-    raise TransportError(
-        'there is no API key and no local voice: name lightning.api_key_file, or pip install "edgevoice[local]"'
-    )
-
-
-async def _listed(root: str, path: str, key: str | None) -> list[Voice]:
+async def _fetch(root: str, path: str, key: str | None) -> list[Voice]:
     import aiohttp  # noqa: PLC0415 - only needed here
 
-    from edgevoice.http_client import open_session  # noqa: PLC0415 - brings aiohttp
-    from edgevoice_plugins.lightning.exchange import check, describe, whole_body  # noqa: PLC0415 - brings aiohttp
+    from edgevoice.http_client import open_session  # noqa: PLC0415 - imports aiohttp
+    from edgevoice_plugins.lightning.errors import connection_error  # noqa: PLC0415
+    from edgevoice_plugins.lightning.http_exchange import check_reply, read_body  # noqa: PLC0415
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with open_session() as session, session.get(root + path, headers=headers) as reply:
-            await check(reply, "application/json")
-            body = await whole_body(reply, most=LARGEST, within=WITHIN)
+            await check_reply(reply, "application/json")
+            body = await read_body(reply, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S)
     except (aiohttp.ClientError, OSError) as error:
-        raise TransportError(describe(error, root)) from error
+        raise connection_error(error, root) from error
     try:
         return msgspec.json.decode(body, type=dict[str, list[Voice]])["voices"]
     except (msgspec.MsgspecError, KeyError) as error:
