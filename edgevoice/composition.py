@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,10 +15,12 @@ from edgevoice.components import speakers_by_target
 from edgevoice.config.options import DAYS, PerMinute
 from edgevoice.intake.intake import Intake
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.plugin import SpeechOptions
 from edgevoice.speaker.insisting import Escalation
 from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
 from edgevoice.speaker.quiet import QuietWindow, minute_of_day
 from edgevoice.speaker.speaker import Speaker
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.token_bucket import Rate
 
 if TYPE_CHECKING:
@@ -64,7 +67,7 @@ def build_node(
         name: Speaker(
             name,
             outputs[name],
-            SpeakerSettings(speaker_policy(core, options), options.volume, clock),
+            SpeakerSettings(speaker_policy(settings, options), options.volume, clock),
             chimes=chimes,
             speech_of=synthesis.new_job,
             escalate=escalate,
@@ -84,13 +87,14 @@ def build_node(
         storms=RateLimiter(rate_limits(core)),
         keep=keeper.keep,
         chimes=chimes.names,
-        language=core.lightning.language,
+        language=settings.speech.language,
     )
     return Node(speakers, intake)
 
 
-def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
-    """The manners of one speaker; its own quiet hours take the place of everybody's."""
+def speaker_policy(settings: Settings, speaker: SpeakerOptions) -> SpeakerPolicy:
+    """Return the policy of one speaker. Its own quiet hours replace those of all."""
+    core = settings.core
     hours = core.quiet_hours if speaker.quiet_hours is None else speaker.quiet_hours
     return SpeakerPolicy(
         volumes=speaker.volumes,
@@ -101,10 +105,25 @@ def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
         digest=core.digest or "off",
         digest_keep=core.digest_keep,
         say_age=core.say_age or None,
-        language=core.lightning.language,
+        language=settings.speech.language,
         growth=Escalation(core.insist.gap, core.insist.volume),
         queue=core.limits.queue,
     )
+
+
+def concurrency_limiters(settings: Settings, faults: Faults) -> dict[str, ConcurrencyLimiter]:
+    """Return one concurrency limiter for each account; transports of one account share their options."""
+    limiters = {}
+    for name, kind in settings.plugins.transports.items():
+        if (account := kind.account) is not None and account not in limiters:
+            section = kind.section or name
+            options = settings.transport_options(name)
+            limiters[account] = ConcurrencyLimiter(
+                options.concurrency if isinstance(options, SpeechOptions) else 1,
+                partial(faults.set, f"{section}.concurrency"),
+                section=section,
+            )
+    return limiters
 
 
 def quiet_window(hours: QuietHours) -> QuietWindow:

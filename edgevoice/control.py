@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 from edgevoice.audio.chimes import NO_CHIME, Chimes
 from edgevoice.cache.cache import build_cache
 from edgevoice.commands import Say
-from edgevoice.components import routes, speakers_by_target
+from edgevoice.components import available_transports, fallback_transports, routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
+from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.intake import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
-from edgevoice.secrets import api_key
 from edgevoice.speaker.presence import SpeakerSettings
 from edgevoice.speaker.rules import Against, against
 from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
@@ -174,11 +174,11 @@ def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[st
     on = []
     for name in speakers_by_target(settings)[announcement.target]:
         options = settings.core.speakers[name]
-        presence = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
+        presence = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
         on.append(explain_speaker(name, announcement, presence, SpeakerSnapshot()))
     alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
     folder = expanded(str(find_state_dir(settings.core.state_dir)))
-    return {**_common(settings, announcement, build_cache(settings, folder, api_key(settings))), **alone}
+    return {**_common(settings, announcement, build_cache(settings, folder)), **alone}
 
 
 def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Announcement:
@@ -190,7 +190,7 @@ def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Annou
         )
     payload = str(question["text"]).encode("utf-8", "surrogateescape")
     known = {
-        "transport": _available_transports(settings),
+        "transport": [*available_transports(settings), FALLBACK_ALIAS],
         "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
     }
     reading = parse_payload(payload, question.get("urgency"), known)
@@ -201,20 +201,18 @@ def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Annou
 def _common(
     settings: Settings, announcement: Announcement, cache: Cache, outlook: LatencyPrediction = NO_OUTLOOK
 ) -> dict[str, Any]:
-    cached = cache.contains(cache.key(announcement, announcement.text))
+    available, fallbacks = available_transports(settings), fallback_transports(settings)
+    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
+    key = cache.key(announcement, announcement.text, order[0]) if order else None
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
         **explain_route(
-            announcement, routes(settings), _available_transports(settings), outlook, cached=cached
+            announcement, routes(settings), available, outlook, fallbacks, cached=cache.contains(key)
         ),
     }
-
-
-def _available_transports(settings: Settings) -> list[str]:
-    return [name for name, kind in settings.plugins.transports.items() if kind.missing_dependency() is None]
 
 
 def _snapshot(speaker: Speaker) -> SpeakerSnapshot:
@@ -267,9 +265,11 @@ def explain_route(
     routes: Sequence[Route],
     available: Collection[str],
     outlook: LatencyPrediction = NO_OUTLOOK,
+    fallbacks: Collection[str] = (),
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
-    """Which transports it would take."""
-    decision = decide(routing_request(announcement, cached=cached), routes, available, outlook)
+    """Return which transports it would take, and why."""
+    request = routing_request(announcement, cached=cached)
+    decision = decide(request, routes, available, outlook, fallbacks)
     return {"transports": list(decision.order), "why": decision.why}

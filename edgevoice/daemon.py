@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from edgevoice.cache.cache import build_cache
 from edgevoice.cache.prerender import Prerenderer
 from edgevoice.components import (
@@ -23,7 +21,7 @@ from edgevoice.components import (
     start_plugins,
     start_transports,
 )
-from edgevoice.composition import build_node
+from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.forecast.file import ForecastFile
@@ -33,7 +31,6 @@ from edgevoice.journal.keeper import Keeper
 from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir
 from edgevoice.plugin import Observer
-from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.synthesizer import Synthesizer
 
@@ -82,7 +79,7 @@ class _Runtime:
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
     entered, faults, plugins = ComponentStack(stack), Faults(), settings.plugins
-    context = await make_context(settings, stack, entered, faults)
+    context = make_context(settings, stack, entered, faults)
     # First: it refuses a second daemon on the same state before that touches anything.
     journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
     keeper = Keeper(journal, context)
@@ -91,13 +88,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
     watching = await start_plugins(settings, context, entered, plugins.observers)
     sources = await start_plugins(settings, context, entered, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-    cache = await stack.enter_async_context(build_cache(settings, context.state_dir, context.api_key))
-    core = msgspec.structs.replace(settings.core, lightning=context.lightning)
+    cache = await stack.enter_async_context(build_cache(settings, context.state_dir))
+    core = settings.core
     forecast = LatencyModel()
     kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
     spool = SpoolDir(context.state_dir)
-    gate = ConcurrencyLimiter(core.lightning.concurrency, partial(faults.set, "lightning.concurrency"))
-    means = SynthesisContext(transports, core, gate, faults.set, forecast=forecast)
+    limiters = concurrency_limiters(settings, faults)
+    means = SynthesisContext(transports, core, settings.speech, limiters, faults.set, forecast=forecast)
     synthesis = await stack.enter_async_context(
         Synthesizer(means, routes(settings), cache=cache, spool=spool)
     )

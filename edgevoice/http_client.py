@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import aiohttp
 from edgevoice import __version__
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 #: Seconds for name resolution, TCP and TLS together.

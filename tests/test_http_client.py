@@ -80,7 +80,7 @@ async def test_counter_is_zero_after_a_connection_that_is_not_kept(server, sessi
 
 async def test_counter_is_zero_where_no_connection_was_opened(session):
     counter = ConnectionCounter(lambda: None)
-    with counter.counting(), pytest.raises(OSError):
+    with counter.counting(), pytest.raises(aiohttp.ClientConnectorError):
         await fetch(session, "http://127.0.0.1:1")
     assert counter.open == 0
 

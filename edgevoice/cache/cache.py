@@ -67,9 +67,9 @@ class Cache:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.written()
 
-    def key(self, announcement: Announcement, text: str | None) -> str | None:
-        """The name of the clip that says `text`; None if such a one is never kept."""
-        return self._recipe.key(announcement, text) if self._options.enabled else None
+    def key(self, announcement: Announcement, text: str | None, transport: str) -> str | None:
+        """Return the key of `text` as a transport speaks it; None if such a clip is never kept."""
+        return self._recipe.key(announcement, text, transport) if self._options.enabled else None
 
     def contains(self, name: str | None) -> bool:
         """Whether there is a clip of that name."""
@@ -121,7 +121,7 @@ class Cache:
 
     async def is_whole(self, name: str) -> bool:
         """Whether there is a clip of that name without damage."""
-        return await self.open(name, self._recipe.lightning.sample_rate) is not None
+        return await self.open(name, self._recipe.sample_rate) is not None
 
     async def known(self) -> None:
         """Wait until it is known what there is."""
@@ -170,9 +170,9 @@ class Cache:
                 logger.info("the cache: %s", describe(self.state))
 
 
-def build_cache(settings: Settings, state_dir: Path, key: str | None) -> Cache:
-    """The cache of these settings, which lies in the state folder."""
-    return Cache(state_dir / "cache", settings.core.cache, KeyScheme.of(settings, key))
+def build_cache(settings: Settings, state_dir: Path) -> Cache:
+    """Return the cache of these settings, which lies in the state folder."""
+    return Cache(state_dir / "cache", settings.core.cache, KeyScheme(settings))
 
 
 def describe(state: Mapping[str, Any]) -> str:

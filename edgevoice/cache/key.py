@@ -1,56 +1,45 @@
-"""What a speech is made of, and so the name of its clip in the cache: equal names sound alike."""
+"""The key of a clip in the cache: equal keys sound alike."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from edgevoice.synthesis.segments import speech_request
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.config import Settings
-    from edgevoice.config.options import Lightning
 
-VERSION = 1
-"""Of what a name is made from, and of the file it names."""
-LOOPBACK = "this machine"
-"""Stands for the root of the local voice's own server, whose port is another at each start."""
+#: Version of what a key is made of, and of the file it names.
+VERSION = 2
 
 
-@dataclass(frozen=True, slots=True)
 class KeyScheme:
-    """What all speeches have in common.
+    """Derives the cache keys of one configuration.
 
-    `root` is that of the server, `other_voices` are the transports that do not speak with the account's.
+    The voice enters a key as the transport's own `voice_identity`, so that transports of one service share
+    clips and no other voice is taken for theirs. See docs/decisions/plugin-api.md.
     """
 
-    lightning: Lightning
-    root: str
-    other_voices: frozenset[str]
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kinds = settings.plugins.transports
 
-    @classmethod
-    def of(cls, settings: Settings, key: str | None) -> KeyScheme:
-        """That of these settings, and the API key there is."""
-        lightning = settings.core.lightning
-        own = key is None and lightning.base_url is None
-        others = [name for name, kind in settings.plugins.transports.items() if not kind.metered]
-        return cls(lightning, LOOPBACK if own else lightning.root, frozenset(others))
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the clips in Hz."""
+        return self._settings.speech.sample_rate
 
-    def key(self, announcement: Announcement, text: str | None) -> str | None:
-        """The name of the clip that says `text`; None for what is never kept: live, private, another voice."""
-        if text is None or announcement.private or announcement.transport in self.other_voices:
+    def key(self, announcement: Announcement, text: str | None, transport: str) -> str | None:
+        """Return the key of `text` as a transport speaks it; None if it is live, private or not cacheable."""
+        kind = self._kinds.get(transport)
+        if text is None or announcement.private or kind is None:
             return None
-        lightning = self.lightning
-        made_of = (
-            VERSION,
-            self.root,
-            lightning.model,
-            announcement.voice or lightning.voice,
-            announcement.language or lightning.language,
-            float(announcement.speed or lightning.speed),
-            lightning.sample_rate,
-            lightning.pronunciation_dicts,
-            text.strip(),
-        )
-        # repr, as a text may hold what cannot be encoded.
+        request = speech_request(announcement, self._settings.speech)
+        identity = kind.voice_identity(self._settings.transport_options(transport), request)
+        if identity is None:
+            return None
+        made_of = (VERSION, identity, self.sample_rate, text.strip())
+        # repr, because a text may hold what cannot be encoded.
         return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()

@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 RANK = Urgency.LOW
 """Whose place at the gate they take: that of whoever can wait longest."""
-TRANSPORT_ORDER = ("http", "http_stream", "websocket")
-"""Transports in turn, as long as one fails. Nobody waits for the first sound: a plain exchange does best."""
 MAX_PAUSE_S = 3600.0
 """Seconds between attempts at most, each pause in vain being twice the last; and between looks at whether all are whole."""
 
@@ -54,9 +52,8 @@ class Prerenderer:
         self._pause = pause
         self._patience = patience
         said = [_announcement(phrase) for phrase in phrases]
-        named = {cache.key(announcement, announcement.text): announcement for announcement in said}
+        named = {synthesis.cache_key(announcement, announcement.text): announcement for announcement in said}
         self._phrases = {name: announcement for name, announcement in named.items() if name is not None}
-        self._ways = [way for way in TRANSPORT_ORDER if way in synthesis.transports] or TRANSPORT_ORDER
         self._next = deque(self._phrases)
         self._told = -1
         self._failures = 0
@@ -102,7 +99,10 @@ class Prerenderer:
     async def _make(self, name: str) -> str | None:
         """Why it could not be made."""
         self._cache.misses -= 1  # nobody looked for it
-        way = self._ways[self._failures % len(self._ways)]
+        ways = self._synthesis.prerender_transports(self._phrases[name])
+        if not ways:
+            return "no transport is available whose speech can be kept"
+        way = ways[self._failures % len(ways)]
         announcement = dataclasses.replace(self._phrases[name], received_monotonic=_now(), transport=way)
         speech = self._synthesis.new_job(announcement)
         speech.join()

@@ -14,6 +14,7 @@ from edgevoice.config.semantics import check_semantics
 from edgevoice.config.validation import Document, Validator, parse_yaml, read_yaml
 from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.paths import expanded, relative_to_config
+from edgevoice.plugin import SpeechOptions
 from edgevoice.plugin_loader import Plugins
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 class Settings:
     """The whole configuration, checked.
 
-    `sections` holds the options of sources and observers by their name, `outputs` those of each
+    `sections` holds the options of sources, observers and transports by section, `outputs` those of each
     speaker's output.
     """
 
     core: CoreOptions
     plugins: Plugins
+    #: Defaults of all speech, from the section of the speech service.
+    speech: SpeechOptions = field(default_factory=SpeechOptions)
     sections: Mapping[str, msgspec.Struct] = field(default_factory=dict)
     outputs: Mapping[str, msgspec.Struct] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -40,6 +43,10 @@ class Settings:
     def section(self, name: str) -> Any:
         """The options of a source or observer, as the struct that its plugin declares."""
         return self.sections[name]
+
+    def transport_options(self, name: str) -> Any:
+        """The options of a transport, as the struct that its plugin declares."""
+        return self.sections[self.plugins.transports[name].section or name]
 
 
 def find_config_file(path: str | None = None) -> Path | None:
@@ -84,16 +91,18 @@ def settings_from(text: str) -> Settings:
 def check(document: Document, file: Path | None) -> tuple[Settings, list[ConfigIssue]]:
     """Check a document as a whole: all its mistakes, and the settings, of use where there are none."""
     values = dict(document.values)
-    checker = Validator(document)
+    checker = Validator(document, file)
     plugins = Plugins.load(_plugins_dir(values.get("plugins_dir"), file))
-    parts = {**plugins.sources, **plugins.observers}
+    parts = plugins.sections
     own = {name.encode_name for name in msgspec.structs.fields(CoreOptions)}
     given = {key: value for key, value in values.items() if key in own}
     sections = {
-        name: checker.struct(plugin.options, values.get(name), (name,)) for name, plugin in parts.items()
+        name: checker.struct(kinds[0].options, values.get(name), (name,)) for name, kinds in parts.items()
     }
     for name, section in sections.items():
-        _problems(checker, parts[name], section, (name,))
+        # Transports of one service inherit one check.
+        for kind in {kind.validate_options.__func__: kind for kind in parts[name]}.values():  # type: ignore[attr-defined]
+            _problems(checker, kind, section, (name,))
     for key in values:
         if key not in own and key not in parts:
             if broken := plugins.broken(str(key)):
@@ -103,8 +112,10 @@ def check(document: Document, file: Path | None) -> tuple[Settings, list[ConfigI
     speakers = given.pop("speakers", None)
     core = checker.struct(CoreOptions, given, ()) or CoreOptions()
     core, outputs = _speakers(checker, plugins, core, speakers)
-    check_semantics(checker, core, plugins, file)
+    speech = speech_options(plugins, sections)
+    check_semantics(checker, core, speech, plugins, file)
     settings = Settings(
+        speech=speech,
         core=core,
         plugins=plugins,
         sections={name: section for name, section in sections.items() if section is not None},
@@ -113,6 +124,15 @@ def check(document: Document, file: Path | None) -> tuple[Settings, list[ConfigI
         file=file,
     )
     return settings, checker.mistakes
+
+
+def speech_options(plugins: Plugins, sections: Mapping[str, msgspec.Struct | None]) -> SpeechOptions:
+    """Return the options of the first transport that belongs to a speech service."""
+    for name, kind in plugins.transports.items():
+        options = sections.get(kind.section or name)
+        if isinstance(options, SpeechOptions):
+            return options
+    return SpeechOptions()
 
 
 def _plugins_dir(value: object, file: Path | None) -> Path | None:

@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from msgspec import UNSET
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.config.options import AUTO, MODELS, RATES, RETIRED_MODELS, max_clip_bytes
+from edgevoice.config.options import AUTO, FALLBACK_ALIAS, max_clip_bytes
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import check_text
 from edgevoice.paths import relative_to_config
-from edgevoice.secrets import key_file, systemd_credential
 from edgevoice.speaker.quiet import minute_of_day
 from edgevoice.text.suggest import closest
 
@@ -22,25 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from edgevoice.config.options import CoreOptions, Lightning, QuietHours, Route
+    from edgevoice.config.options import CoreOptions, QuietHours, Route
     from edgevoice.config.validation import Validator
+    from edgevoice.plugin import SpeechOptions
     from edgevoice.plugin_loader import Plugins
 
-OUTPUT_FORMATS = ("wav", "pcm")
 PACE = 15
 """Characters of speech in a second."""
 
 
-def check_semantics(checker: Validator, core: CoreOptions, plugins: Plugins, file: Path | None) -> None:
+def check_semantics(
+    checker: Validator, core: CoreOptions, speech: SpeechOptions, plugins: Plugins, file: Path | None
+) -> None:
     """Tell the mistakes of a configuration whose every value is of its type."""
     _names(checker, core)
     _times(checker, core)
     _chimes(checker, core, file)
-    _lightning(checker, core.lightning, file)
-    if core.hedging is True and core.lightning.concurrency < 2:
-        message = "needs two requests at once: raise lightning.concurrency if the account allows them"
+    if core.hedging is True and speech.concurrency < 2:
+        sections = [kind.section or name for name, kind in plugins.transports.items() if kind.account]
+        option = f"{sections[0]}.concurrency" if sections else "concurrency"
+        message = f"needs two requests at once: raise {option} if the account allows them"
         checker.mistake(("hedging",), message)
-    _phrases(checker, core)
+    _phrases(checker, core, speech)
     if core.routes is not UNSET:
         _routes(checker, core.routes, plugins)
 
@@ -101,28 +103,7 @@ def _chimes(checker: Validator, core: CoreOptions, file: Path | None) -> None:
             checker.mistake(path, f"no chime is called {name!r}; {closest(name, [*chimes.names, NO_CHIME])}")
 
 
-def _lightning(checker: Validator, lightning: Lightning, file: Path | None) -> None:
-    spelt = lightning.model.replace("-", "_")
-    if spelt in RETIRED_MODELS:
-        checker.mistake(
-            ("lightning", "model"), f"{lightning.model!r} is retired; use {RETIRED_MODELS[spelt]!r}"
-        )
-    elif lightning.model not in MODELS:
-        checker.mistake(
-            ("lightning", "model"), f"unknown model {lightning.model!r}; {closest(lightning.model, MODELS)}"
-        )
-    if lightning.sample_rate not in RATES:
-        rates = ", ".join(map(str, RATES))
-        checker.mistake(("lightning", "sample_rate"), f"{lightning.sample_rate} is not one of {rates} (Hz)")
-    if lightning.output_format not in OUTPUT_FORMATS:
-        checker.mistake(("lightning", "output_format"), f"has to be {' or '.join(OUTPUT_FORMATS)}")
-    named = key_file(lightning, file)
-    # Under systemd the file may be for root's eyes alone; then its credential is what is used.
-    if named is not None and systemd_credential("api_key") is None and (problem := _key_problem(named)):
-        checker.mistake(("lightning", "api_key_file"), problem)
-
-
-def _phrases(checker: Validator, core: CoreOptions) -> None:
+def _phrases(checker: Validator, core: CoreOptions, speech: SpeechOptions) -> None:
     """Whether each can be said, and all be kept."""
     texts = [phrase if isinstance(phrase, str) else phrase.text for phrase in core.phrases]
     if texts and not core.cache.enabled:
@@ -133,13 +114,13 @@ def _phrases(checker: Validator, core: CoreOptions) -> None:
             check_text(text)
         except InvalidAnnouncement as refusal:
             checker.mistake(path, f"{refusal.reason}; it has to be {refusal.allowed}")
-    _room(checker, core, texts)
+    _room(checker, core, speech, texts)
 
 
-def _room(checker: Validator, core: CoreOptions, texts: Sequence[str]) -> None:
+def _room(checker: Validator, core: CoreOptions, speech: SpeechOptions, texts: Sequence[str]) -> None:
     """Whether phrases fit into the cache, by the usual pace of speech."""
     room = core.cache.max_mb * 1_000_000
-    sizes = [len(text) / PACE * core.lightning.sample_rate * 2 for text in texts]
+    sizes = [len(text) / PACE * speech.sample_rate * 2 for text in texts]
     for index, size in enumerate(sizes):
         if size > max_clip_bytes(room):
             most = f"{max_clip_bytes(room) / 1e6:.1f} MB"
@@ -149,22 +130,6 @@ def _room(checker: Validator, core: CoreOptions, texts: Sequence[str]) -> None:
     if sum(sizes) > room:
         needed = f"about {sum(sizes) / 1e6:.0f} MB"
         checker.warnings.append(f"phrases: {needed} are needed to keep them all, more than cache.max_mb")
-
-
-def _key_problem(file: Path) -> str | None:
-    """What is wrong with a key file; without its name, which may be the key itself by mistake."""
-    try:
-        key = file.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError:
-        return "the file is no text: put the API key into it"
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no path"
-        return f"the file cannot be read ({why}): write the API key there, or leave the option out"
-    if not key:
-        return "the file is empty: put the API key into it"
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        return "the file holds more than an API key: one line of printable characters"
-    return None
 
 
 def _routes(checker: Validator, routes: tuple[Route, ...], plugins: Plugins) -> None:
@@ -199,5 +164,5 @@ def _use(
     if len(set(use)) < len(use):
         checker.mistake(path, "names a transport twice; each is tried once")
     for index, name in enumerate(use):
-        if name not in transports:
+        if name not in transports and name != FALLBACK_ALIAS:
             checker.mistake((*path, index), f"no transport is called {name!r}; {closest(name, transports)}")

@@ -6,18 +6,19 @@ import dataclasses
 import types
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import yaml
 
 from edgevoice.errors import ConfigError, ConfigIssue
+from edgevoice.paths import relative_to_config
 from edgevoice.text.strict_json import invalid_character
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
 S = TypeVar("S", bound=msgspec.Struct)
 FAULTY = object()
@@ -27,8 +28,9 @@ FAULTY = object()
 class Validator:
     """Gathers the mistakes of one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, file: Path | None = None) -> None:
         self._document = document
+        self._file = file
         self.mistakes: list[ConfigIssue] = []
         self.warnings: list[str] = []
 
@@ -90,8 +92,10 @@ class Validator:
         if struct and (plain is struct or isinstance(value, dict)):
             converted = self.struct(struct, value, path)
             return FAULTY if converted is None else converted
+        if Path in _options_of(plain) and isinstance(value, str):
+            return relative_to_config(value, self._file)
         try:
-            return msgspec.convert(value, wanted)
+            return msgspec.convert(value, str | None if Path in _options_of(plain) else wanted)
         except msgspec.ValidationError as error:
             self.mistake(path, _message(error, wanted, value))
             return FAULTY

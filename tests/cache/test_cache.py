@@ -216,7 +216,7 @@ async def test_off_it_keeps_nothing_and_what_there_was_is_gone(folder):
     async with running(folder) as cache:
         await kept(cache, NAME, b"abcd")
     async with running(folder, enabled=False) as cache:
-        assert cache.key(announcement(), "Hello.") is None
+        assert cache.key(announcement(), "Hello.", "http") is None
         assert clips(folder) == set()
 
 

@@ -52,7 +52,7 @@ def test_the_ten_lines_of_the_contract_are_enough(tmp_path):
     file.write_text(TEN_LINES)
     loaded = load(str(file))
     assert loaded.section("mqtt").host == "192.168.1.10"
-    assert (loaded.core.lightning.voice, loaded.core.lightning.sample_rate) == ("magnus", 24000)
+    assert (loaded.speech.voice, loaded.speech.sample_rate) == ("magnus", 24000)
     assert loaded.core.speakers["kitchen"].groups == ("downstairs",)
     assert loaded.outputs.keys() == {"kitchen"}
     assert not loaded.warnings
@@ -68,7 +68,7 @@ def test_an_empty_file_is_all_defaults_and_one_speaker_named_like_the_node():
 
 def test_empty_sections_are_their_defaults(settings_of):
     loaded = settings_of("lightning:\nlimits:\npage:\nspeakers:\n  k: {output: tin_can, string: s}")
-    assert loaded.core.lightning.concurrency == 1
+    assert loaded.speech.concurrency == 1
     assert loaded.section("page").port == 80
 
 
@@ -142,7 +142,7 @@ def test_a_retired_model_names_its_successor(mistakes, model):
 
 @pytest.mark.parametrize("model", ["lightning_v3.1", "lightning_v3.1_pro"])
 def test_a_model_that_is_served_is_accepted(settings_of, model):
-    assert settings_of(f"lightning: {{model: {model}}}").core.lightning.model == model
+    assert settings_of(f"lightning: {{model: {model}}}").section("lightning").model == model
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,8 @@ def test_what_a_plugin_is_given_is_what_the_file_says(settings_of):
     ],
 )
 def test_a_request_is_made_twice_only_where_two_are_allowed_at_once(text, hedges, settings_of):
-    assert (
-        settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}").core.hedging_enabled is hedges
-    )
+    settings = settings_of(f"{text}\nspeakers: {{k: {{output: tin_can, string: s}}}}")
+    assert settings.core.hedging_enabled(settings.speech.concurrency) is hedges
 
 
 # ---- key files ---------------------------------------------------------------------------------------
@@ -250,7 +249,7 @@ def test_a_request_is_made_twice_only_where_two_are_allowed_at_once(text, hedges
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"\xff\xfe", "is no text"),
-        (b"sk one\n", "more than an API key"),
+        (b"sk one\n", "more than one API key"),
         (b"sk\nx", "more than"),
     ],
 )

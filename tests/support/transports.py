@@ -7,19 +7,23 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Lightning
 from edgevoice.http_client import open_session
-from edgevoice.plugin import Context, NoOptions, SpeechRequest, Transport
+from edgevoice.plugin import SpeechRequest, Transport
+from edgevoice.testing import context
 from edgevoice_plugins.lightning.http import HttpTransport
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
 from edgevoice_plugins.lightning.limits import Limits
-from edgevoice_plugins.lightning.transport import WarmTransport
+from edgevoice_plugins.lightning.options import API_KEY_VARIABLE, LightningOptions
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
+
+    from edgevoice_plugins.lightning.transport import WarmTransport
 
 KINDS: dict[str, type[WarmTransport[Any]]] = {
     "http": HttpTransport,
@@ -30,9 +34,7 @@ STREAMS = ("http_stream", "websocket")
 
 
 @asynccontextmanager
-async def opened(
-    name: str, url: str, **keys: Any
-) -> AsyncIterator[WarmTransport[Any]]:
+async def opened(name: str, url: str, **keys: Any) -> AsyncIterator[WarmTransport[Any]]:
     """A transport with a session of its own."""
     async with opened_together(url, name, **keys) as transports:
         yield transports[name]
@@ -50,25 +52,15 @@ async def opened_together(
 ) -> AsyncIterator[dict[str, WarmTransport[Any]]]:
     """Transports by name, which share a session. Without `ready` the caller sets `context.ready`."""
     async with open_session(tls) as session, AsyncExitStack() as stack:
-        context = Context(
-            node="n",
-            state_dir=Path("/nonexistent"),
-            speakers=(),
-            targets=frozenset(),
-            lightning=Lightning(base_url=url, **lightning),
-            api_key=key,
-            session=lambda: session,
-            fault=lambda _part, _what: None,
-            stalled=list,
-            ready=asyncio.Event(),
-        )
+        given = context(Path("/nonexistent"), http_session=lambda: session)
+        options = LightningOptions(base_url=url, **lightning)
         if ready:
-            context.ready.set()
-        shortened = Limits(**limits or {})
-        yield {
-            name: await stack.enter_async_context(KINDS[name](context, NoOptions(), shortened))
-            for name in names
-        }
+            given.ready.set()
+        with pytest.MonkeyPatch.context() as patch:
+            if key is not None:
+                patch.setenv(API_KEY_VARIABLE, key)
+            transports = {name: KINDS[name](given, options, Limits(**limits or {})) for name in names}
+        yield {name: await stack.enter_async_context(each) for name, each in transports.items()}
 
 
 async def warm(transport: WarmTransport[Any]) -> None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edgevoice.config import load
-from edgevoice.errors import TransportError
-from edgevoice.secrets import api_key
+from edgevoice import TransportError, load_settings, open_http_session
+from edgevoice_plugins.lightning.options import LightningOptions, api_key
 
 if TYPE_CHECKING:
-    from edgevoice.config import Settings
+    from edgevoice import Settings
 
 #: Seconds for the whole list.
 TIMEOUT_S = 15.0
@@ -40,7 +39,7 @@ class Voice(msgspec.Struct, rename="camel"):
 @click.option("--config", metavar="FILE", help="The configuration, for its server, key and model.")
 def voices(as_json: bool, config: str | None) -> None:
     """List the voices of the configured model, as the server knows them."""
-    settings = load(config)
+    settings = load_settings(config)
     found = asyncio.run(_voices(settings))
     if as_json:
         rows = [
@@ -58,26 +57,43 @@ def voices(as_json: bool, config: str | None) -> None:
 
 
 async def _voices(settings: Settings) -> list[Voice]:
-    lightning, key = settings.core.lightning, api_key(settings)
-    path = f"/waves/v1/{lightning.model.replace('_', '-')}/get_voices"
-    return await _fetch(lightning.root, path, key)
+    lightning: LightningOptions = settings.section("lightning")
+    key = api_key(lightning)
+    if key or lightning.base_url:
+        path = f"/waves/v1/{lightning.model.replace('_', '-')}/get_voices"
+        return _decode(await _fetch(lightning.root, path, key))
+    return _decode(msgspec.json.encode(_local_voices(lightning.model)))
 
 
-async def _fetch(root: str, path: str, key: str | None) -> list[Voice]:
+def _local_voices(model: str) -> dict[str, Any]:
+    """Return the voices of this machine, which speak where there is no key."""
+    from edgevoice_plugins.lightning_server.voices import list_voices  # noqa: PLC0415 - only needed here
+    from edgevoice_plugins.local_voice.pool import missing_dependency  # noqa: PLC0415
+
+    if missing_dependency():
+        raise TransportError(
+            'there is no API key and no local voice: set lightning.api_key_file, or pip install "edgevoice[local]"'
+        )
+    return list_voices(model)
+
+
+async def _fetch(root: str, path: str, key: str | None) -> bytes:
     import aiohttp  # noqa: PLC0415 - only needed here
 
-    from edgevoice.http_client import open_session  # noqa: PLC0415 - imports aiohttp
     from edgevoice_plugins.lightning.errors import connection_error  # noqa: PLC0415
     from edgevoice_plugins.lightning.http_exchange import check_reply, read_body  # noqa: PLC0415
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with open_session() as session, session.get(root + path, headers=headers) as reply:
+        async with open_http_session() as session, session.get(root + path, headers=headers) as reply:
             await check_reply(reply, "application/json")
-            body = await read_body(reply, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S)
+            return await read_body(reply, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S)
     except (aiohttp.ClientError, OSError) as error:
         raise connection_error(error, root) from error
+
+
+def _decode(body: bytes) -> list[Voice]:
     try:
         return msgspec.json.decode(body, type=dict[str, list[Voice]])["voices"]
     except (msgspec.MsgspecError, KeyError) as error:
-        raise TransportError(f"{root}{path} did not answer with a list of voices: {error}") from error
+        raise TransportError(f"the server did not answer with a list of voices: {error}") from error

@@ -19,7 +19,9 @@ def connection_error(error: Exception, root: str) -> TransportError:
 def _describe(error: Exception, root: str) -> str:
     match error:
         case aiohttp.TooManyRedirects():
-            return f"{root} answers {error.status}: {error.message}; set lightning.base_url to the right address"
+            return (
+                f"{root} answers {error.status}: {error.message}; set lightning.base_url to the right address"
+            )
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return f"no trusted TLS connection to {root}: {error}"
         case aiohttp.ClientConnectorError():

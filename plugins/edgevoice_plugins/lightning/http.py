@@ -25,13 +25,14 @@ class HttpTransport(HttpBase):
         from edgevoice_plugins.lightning import http_exchange  # noqa: PLC0415 - imports aiohttp
 
         lightning, limits = self.lightning, self.limits
-        speed = request.speed or lightning.speed
-        timeout_s = http_exchange.reply_timeout_s(request, speed=speed, first_audio_s=limits.first_audio_s)
+        timeout_s = http_exchange.reply_timeout_s(request, limits.first_audio_s)
         body = speech_body(lightning, request, output_format=lightning.output_format)
         async with http_exchange.exchange(
             self.connection, self.endpoint.root, PATH_WHOLE, body, accept="audio/wav", timeout_s=timeout_s
         ) as reply:
-            received = await http_exchange.read_body(reply, max_bytes=limits.max_body_bytes, timeout_s=timeout_s)
+            received = await http_exchange.read_body(
+                reply, max_bytes=limits.max_body_bytes, timeout_s=timeout_s
+            )
         pcm = decode_body(received, output_format=lightning.output_format, rate_hz=request.sample_rate)
         for start in range(0, len(pcm), SLICE_BYTES):
             yield pcm[start : start + SLICE_BYTES]

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
-from edgevoice import TransportError
-from edgevoice.http_client import ConnectionCounter
+from edgevoice import ConnectionCounter, TransportError
 from edgevoice_plugins.lightning.errors import connection_error
 from edgevoice_plugins.lightning.keeper import ConnectionKeeper
 from edgevoice_plugins.lightning.protocol.request import PATH_WHOLE

@@ -26,9 +26,9 @@ MAX_ERROR_BYTES = 4096
 CHARS_PER_SECOND = 15
 
 
-def reply_timeout_s(request: SpeechRequest, *, speed: float, first_audio_s: float) -> float:
+def reply_timeout_s(request: SpeechRequest, first_audio_s: float) -> float:
     """Return the time for a whole reply: three times its duration, and the time for a slow server to begin."""
-    return first_audio_s + 3 * len(request.text or "") / CHARS_PER_SECOND / speed
+    return first_audio_s + 3 * len(request.text or "") / CHARS_PER_SECOND / request.speed
 
 
 @asynccontextmanager

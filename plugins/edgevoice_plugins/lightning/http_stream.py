@@ -38,7 +38,12 @@ class HttpStreamTransport(HttpBase):
         assembler = PcmAssembler(request.sample_rate, self.limits.max_audio_s)
         timeout_s = self.limits.first_audio_s
         async with exchange(
-            self.connection, self.endpoint.root, PATH_LIVE, body, accept="text/event-stream", timeout_s=timeout_s
+            self.connection,
+            self.endpoint.root,
+            PATH_LIVE,
+            body,
+            accept="text/event-stream",
+            timeout_s=timeout_s,
         ) as reply:
             stream = _EventStream(reply)
             while chunk := await stream.next_chunk(timeout_s):

@@ -33,7 +33,9 @@ class PcmAssembler:
         whole = self._samples.feed(chunk)
         self._bytes += len(whole)
         if self.duration_s > self._max_s:
-            raise TransportError(f"the server sent more than {self._max_s / 60:.0f} minutes of audio without an end")
+            raise TransportError(
+                f"the server sent more than {self._max_s / 60:.0f} minutes of audio without an end"
+            )
         return whole
 
     def finish(self) -> None:

@@ -7,16 +7,16 @@ import importlib
 import logging
 import sys
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar
 
 from edgevoice import Transport
 from edgevoice_plugins.lightning.limits import Limits
-from edgevoice_plugins.lightning.options import Endpoint
+from edgevoice_plugins.lightning.options import LightningOptions, api_key, endpoint, option_issues
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from edgevoice import Context
+    from edgevoice import Context, SpeechRequest
     from edgevoice_plugins.lightning.http_connection import HttpConnection
 
 logger = logging.getLogger(__name__)
@@ -40,22 +40,36 @@ C = TypeVar("C", bound=WarmConnection)
 
 
 class WarmTransport(Transport, Generic[C]):
-    """A transport whose connection is open before a request needs it."""
+    """A transport of the Lightning account, whose connection is open before a request needs it."""
 
+    options = LightningOptions
+    section: ClassVar[str | None] = "lightning"
+    account: ClassVar[str | None] = "lightning"
     #: The module that imports aiohttp. It is imported in a thread once the daemon is ready.
     heavy_module: ClassVar[str]
 
-    def __init__(self, context: Context, options: Any, limits: Limits | None = None) -> None:
+    def __init__(self, context: Context, options: LightningOptions, limits: Limits | None = None) -> None:
         super().__init__(context, options)
+        self.lightning = options
         self.limits = limits or Limits()
-        self.lightning = context.lightning
-        key = context.api_key
-        self.endpoint = Endpoint(
-            root=context.lightning.root,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            http_session=context.session,
-        )
+        self.endpoint = endpoint(options, context)
         self._connection: C | None = None
+
+    @classmethod
+    def validate_options(cls, options: LightningOptions) -> list[tuple[str, str]]:
+        return option_issues(options)
+
+    @classmethod
+    def unavailable_reason(cls, options: LightningOptions) -> str | None:
+        if options.base_url is None and api_key(options) is None:
+            return "there is no API key: set lightning.api_key_file"
+        return None
+
+    @classmethod
+    def voice_identity(cls, options: LightningOptions, request: SpeechRequest) -> str | None:
+        voice = request.voice or options.voice
+        parts = (options.root, options.model, voice, request.language, float(request.speed))
+        return repr((*parts, options.pronunciation_dicts))
 
     @abstractmethod
     def make_connection(self) -> C:

@@ -152,7 +152,9 @@ class WsConnection:
                 if self._busy:
                     await self._frames.put(None)
             case aiohttp.WSMsgType.CLOSE | aiohttp.WSMsgType.CLOSED | aiohttp.WSMsgType.CLOSING:
-                return ConnectionLostError(f"the server closed the WebSocket (code {self._socket.close_code})")
+                return ConnectionLostError(
+                    f"the server closed the WebSocket (code {self._socket.close_code})"
+                )
             case aiohttp.WSMsgType.ERROR:
                 return ConnectionLostError(f"the WebSocket broke: {message.data}")
         return None

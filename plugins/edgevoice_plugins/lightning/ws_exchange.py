@@ -72,9 +72,7 @@ def _exchange(
     return TextStreamExchange(request.text_stream, body, assembler, limits)
 
 
-async def _send(
-    exchange: Exchange, pool: ConnectionPool, stack: AsyncExitStack
-) -> tuple[WsConnection, bool]:
+async def _send(exchange: Exchange, pool: ConnectionPool, stack: AsyncExitStack) -> tuple[WsConnection, bool]:
     """Send the request on a connection; return that, and whether it was open before."""
     connection, was_open = await pool.acquire()
     stack.enter_context(pool.in_use(connection))

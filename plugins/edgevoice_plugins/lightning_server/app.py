@@ -104,7 +104,7 @@ class _Server:
             await socket.close()
 
     async def _voices(self, http: web.Request) -> web.Response:
-        return web.json_response(voices.pool(known_model(http.match_info["model"])))
+        return web.json_response(voices.list_voices(known_model(http.match_info["model"])))
 
     async def _catalogue(self, _: web.Request) -> web.Response:
         return web.json_response(voices.catalogue())

@@ -108,7 +108,9 @@ class Conversation:
         buffer = self._add(request, request.text, request.max_buffer_flush_ms or None)
         if len(buffer.text) > self.max_chars:
             del self._buffers[None]
-            raise BadRequestError(f"the pieces have over {self.max_chars} characters together; flush them earlier")
+            raise BadRequestError(
+                f"the pieces have over {self.max_chars} characters together; flush them earlier"
+            )
         return self._release(None) if request.flush or not request.more else []
 
     def _add(self, request: WireRequest, text: str, delay_ms: int | None) -> _Buffer:

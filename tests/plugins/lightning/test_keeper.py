@@ -238,12 +238,13 @@ LIGHT = """
 import asyncio, sys
 from types import SimpleNamespace
 from edgevoice_plugins.lightning.http import HttpTransport
+from edgevoice_plugins.lightning.options import LightningOptions
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 async def main():
     for kind in (HttpTransport, HttpStreamTransport, WebSocketTransport):
-        async with kind(SimpleNamespace(ready=asyncio.Event()), None) as transport:
+        async with kind(SimpleNamespace(ready=asyncio.Event(), http_session=None), kind.options()) as transport:
             await asyncio.sleep(0.01)
             assert not transport.is_warm
     assert "aiohttp" not in sys.modules

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from edgevoice import AccountRefused, TooManyRequests, TransportError
-from edgevoice.config.options import MODELS
+from edgevoice_plugins.lightning.options import MODELS
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
 
 #: Statuses that concern the account, the key or the model: no transport of the account can help.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
-from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
+from edgevoice_plugins.lightning.options import MODELS, RETIRED_MODELS, SAMPLE_RATES_HZ
 
 if TYPE_CHECKING:
-    from edgevoice.config.options import Lightning
     from edgevoice import SpeechRequest
+    from edgevoice_plugins.lightning.options import LightningOptions
 
 PATH_WHOLE = "/waves/v1/tts"
 PATH_LIVE = "/waves/v1/tts/live"
@@ -63,7 +63,7 @@ class RetiredModelError(BadRequestError):
 
 
 def speech_body(
-    lightning: Lightning, request: SpeechRequest, *, output_format: str | None = None
+    lightning: LightningOptions, request: SpeechRequest, *, output_format: str | None = None
 ) -> dict[str, Any]:
     """Return the JSON object of a request; leave out `output_format` for WebSocket, where it has no meaning."""
     body: dict[str, Any] = {
@@ -71,8 +71,8 @@ def speech_body(
         "voice_id": request.voice or lightning.voice,
         "model": lightning.model,
         "sample_rate": request.sample_rate,
-        "speed": request.speed or lightning.speed,
-        "language": request.language or lightning.language,
+        "speed": request.speed,
+        "language": request.language,
     }
     if output_format:
         body["output_format"] = output_format
@@ -99,8 +99,10 @@ def read_request(message: object, *, max_chars: int | None = None) -> WireReques
     except msgspec.ValidationError as error:
         raise BadRequestError(str(error)) from error
     request.model = known_model(request.model)
-    if request.sample_rate not in RATES:
-        raise BadRequestError(f"sample_rate {request.sample_rate} is not one of {', '.join(map(str, RATES))}")
+    if request.sample_rate not in SAMPLE_RATES_HZ:
+        raise BadRequestError(
+            f"sample_rate {request.sample_rate} is not one of {', '.join(map(str, SAMPLE_RATES_HZ))}"
+        )
     if request.output_format not in FORMATS:
         raise BadRequestError(
             f"invalid_enum_value: output_format {request.output_format!r} is not one of {', '.join(FORMATS)}"

@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgevoice.errors import TransportError
-from edgevoice_plugins.lightning.protocol.wav import read_wav, write_wav
 from edgevoice_plugins.lightning.pcm import decode_body, looks_like_text
+from edgevoice_plugins.lightning.protocol.wav import read_wav, write_wav
 
 samples = st.binary(max_size=400).map(lambda data: data[: len(data) & ~1])
 
