@@ -56,10 +56,11 @@ async def opened_together(
         options = LightningOptions(base_url=url, **lightning)
         if ready:
             given.ready.set()
-        with pytest.MonkeyPatch.context() as patch:
-            if key is not None:
-                patch.setenv(API_KEY_VARIABLE, key)
-            transports = {name: KINDS[name](given, options, Limits(**limits or {})) for name in names}
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr("edgevoice.open_http_session", lambda: open_session(tls))
+        if key is not None:
+            patch.setenv(API_KEY_VARIABLE, key)
+        transports = {name: KINDS[name](given, options, Limits(**limits or {})) for name in names}
         yield {name: await stack.enter_async_context(each) for name, each in transports.items()}
 
 

@@ -12,6 +12,8 @@ from edgevoice_plugins.lightning.keeper import ConnectionKeeper
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    import aiohttp
+
     from edgevoice_plugins.lightning.limits import Limits
     from edgevoice_plugins.lightning.ws_connection import WsConnection
 
@@ -19,7 +21,14 @@ if TYPE_CHECKING:
 class ConnectionPool:
     """Hands its open WebSocket to a request, and takes back one that can carry another."""
 
-    def __init__(self, connect: Callable[[], Awaitable[WsConnection]], limits: Limits) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        connect: Callable[[], Awaitable[WsConnection]],
+        limits: Limits,
+    ) -> None:
+        """`connect` opens a WebSocket in `session`, which the pool closes at its end."""
+        self._session = session
         self._connect = connect
         self._idle: WsConnection | None = None
         self._requests = 0
@@ -45,6 +54,7 @@ class ConnectionPool:
             self._discard(self._idle)
         while self._closing:
             await asyncio.wait(self._closing)
+        await self._session.close()
 
     async def acquire(self) -> tuple[WsConnection, bool]:
         """Return a WebSocket for a request, to be used in `in_use`, and whether it was open before.

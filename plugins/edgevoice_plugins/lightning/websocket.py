@@ -23,10 +23,13 @@ class WebSocketTransport(WarmTransport["ConnectionPool"]):
     accepts_text_stream: ClassVar[bool] = True
 
     def make_connection(self) -> ConnectionPool:
-        from edgevoice_plugins.lightning.pool import ConnectionPool  # noqa: PLC0415 - imports aiohttp
+        from edgevoice import open_http_session  # noqa: PLC0415 - imports aiohttp
+        from edgevoice_plugins.lightning.pool import ConnectionPool  # noqa: PLC0415
         from edgevoice_plugins.lightning.ws_connection import connect  # noqa: PLC0415
 
-        return ConnectionPool(partial(connect, self.endpoint, self.limits), self.limits)
+        # A session of its own: in the shared one an upgrade would take the idle HTTP connection.
+        session = open_http_session()
+        return ConnectionPool(session, partial(connect, session, self.endpoint, self.limits), self.limits)
 
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.ws_exchange import synthesize  # noqa: PLC0415 - imports aiohttp

@@ -34,7 +34,7 @@ MAX_FRAME_BYTES = 4 * 1024 * 1024
 MAX_QUEUED_FRAMES = 32
 
 
-async def connect(endpoint: Endpoint, limits: Limits) -> WsConnection:
+async def connect(session: aiohttp.ClientSession, endpoint: Endpoint, limits: Limits) -> WsConnection:
     """Open a connection.
 
     Raises:
@@ -43,7 +43,7 @@ async def connect(endpoint: Endpoint, limits: Limits) -> WsConnection:
     """
     try:
         async with asyncio.timeout(limits.upgrade_s):
-            socket = await endpoint.http_session().ws_connect(
+            socket = await session.ws_connect(
                 f"{endpoint.root}{PATH_LIVE}?timeout={SERVER_IDLE_TIMEOUT_S}",
                 headers=endpoint.headers,
                 heartbeat=limits.heartbeat_s,

@@ -171,6 +171,19 @@ async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(se
             assert await speaking == server.expected(TEXT)
 
 
+async def test_a_websocket_does_not_take_the_http_connection(server, front):
+    async with opened_together(front.url, "http", "websocket") as transports:
+        for transport in transports.values():
+            await warm(transport)
+        for _ in range(3):
+            await server.drop_lines(1000)
+            await asyncio.sleep(0.1)
+            await front.until(lambda: len(front.ready) == 2)
+            await warm(transports["websocket"])
+        assert await said(transports["http"], TEXT) == server.expected(TEXT)
+        assert passage_of(front, server.requests[0]).number < 2
+
+
 async def test_the_http_transports_share_one_connection(server, front):
     async with opened_together(front.url, "http", "http_stream") as both:
         await one_is_open(front, both["http"])
