@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from edgevoice.hookspecs import Registry, hookimpl
+    from edgevoice.http_client import ConnectionCounter
     from edgevoice.http_client import open_session as open_http_session
     from edgevoice.intake.payload import check_text
     from edgevoice.logs import redact, register_secret
@@ -84,6 +85,7 @@ _MODULES = {
     "Command": "edgevoice.commands",
     "ConfigError": "edgevoice.errors",
     "ConfigIssue": "edgevoice.errors",
+    "ConnectionCounter": "edgevoice.http_client",
     "Context": "edgevoice.plugin",
     "Digest": "edgevoice.commands",
     "EdgeVoiceError": "edgevoice.errors",
@@ -153,6 +155,7 @@ __all__ = [
     "Command",
     "ConfigError",
     "ConfigIssue",
+    "ConnectionCounter",
     "Context",
     "Digest",
     "EdgeVoiceError",

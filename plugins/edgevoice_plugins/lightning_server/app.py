@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from edgevoice_plugins.lightning.protocol.request import BadRequest, known_model
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, known_model
 from edgevoice_plugins.lightning_server import voices
 from edgevoice_plugins.lightning_server.contexts import LONGEST
 from edgevoice_plugins.lightning_server.http import LONGEST_BODY, Speech
@@ -104,7 +104,7 @@ class _Server:
             await socket.close()
 
     async def _voices(self, http: web.Request) -> web.Response:
-        return web.json_response(voices.pool(known_model(http.match_info["model"])))
+        return web.json_response(voices.list_voices(known_model(http.match_info["model"])))
 
     async def _catalogue(self, _: web.Request) -> web.Response:
         return web.json_response(voices.catalogue())
@@ -120,5 +120,5 @@ class _Server:
 def _idle(http: web.Request) -> int:
     given = http.query.get("timeout", str(IDLE))
     if not given.isascii() or not given.isdigit() or int(given[:10]) == 0:
-        raise BadRequest(f"timeout {given[:20]!r} is not a positive number of seconds")
+        raise BadRequestError(f"timeout {given[:20]!r} is not a positive number of seconds")
     return int(given[:10])

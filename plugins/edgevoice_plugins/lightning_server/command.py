@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from edgevoice_plugins.lightning_server.app import serve
-from edgevoice_plugins.local_voice.pool import VoicePool, missing
+from edgevoice_plugins.local_voice.pool import VoicePool, missing_dependency
 
 
 @click.command("lightning-server")
@@ -25,7 +25,7 @@ from edgevoice_plugins.local_voice.pool import VoicePool, missing
 )
 def lightning_server(host: str, port: int, max_chars: int | None, api_key_file: Path | None) -> None:
     """Serve the local voice as Lightning does: over HTTP, server-sent events and WebSocket."""
-    lacking = missing()
+    lacking = missing_dependency()
     if lacking:
         raise click.UsageError(f"the local voice {lacking}")
     api_key = None if api_key_file is None else _key(api_key_file)

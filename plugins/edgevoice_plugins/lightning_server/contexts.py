@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.text.sentences import sentence_ends, split
-from edgevoice_plugins.lightning.protocol.request import BadRequest, WireRequest, read_request
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, WireRequest, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -69,7 +69,7 @@ class Conversation:
         """Take a message and give what is to be done now, in order.
 
         Raises:
-            BadRequest: for a message that cannot be served; what was buffered before stays.
+            BadRequestError: for a message that cannot be served; what was buffered before stays.
         """
         request = read_request(message, max_chars=self.max_chars)
         keys = message.keys() if isinstance(message, dict) else set[str]()
@@ -108,7 +108,9 @@ class Conversation:
         buffer = self._add(request, request.text, request.max_buffer_flush_ms or None)
         if len(buffer.text) > self.max_chars:
             del self._buffers[None]
-            raise BadRequest(f"the pieces have over {self.max_chars} characters together; flush them earlier")
+            raise BadRequestError(
+                f"the pieces have over {self.max_chars} characters together; flush them earlier"
+            )
         return self._release(None) if request.flush or not request.more else []
 
     def _add(self, request: WireRequest, text: str, delay_ms: int | None) -> _Buffer:
@@ -116,7 +118,7 @@ class Conversation:
         buffer = self._buffers.get(key)
         if buffer is None:
             if len(self._buffers) >= MOST_CONTEXTS:
-                raise BadRequest(
+                raise BadRequestError(
                     f"more than {MOST_CONTEXTS} contexts hold text on this connection; close some"
                 )
             due = None if delay_ms is None else self.clock() + delay_ms / 1000
@@ -175,8 +177,8 @@ def _is_whole(text: str, end: int) -> bool:
 def _check(request: WireRequest, keys: Set[str]) -> None:
     """Refuse what needs a text or a voice and has none, and what cannot be said together."""
     if request.context_id is not None and (request.flush or request.max_buffer_flush_ms):
-        raise BadRequest("flush and max_buffer_flush_ms belong to requests without context_id")
+        raise BadRequestError("flush and max_buffer_flush_ms belong to requests without context_id")
     if not keys & {"text", "context_id", "flush", "cancel_request"}:
-        raise BadRequest("text is required")
+        raise BadRequestError("text is required")
     if request.text.strip() and not request.voice_id:
-        raise BadRequest("voice_id is required")
+        raise BadRequestError("voice_id is required")

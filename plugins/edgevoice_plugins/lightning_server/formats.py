@@ -7,7 +7,7 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING
 
-from edgevoice_plugins.lightning.protocol.request import BadRequest
+from edgevoice_plugins.lightning.protocol.request import BadRequestError
 from edgevoice_plugins.lightning.protocol.wav import write_wav
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ def check_format(name: str) -> None:
     """Refuse the one format of the vendor's that cannot be made here.
 
     Raises:
-        BadRequest: for mp3, which would need an encoder.
+        BadRequestError: for mp3, which would need an encoder.
     """
     if name == "mp3":
-        raise BadRequest("output_format 'mp3' is not made by this server; use pcm, wav, ulaw or alaw")
+        raise BadRequestError("output_format 'mp3' is not made by this server; use pcm, wav, ulaw or alaw")
 
 
 def formatted(pcm: bytes, name: str, rate: int) -> bytes:

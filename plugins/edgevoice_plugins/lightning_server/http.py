@@ -12,7 +12,7 @@ from aiohttp import web
 
 from edgevoice.errors import TransportError
 from edgevoice_plugins.lightning.protocol.reply import FINAL_EVENT, write_event, write_failed_event
-from edgevoice_plugins.lightning.protocol.request import BadRequest, known_model, read_request
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, known_model, read_request
 from edgevoice_plugins.lightning_server.delivery import SEND_WITHIN
 from edgevoice_plugins.lightning_server.formats import check_format, formatted
 from edgevoice_plugins.lightning_server.speech import spoken
@@ -80,9 +80,9 @@ class Speech:
             message.setdefault("model", model)
         request = read_request(message, max_chars=self._max_chars)
         if not request.text.strip():
-            raise BadRequest("text is required and must not be blank")
+            raise BadRequestError("text is required and must not be blank")
         if not request.voice_id:
-            raise BadRequest("voice_id is required")
+            raise BadRequestError("voice_id is required")
         return request
 
 
@@ -90,12 +90,12 @@ def decoded(body: bytes | str) -> Any:
     """Decode JSON.
 
     Raises:
-        BadRequest: it is none.
+        BadRequestError: it is none.
     """
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"the request is no JSON: {error}") from error
+        raise BadRequestError(f"the request is no JSON: {error}") from error
 
 
 def _ids(request: WireRequest) -> dict[str, str]:

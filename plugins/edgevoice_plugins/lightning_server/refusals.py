@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from edgevoice.errors import TransportError
-from edgevoice_plugins.lightning.protocol.request import PATH_WHOLE, BadRequest, RetiredModel
+from edgevoice_plugins.lightning.protocol.request import PATH_WHOLE, BadRequestError, RetiredModelError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,9 +54,9 @@ async def as_json(request: web.Request, handler: Route) -> web.StreamResponse:
     """Turn whatever a route raises into an answer with a JSON body."""
     try:
         return await handler(request)
-    except RetiredModel as error:
+    except RetiredModelError as error:
         return retired(error.model, error.successor)
-    except BadRequest as error:
+    except BadRequestError as error:
         return refused(400, str(error))
     except TransportError as error:
         return refused(500, str(error))

@@ -10,7 +10,7 @@ _V31_LANGUAGES = tuple(LANGUAGES.values())[:20]
 """The first model speaks the first twenty, the other all (vendor's API reference)."""
 
 
-def pool(model: str) -> dict[str, Any]:
+def list_voices(model: str) -> dict[str, Any]:
     """The voices of one model, by its name in bodies."""
     return {"voices": [_voice(name, persona) for name, persona in PERSONAS.items() if persona.model == model]}
 

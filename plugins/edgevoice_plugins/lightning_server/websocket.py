@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from edgevoice_plugins.lightning.protocol.request import BadRequest, RetiredModel
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, RetiredModelError
 from edgevoice_plugins.lightning_server.contexts import Cancelled, Conversation
 from edgevoice_plugins.lightning_server.delivery import MOST, Delivery
 from edgevoice_plugins.lightning_server.http import LONGEST_BODY, decoded
@@ -96,7 +96,7 @@ class SpeechSocket:
                     self._delivery.drop(task.context_id)
                 else:
                     self._delivery.owe(task)
-        except RetiredModel as error:
+        except RetiredModelError as error:
             await self._delivery.problem(str(error), "MODEL_DEPRECATED", message)
-        except BadRequest as error:
+        except BadRequestError as error:
             await self._delivery.problem(str(error), "INVALID_REQUEST", message)

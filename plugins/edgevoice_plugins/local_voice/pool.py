@@ -24,7 +24,7 @@ PATIENCE = 0.1
 """Seconds to wait for a child that is busy before another is started."""
 
 
-def missing() -> str | None:
+def missing_dependency() -> str | None:
     """What has to be installed before there is a local voice."""
     if find_spec("espeakng_loader") is None:
         return 'needs espeakng-loader: pip install "edgevoice[local]"'

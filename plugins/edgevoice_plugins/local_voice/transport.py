@@ -27,7 +27,7 @@ class LocalVoice(Transport):
 
     @classmethod
     def missing_dependency(cls) -> str | None:
-        return pool.missing()
+        return pool.missing_dependency()
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()

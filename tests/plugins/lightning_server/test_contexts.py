@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice_plugins.lightning.protocol.request import BadRequest
+from edgevoice_plugins.lightning.protocol.request import BadRequestError
 from edgevoice_plugins.lightning_server.contexts import (
     MOST_CONTEXTS,
     Cancelled,
@@ -148,7 +148,7 @@ def test_too_many_contexts_are_refused_and_empty_ones_do_not_count(conversation)
         conversation.take(piece("done", context_id=f"d{number}", **{"continue": False}))
     for number in range(MOST_CONTEXTS):
         conversation.take(piece("waits ", context_id=f"c{number}"))
-    with pytest.raises(BadRequest, match="contexts"):
+    with pytest.raises(BadRequestError, match="contexts"):
         conversation.take(piece("waits ", context_id="one-more"))
     assert spoken(conversation, piece("now", context_id="c0", **{"continue": False})) == ["waits now"]
 
@@ -161,7 +161,7 @@ def test_a_refused_message_leaves_what_waits(conversation):
         piece("x", model="lightning_v2"),
         {"context_id": 5},
     ):
-        with pytest.raises(BadRequest):
+        with pytest.raises(BadRequestError):
             conversation.take(bad)
     assert spoken(conversation, piece("last", **{"continue": False})) == ["first last"]
 

@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgevoice.errors import TransportError
+from edgevoice_plugins.lightning.pcm import decode_body, looks_like_text
 from edgevoice_plugins.lightning.protocol.wav import read_wav, write_wav
-from edgevoice_plugins.lightning.whole import is_text, speech_of
 
 samples = st.binary(max_size=400).map(lambda data: data[: len(data) & ~1])
 
@@ -48,7 +48,7 @@ def test_no_wav_header_does_more_than_an_error(junk):
     for body in (b"RIFF\0\0\0\0WAVE" + junk, b"RIFF\0\0\0\0WAVEfmt " + junk, junk):
         for asked in ("wav", "pcm"):
             try:
-                assert len(speech_of(body, asked=asked, rate=24000)) % 2 == 0
+                assert len(decode_body(body, output_format=asked, rate_hz=24000)) % 2 == 0
             except TransportError:
                 continue
 
@@ -56,12 +56,12 @@ def test_no_wav_header_does_more_than_an_error(junk):
 @given(st.binary(min_size=64, max_size=600))
 def test_noise_is_not_taken_for_text(noise):
     noise = bytes(value | 0x81 for value in noise)
-    assert not is_text(b"{" + noise)
-    assert not is_text(b"<h" + noise)
+    assert not looks_like_text(b"{" + noise)
+    assert not looks_like_text(b"<h" + noise)
 
 
 @pytest.mark.parametrize(
     "text", ['{"error":"x"}', "<html>\r\n", " \n<!doctype html>", "[1]", '{"e":"' + "ü" * 300]
 )
 def test_text_is_known_as_text(text):
-    assert is_text(text.encode())
+    assert looks_like_text(text.encode())

@@ -8,7 +8,7 @@ import pytest
 
 from edgevoice.errors import TransportError
 from tests.support.lightning import Fault, LightningServer
-from tests.support.transports import KINDS, STREAMS, cut_short, opened, request, said, said_until
+from tests.support.transports import KINDS, STREAMS, cut_short, opened, request, said, said_until, warm
 
 TEXT = "d700z The first sentence. d1300z And the second one."
 
@@ -90,6 +90,7 @@ async def test_closing_the_speech_early_cancels_it_at_the_server(server, name):
 @pytest.mark.parametrize("name", ["http", "http_stream"])
 async def test_one_connection_serves_request_after_request(server, name):
     async with opened(name, server.url) as transport:
+        await warm(transport)
         for number in range(8):
             assert await said(transport, f"d90z {number}.") == server.expected(f"d90z {number}.")
     assert len({asked.peer for asked in server.requests}) == 1

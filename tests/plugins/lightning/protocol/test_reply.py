@@ -151,7 +151,7 @@ def test_an_error_is_read_in_each_of_its_spellings(frame):
 
 
 def test_an_event_that_never_ends_is_an_error():
-    reader = EventReader(longest=1000)
+    reader = EventReader(max_bytes=1000)
     with pytest.raises(TransportError, match="1000 bytes"):
         [list(reader.feed(b"data: " + b"x" * 100)) for _ in range(20)]
 

@@ -9,6 +9,7 @@ from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import cut_short, opened, request, said, said_until
 
+KEEPER = "edgevoice_plugins.lightning.keeper"
 TEXT = "d700z The first sentence. d1300z And the second one."
 
 
@@ -49,9 +50,8 @@ async def test_several_announcements_at_once_have_lines_of_their_own_and_one_is_
 
 
 @pytest.mark.parametrize("code", [None, 1000, 1001, 1008, 1011, 1013, 4000, 4001])
-async def test_a_line_that_the_server_drops_while_idle_is_opened_again_at_once(server, code, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 600)
-    async with opened("websocket", server.url) as transport:
+async def test_a_line_that_the_server_drops_while_idle_is_opened_again_at_once(server, code):
+    async with opened("websocket", server.url, limits={"retry_s": 600}) as transport:
         await said(transport, "d90z One.")
         await server.drop_lines(code)
         await line_is_open(server, 2)
@@ -168,16 +168,13 @@ async def test_an_upgrade_that_fails_is_tried_again_in_the_background(server):
     assert len(server.paths) == 2
 
 
-async def test_a_request_does_not_wait_for_the_next_try_in_the_background(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 600)
-    failed = asyncio.Event()
-    monkeypatch.setattr(
-        "edgevoice_plugins.lightning.spares.logger.log",
-        lambda *_: asyncio.get_running_loop().call_soon(failed.set),
-    )
+async def test_a_request_does_not_wait_for_the_next_try_in_the_background(server, caplog):
+    caplog.set_level(logging.INFO, KEEPER)
     server.plan(Fault(status=503), on="upgrade")
-    async with opened("websocket", server.url) as transport:
-        await failed.wait()
+    async with opened("websocket", server.url, limits={"retry_s": 600}) as transport:
+        async with asyncio.timeout(5):
+            while "503" not in caplog.text:
+                await asyncio.sleep(0.01)
         assert await said(transport, TEXT) == server.expected(TEXT)
 
 
@@ -211,7 +208,7 @@ async def test_a_server_that_closes_after_each_answer_is_met_with_a_new_line(ser
 
 
 async def test_a_server_that_takes_no_line_is_asked_less_and_less(server, caplog):
-    caplog.set_level(logging.INFO, "edgevoice_plugins.lightning.spares")
+    caplog.set_level(logging.INFO, KEEPER)
     server.plan(Fault(status=503), on="upgrade", times=99)
     async with opened("websocket", server.url):
         await asyncio.sleep(1)
@@ -235,17 +232,15 @@ async def test_pings_of_the_server_are_answered(server):
         await server.until(lambda: server.pongs == 1)
 
 
-async def test_a_line_whose_server_answers_no_ping_is_replaced(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.line.HEARTBEAT", 0.2)
+async def test_a_line_whose_server_answers_no_ping_is_replaced(server):
     server.answers_pings = False
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"heartbeat_s": 0.2}) as transport:
         await said(transport, "d90z One.")
         await server.until(lambda: server.sockets_opened >= 2)
 
 
-async def test_a_line_whose_server_answers_pings_stays(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.line.HEARTBEAT", 0.4)
-    async with opened("websocket", server.url) as transport:
+async def test_a_line_whose_server_answers_pings_stays(server):
+    async with opened("websocket", server.url, limits={"heartbeat_s": 0.4}) as transport:
         await asyncio.sleep(1.5)
         assert await said(transport, TEXT) == server.expected(TEXT)
     assert server.sockets_opened == 1

@@ -87,10 +87,9 @@ async def test_blank_text_is_nothing_to_say(server):
     assert server.requests == []
 
 
-async def test_a_first_segment_that_is_late_is_waited_for(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.LATE_QUIET", 0.2)
+async def test_a_first_segment_that_is_late_is_waited_for(server):
     server.setup = 1.0
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"quiet_if_short_s": 0.2}) as transport:
         assert await said_live(server, transport, ONE) == server.expected(ONE)
 
 
@@ -108,29 +107,25 @@ async def pings(server):
             await socket.ping()
 
 
-async def test_pings_of_a_server_that_is_still_at_work_are_signs_of_life(server, monkeypatch):
-    for name in ("QUIET", "LATE_QUIET"):
-        monkeypatch.setattr(f"edgevoice_plugins.lightning.continuation.{name}", 0.4)
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 2.5)
+async def test_pings_of_a_server_that_is_still_at_work_are_signs_of_life(server):
     server.gap = 1.2
-    async with opened("websocket", server.url) as transport:
+    limits = {"quiet_s": 0.4, "quiet_if_short_s": 0.4, "stall_s": 2.5}
+    async with opened("websocket", server.url, limits=limits) as transport:
         pinging = asyncio.create_task(pings(server))
         assert await said_live(server, transport, ONE, TWO) == server.expected(ONE + TWO)
         pinging.cancel()
 
 
-async def test_pings_without_end_do_not_keep_live_speech_from_ending(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 1.0)
-    async with opened("websocket", server.url) as transport:
+async def test_pings_without_end_do_not_keep_live_speech_from_ending(server):
+    async with opened("websocket", server.url, limits={"stall_s": 1.0}) as transport:
         pinging = asyncio.create_task(pings(server))
         assert await said_live(server, transport, ONE, TWO) == server.expected(ONE + TWO)
         pinging.cancel()
 
 
-async def test_a_segment_that_comes_after_all_is_not_heard_in_the_next_announcement(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.LATE_QUIET", 0.1)
+async def test_a_segment_that_comes_after_all_is_not_heard_in_the_next_announcement(server):
     server.gap = 0.4
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"quiet_if_short_s": 0.1}) as transport:
         await said_live(server, transport, "The first of two sentences. ", "And the second of two.")
         server.gap = 0
         for _ in range(3):
@@ -193,10 +188,9 @@ async def test_live_speech_that_breaks_gives_what_came_before_it(server, kind):
         assert await said(transport, "Next.") == server.expected("Next.")
 
 
-async def test_a_segment_that_never_completes_is_an_error(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 0.2)
+async def test_a_segment_that_never_completes_is_an_error(server):
     server.plan(Fault(silent=True, at=2), on="websocket")
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"stall_s": 0.2}) as transport:
         heard, error = await said_until(transport, request(text_stream=given(server, ONE)))
     assert heard == server.expected(ONE)[: 2 * 3840]
     assert isinstance(error, TransportError)

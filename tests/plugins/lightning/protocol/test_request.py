@@ -11,14 +11,14 @@ from edgevoice.announcement import Urgency
 from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from edgevoice.plugin import SpeechRequest
 from edgevoice_plugins.lightning.options import LightningOptions as Lightning
-from edgevoice_plugins.lightning.protocol.refusal import problem_error, refusal
+from edgevoice_plugins.lightning.protocol.errors import problem_error, status_error
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
 from edgevoice_plugins.lightning.protocol.request import (
-    BadRequest,
-    RetiredModel,
+    BadRequestError,
+    RetiredModelError,
     WireRequest,
+    chunk_message,
     known_model,
-    piece_message,
     read_request,
     speech_body,
 )
@@ -48,7 +48,7 @@ def test_a_request_is_read_as_it_was_built():
 
 def test_a_piece_carries_all_of_the_request():
     body = speech_body(Lightning(), spoken())
-    request = read_request(piece_message(body, "Hel", context_id="c1", more=True))
+    request = read_request(chunk_message(body, "Hel", context_id="c1", more=True))
     assert (request.text, request.context_id, request.more) == ("Hel", "c1", True)
     assert request.voice_id == "magnus"
 
@@ -72,18 +72,18 @@ BAD = {
 @pytest.mark.parametrize("key", BAD)
 def test_a_bad_field_is_named_with_what_is_allowed(key):
     value, named = BAD[key]
-    with pytest.raises(BadRequest, match=named):
+    with pytest.raises(BadRequestError, match=named):
         read_request({"text": "x", "voice_id": "v", key: value})
 
 
 @pytest.mark.parametrize("message", [[], "x", 1, None])
 def test_a_request_has_to_be_an_object(message):
-    with pytest.raises(BadRequest, match="JSON object"):
+    with pytest.raises(BadRequestError, match="JSON object"):
         read_request(message)
 
 
 def test_a_text_that_is_too_long_is_refused_with_both_numbers():
-    with pytest.raises(BadRequest, match="5 characters; at most 4"):
+    with pytest.raises(BadRequestError, match="5 characters; at most 4"):
         read_request({"text": "abcde"}, max_chars=4)
 
 
@@ -96,19 +96,19 @@ def test_a_model_is_known_in_both_spellings(name):
 
 @pytest.mark.parametrize("name", ["lightning", "lightning-large", "lightning_v2", "lightning-v2"])
 def test_a_retired_model_names_its_successor(name):
-    with pytest.raises(RetiredModel, match=r"lightning_v3\.1") as caught:
+    with pytest.raises(RetiredModelError, match=r"lightning_v3\.1") as caught:
         known_model(name)
     assert caught.value.successor == "lightning_v3.1"
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 410])
 def test_these_statuses_concern_the_account(status):
-    assert isinstance(refusal(status, b""), AccountRefused)
+    assert isinstance(status_error(status, b""), AccountRefused)
 
 
 @pytest.mark.parametrize("status", [400, 404, 408, 409, 413, 500, 502, 503, 504])
 def test_other_statuses_leave_the_next_transport_a_chance(status):
-    error = refusal(status, b'{"error":"X","message":"why"}')
+    error = status_error(status, b'{"error":"X","message":"why"}')
     assert type(error) is TransportError
     assert str(error) == f"refused: {status} (why)"
 
@@ -118,7 +118,7 @@ def test_other_statuses_leave_the_next_transport_a_chance(status):
     [(None, None), ("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)],
 )
 def test_one_too_many_says_for_how_long_the_server_wants_to_be_left_alone(retry_after, seconds):
-    error = refusal(429, b'{"error":"X","message":"why"}', retry_after)
+    error = status_error(429, b'{"error":"X","message":"why"}', retry_after)
     assert isinstance(error, TooManyRequests)
     assert (str(error), error.retry_after) == ("refused: 429 (why)", seconds)
 
@@ -152,7 +152,7 @@ def test_another_problem_in_a_stream_does_not(code):
 
 @given(st.binary(max_size=300) | st.text().map(lambda text: msgspec.json.encode({"message": text})))
 def test_no_body_makes_a_refusal_unprintable(body):
-    text = str(refusal(500, body))
+    text = str(status_error(500, body))
     assert text.startswith("refused: 500")
     assert len(text) < 200
 
