@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
-from edgevoice import secrets
+from edgevoice.config.options import DEFAULT_ROUTES
 from edgevoice.errors import ConfigError, ConfigIssue, OutputError
-from edgevoice.plugin import Context, Observer, Output, Source
-from edgevoice.synthesis.routing import DEFAULT_ROUTES
+from edgevoice.plugin import Context, Observer, Output, Role, Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -53,7 +51,7 @@ class ComponentStack:
         return [f"{name}: {why}" for name, part in self._parts.items() if (why := part.stall_reason())]
 
 
-async def make_context(
+def make_context(
     settings: Settings,
     folder: Path,
     stack: AsyncExitStack,
@@ -61,23 +59,15 @@ async def make_context(
     faults: Faults,
     delivered: Callable[[str, Event], None],
 ) -> Context:
-    """What every plugin is given.
-
-    Raises:
-        ConfigError: there is neither a key nor a local voice.
-    """
-    core, lightning, key = settings.core, settings.core.lightning, secrets.api_key(settings)
-    if key is None and lightning.base_url is None:
-        url = await _own_server(settings, entered)
-        lightning = msgspec.structs.replace(lightning, base_url=url)
+    """Return what every plugin is given; `folder` is the state folder."""
+    core = settings.core
     return Context(
         node=core.node,
         state_dir=folder,
         speakers=tuple(core.speakers),
         targets=frozenset(speakers_by_target(settings)),
-        lightning=lightning,
-        api_key=key,
-        session=_shared_session(stack),
+        speech=settings.speech,
+        http_session=_shared_session(stack),
         fault=faults.set,
         stalled=entered.stalled,
         ready=asyncio.Event(),
@@ -88,16 +78,66 @@ async def make_context(
 async def start_transports(
     settings: Settings, context: Context, entered: ComponentStack
 ) -> dict[str, Transport]:
-    """The transports that can be used here."""
+    """Start the transports that can be used here.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    reasons = _unavailable_transports(settings)
     transports = {}
     for name, kind in settings.plugins.transports.items():
-        if missing := kind.missing_dependency():
-            logger.info("transport %s %s", name, missing)
-        elif part := await _guarded(
-            context, entered, f"transport {name}", partial(kind, context, kind.options())
-        ):
+        make = partial(kind, context, settings.transport_options(name))
+        if name in reasons:
+            logger.info("transport %s is not used: %s", name, reasons[name])
+        elif part := await _guarded(context, entered, f"transport {name}", make):
             transports[name] = part
+    _check_voices(settings, reasons)
     return transports
+
+
+def _check_voices(settings: Settings, reasons: Mapping[str, str]) -> None:
+    """Say in one line that only fallback voices can speak.
+
+    Raises:
+        ConfigError: No transport can be used.
+    """
+    usable = available_transports(settings)
+    if not usable:
+        why = "; ".join(dict.fromkeys(f"{_shown(settings, name)}: {why}" for name, why in reasons.items()))
+        raise ConfigError([ConfigIssue("", f"no voice can speak: {why or 'no transport is installed'}")])
+    if all(name in fallback_transports(settings) for name in usable):
+        whys = {why for name, why in reasons.items() if name not in fallback_transports(settings)}
+        logger.warning(
+            "the %s voice speaks all announcements: %s",
+            usable[0],
+            "; ".join(sorted(whys)) or "no other transport is installed",
+        )
+
+
+def _shown(settings: Settings, name: str) -> str:
+    """Return the name of a transport's section, which is what a user can change."""
+    return settings.plugins.transports[name].section or name
+
+
+def available_transports(settings: Settings) -> list[str]:
+    """Return the names of the transports that can be used with this configuration on this machine."""
+    reasons = _unavailable_transports(settings)
+    return [name for name in settings.plugins.transports if name not in reasons]
+
+
+def fallback_transports(settings: Settings) -> list[str]:
+    """Return the names of the transports of last resort that can be used."""
+    kinds = settings.plugins.transports
+    return [name for name in available_transports(settings) if kinds[name].role is Role.FALLBACK]
+
+
+def _unavailable_transports(settings: Settings) -> dict[str, str]:
+    """Return why a transport cannot be used, for each that cannot."""
+    reasons = {}
+    for name, kind in settings.plugins.transports.items():
+        if why := kind.missing_dependency() or kind.unavailable_reason(settings.transport_options(name)):
+            reasons[name] = why
+    return reasons
 
 
 async def start_outputs(settings: Settings, context: Context, entered: ComponentStack) -> dict[str, Output]:
@@ -105,10 +145,10 @@ async def start_outputs(settings: Settings, context: Context, entered: Component
     outputs: dict[str, Output] = {}
     for name, speaker in settings.core.speakers.items():
         kind = settings.plugins.outputs[speaker.output]
-        make = partial(kind, context, settings.outputs[name], name)
+        make = partial(kind, dataclasses.replace(context, speaker=name), settings.outputs[name])
         part = await _guarded(context, entered, f"speaker {name}", make)
         outputs[name] = part or UnavailableOutput(
-            context, None, name, why=f"its output {speaker.output!r} is broken"
+            dataclasses.replace(context, speaker=name), why=f"its output {speaker.output!r} is broken"
         )
     return outputs
 
@@ -151,8 +191,8 @@ async def _guarded(context: Context, entered: ComponentStack, name: str, make: C
 class UnavailableOutput(Output):
     """Stands where a speaker's output could not be made."""
 
-    def __init__(self, context: Context, options: object, speaker: str, *, why: str) -> None:
-        super().__init__(context, options, speaker)
+    def __init__(self, context: Context, *, why: str) -> None:
+        super().__init__(context, None)
         self._why = why
 
     async def probe(self) -> None:
@@ -174,17 +214,6 @@ async def _try(context: Context, name: str, output: Output) -> None:
     except (Exception, SystemExit) as error:
         logger.exception("the output of %s broke", name)
         context.fault(f"speaker {name}", f"its output broke: {type(error).__name__}: {error}")
-
-
-async def _own_server(settings: Settings, entered: ComponentStack) -> str:
-    """Where there is no key, the transports use a server of this machine's own."""
-    for name, kind in settings.plugins.servers.items():
-        if kind.missing_dependency() is None:
-            server = await entered.start(name, kind())
-            logger.info("no API key: the local voice speaks, through a Lightning server at %s", server.url)
-            return server.url
-    message = 'there is no API key and no local voice: pip install "edgevoice[local]", or name a key file'
-    raise ConfigError([ConfigIssue("lightning.api_key_file", message)])
 
 
 def _shared_session(stack: AsyncExitStack) -> Callable[[], aiohttp.ClientSession]:

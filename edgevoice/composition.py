@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,8 +18,10 @@ from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.intake.intake import Intake
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.playback.speaker import Speaker
+from edgevoice.plugin import SpeechOptions
 from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
 from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.token_bucket import Rate
 
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ def build_node(
         name: Speaker(
             name,
             outputs[name],
-            SpeakerSettings(speaker_policy(core, options), options.volume, clock),
+            SpeakerSettings(speaker_policy(settings, options), options.volume, clock),
             chimes=chimes,
             new_job=synthesis.new_job,
             escalate=escalations.put_nowait,
@@ -83,14 +86,15 @@ def build_node(
         rate_limiter=RateLimiter(rate_limits(core)),
         persist=recorder.persist,
         chimes=chimes.names,
-        language=core.lightning.language,
+        language=settings.speech.language,
         local_now=clock,
     )
     return Node(speakers, intake)
 
 
-def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
-    """The manners of one speaker; its own quiet hours take the place of everybody's."""
+def speaker_policy(settings: Settings, speaker: SpeakerOptions) -> SpeakerPolicy:
+    """Return the policy of one speaker. Its own quiet hours replace those of all."""
+    core = settings.core
     hours = core.quiet_hours if speaker.quiet_hours is None else speaker.quiet_hours
     return SpeakerPolicy(
         volumes=speaker.volumes,
@@ -101,10 +105,25 @@ def speaker_policy(core: CoreOptions, speaker: SpeakerOptions) -> SpeakerPolicy:
         digest=core.digest or "off",
         digest_keep=core.digest_keep,
         say_age=core.say_age or None,
-        language=core.lightning.language,
+        language=settings.speech.language,
         growth=RepeatGrowth(core.insist.gap, core.insist.volume),
         queue=core.limits.queue,
     )
+
+
+def concurrency_limiters(settings: Settings, faults: Faults) -> dict[str, ConcurrencyLimiter]:
+    """Return one concurrency limiter for each account; transports of one account share their options."""
+    limiters = {}
+    for name, kind in settings.plugins.transports.items():
+        if (account := kind.account) is not None and account not in limiters:
+            section = kind.section or name
+            options = settings.transport_options(name)
+            limiters[account] = ConcurrencyLimiter(
+                options.concurrency if isinstance(options, SpeechOptions) else 1,
+                partial(faults.set, f"{section}.concurrency"),
+                section=section,
+            )
+    return limiters
 
 
 def quiet_window(hours: QuietHours) -> QuietWindow:

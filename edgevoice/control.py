@@ -16,8 +16,9 @@ from edgevoice.cache.cache import cache_dir
 from edgevoice.cache.files import ClipFiles
 from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
-from edgevoice.components import routes, speakers_by_target
+from edgevoice.components import available_transports, fallback_transports, routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
+from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.intake import build_announcement
 from edgevoice.intake.payload import parse_payload
@@ -25,7 +26,6 @@ from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, preemption_for
 from edgevoice.scheduler.settings import SpeakerSettings
-from edgevoice.secrets import api_key
 from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
 
 if TYPE_CHECKING:
@@ -181,9 +181,8 @@ def build_handlers(
             )
             for name in speakers_by_target(settings)[announcement.target]
         ]
-        is_cached = cache.contains(cache.key(announcement, announcement.text))
         return {
-            **_explain_common(settings, announcement, is_cached, outlook(announcement.text)),
+            **_explain_common(settings, announcement, cache.contains, outlook(announcement.text)),
             "intake": "accepted"
             if node.intake.would_accept(announcement)
             else "suppressed: rate limit (limits)",
@@ -205,13 +204,11 @@ def explain_from_config(settings: Settings, request: Request) -> dict[str, Any]:
     clock, speakers = local_clock(settings.core), []
     for name in speakers_by_target(settings)[announcement.target]:
         options = settings.core.speakers[name]
-        speaker = SpeakerSettings(speaker_policy(settings.core, options), options.volume, clock)
+        speaker = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
         speakers.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
-    key = KeyScheme.of(settings, api_key(settings)).key(announcement, announcement.text)
     files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
-    is_cached = settings.core.cache.enabled and key is not None and files.has(key)
     return {
-        **_explain_common(settings, announcement, is_cached),
+        **_explain_common(settings, announcement, files.has),
         "intake": "accepted",
         "speakers": speakers,
         "from": "the configuration alone",
@@ -236,28 +233,29 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
 
 def _known_names(settings: Settings) -> Known:
     """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
-    chimes = [*Chimes(chimes_dir(settings)).names, NO_CHIME]
-    return {"transport": _available_transports(settings), "chime": chimes}
+    return {
+        "transport": [*available_transports(settings), FALLBACK_ALIAS],
+        "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
+    }
 
 
 def _explain_common(
     settings: Settings,
     announcement: Announcement,
-    is_cached: bool,
+    is_cached: Callable[[str], bool],
     outlook: LatencyPrediction = NO_OUTLOOK,
 ) -> dict[str, Any]:
-    available = _available_transports(settings)
+    available, fallbacks = available_transports(settings), fallback_transports(settings)
+    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
+    key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
+    cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), available, outlook, cached=is_cached),
+        **explain_route(announcement, routes(settings), available, outlook, fallbacks, cached=cached),
     }
-
-
-def _available_transports(settings: Settings) -> list[str]:
-    return [name for name, kind in settings.plugins.transports.items() if kind.missing_dependency() is None]
 
 
 _PREEMPTION = {
@@ -300,9 +298,11 @@ def explain_route(
     routes: Sequence[Route],
     available: Collection[str],
     outlook: LatencyPrediction = NO_OUTLOOK,
+    fallbacks: Collection[str] = (),
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
     """Return the transports in the order they would be tried, and why."""
-    decision = decide(routing_request(announcement, cached=cached), routes, available, outlook)
+    request = routing_request(announcement, cached=cached)
+    decision = decide(request, routes, available, outlook, fallbacks)
     return {"transports": list(decision.order), "why": decision.why}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pluggy
 
 if TYPE_CHECKING:
-    from edgevoice.plugin import Observer, Output, Server, Source, Transport
+    from edgevoice.plugin import Observer, Output, Source, Transport
 
 hookspec = pluggy.HookspecMarker("edgevoice")
 hookimpl = pluggy.HookimplMarker("edgevoice")
@@ -23,8 +23,6 @@ class Registry(Protocol):
     def output(self, name: str, plugin: type[Output]) -> None: ...
 
     def observer(self, name: str, plugin: type[Observer]) -> None: ...
-
-    def server(self, name: str, plugin: type[Server]) -> None: ...
 
 
 @hookspec

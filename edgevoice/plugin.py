@@ -1,19 +1,24 @@
-"""What a plugin is: a source, a transport, an output or an observer, and what it is given.
+"""The plugin API: sources, transports, outputs and observers, and the context each is given.
 
 Each class has one method that matters: `Source.listen`, `Transport.synthesize`, `Output.play`,
-`Observer.on_event`. Each is used as `async with`; its constructor starts nothing.
+`Observer.on_event`. All have the same constructor, `(context, options)`, which starts nothing, and are used
+as `async with`. `plugins/README.md` draws the order of the calls.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import msgspec
+from msgspec import Meta
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
     from types import TracebackType
@@ -22,57 +27,134 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Urgency
     from edgevoice.commands import Submit
-    from edgevoice.config.options import Lightning
     from edgevoice.outcome import Event, Rejection, SpeakerState
+
+#: Version of the plugin API, as `major.minor`. See "Versions" in plugins/README.md.
+API_VERSION = "1.0"
 
 
 class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The options of a plugin that has none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What every plugin is given.
+class SpeechOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options that the core reads from the section of a speech service.
 
-    `session` opens the one HTTP session that all share. `fault` raises a fault by the name of the part
-    it concerns (a sentence), or clears it (None). `stuck` names the parts that no longer make progress.
-    `targets` are the speakers, groups and `all` of this node. `ready` is set once every speaker was tried. `api_key` is None where there is none, and then
-    `lightning.base_url` is the local voice's own server.
+    The options of a transport that has an `account` derive from this. The first such section gives the
+    defaults of the whole node, `Context.speech`.
     """
 
+    #: Name of a voice, as the service spells it; None for the service's own default.
+    voice: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    #: Language code, such as `en`; also the language of the node's own sentences.
+    language: Annotated[str, Meta(min_length=1, max_length=16)] = "en"
+    speed: Annotated[float, Meta(ge=0.5, le=2)] = 1.0
+    #: Rate in Hz of all synthesized speech of the node.
+    sample_rate: Annotated[int, Meta(ge=8000, le=192_000)] = 24000
+    #: Requests that the account allows at once.
+    concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
+    #: Characters of one request at most; longer texts are cut at sentence ends.
+    max_request_chars: Annotated[int, Meta(ge=20, le=8000)] = 250
+
+
+class Clock(Protocol):
+    """The time. Intervals are monotonic; wall-clock times are aware."""
+
+    def monotonic(self) -> float:
+        """Return monotonic seconds, comparable with the event loop's `time()`."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time in the node's time zone."""
+
+
+class SystemClock:
+    """The machine's clock, in the machine's time zone."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        return datetime.now().astimezone()
+
+
+def _no_http_session() -> aiohttp.ClientSession:
+    raise RuntimeError("this context has no HTTP session")
+
+
+def _ignore_fault(part: str, sentence: str | None) -> None:
+    del part, sentence
+
+
+def _ignore_delivery(name: str, event: Event) -> None:
+    del name, event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every plugin is given. It holds no secret and no vendor's options."""
+
+    #: Name of this node.
     node: str
+    #: A folder that exists and can be written. Call your own files there after your plugin.
     state_dir: Path
-    speakers: tuple[str, ...]
-    targets: frozenset[str]
-    lightning: Lightning
-    api_key: str | None
-    session: Callable[[], aiohttp.ClientSession]
-    fault: Callable[[str, str | None], None]
-    stalled: Callable[[], list[str]]
-    ready: asyncio.Event
-    #: Tells that an observer, by the name it was registered under, has delivered an outcome (`Observer.durable`).
-    delivered: Callable[[str, Event], None] = lambda _name, _event: None
+    #: Names of the node's speakers.
+    speakers: tuple[str, ...] = ()
+    #: Names a source may address: speakers, groups and `all`.
+    targets: frozenset[str] = frozenset({"all"})
+    #: The speaker an output belongs to; None for other plugins.
+    speaker: str | None = None
+    #: Defaults of all speech of this node: voice, language, speed, sample rate.
+    speech: SpeechOptions = field(default_factory=SpeechOptions)
+    clock: Clock = field(default_factory=SystemClock)
+    #: Returns the one HTTP session that all plugins share; it is opened at the first call. Do not close it.
+    http_session: Callable[[], aiohttp.ClientSession] = _no_http_session
+    #: `fault(part, sentence)` raises the fault of a part; `fault(part, None)` clears it.
+    fault: Callable[[str, str | None], None] = _ignore_fault
+    #: Returns a sentence for each component that makes no progress and cannot help itself.
+    stalled: Callable[[], list[str]] = list
+    #: Set once every output was probed and the speakers run.
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    #: `delivered(name, event)`: the durable observer registered as `name` has delivered an outcome.
+    delivered: Callable[[str, Event], None] = _ignore_delivery
 
 
 class Plugin:
-    """The common ground: options, what is missing to be used here, and a life as `async with`."""
+    """What all plugins have in common: options, checks, and a life as `async with`."""
 
+    #: The keys of the plugin's section of the configuration, as a msgspec struct with a default for each.
+    #: A field of the type `pathlib.Path` is given as an absolute path: a relative one in the
+    #: configuration is relative to the configuration file, and `~` is expanded.
     options: ClassVar[type[msgspec.Struct]] = NoOptions
-    """The keys of this plugin's section of the configuration, and their types."""
+
+    def __init__(self, context: Context, options: Any) -> None:
+        """Keep what is needed; start nothing.
+
+        Args:
+            context: The node, and what it lends to plugins.
+            options: An instance of `self.options` with the values of the configuration.
+        """
+        self.context = context
+        self.config = options
 
     @classmethod
     def missing_dependency(cls) -> str | None:
-        """What has to be installed before this can be used, as `needs X: pip install Y`; None if nothing."""
+        """Return what must be installed first, as `needs X: pip install Y`; None if nothing is missing."""
         return None
 
     @classmethod
     def validate_options(cls, options: Any) -> list[tuple[str, str]]:
-        """What is wrong with options whose every value is of its type: the key, and what to do about it."""
+        """Return the issues that types and ranges cannot express, as pairs of key and sentence."""
+        del options
+        return []
+
+    @classmethod
+    def option_warnings(cls, options: Any) -> list[tuple[str, str]]:
+        """Return warnings about options that are allowed but unwise, as pairs of key and sentence."""
         del options
         return []
 
     def stall_reason(self) -> str | None:
-        """A sentence if this part has stopped making progress and cannot help itself, else None."""
+        """Return a sentence if the plugin stopped making progress and cannot recover, else None."""
         return None
 
     async def __aenter__(self) -> Self:
@@ -85,149 +167,171 @@ class Plugin:
 
 
 class Source(Plugin, ABC):
-    """Something announcements come from."""
-
-    def __init__(self, context: Context, options: Any) -> None:
-        """`options` are those of its section of the configuration, as the struct `self.options`."""
-        self.context = context
-        self.config = options
+    """A plugin that announcements come from."""
 
     @abstractmethod
     async def listen(self, submit: Submit) -> None:
-        """Hand over each command as it arrives, for ever; `submit` never blocks and never raises."""
+        """Submit each command as it arrives, until cancelled.
+
+        `submit` never blocks and never raises. A `listen` that returns or raises is started again after a
+        growing delay.
+        """
 
 
 class WordMark(NamedTuple):
-    """A word, as it stands in the text, and its seconds from the start of the request's audio."""
+    """When a word is spoken."""
 
+    #: The word as it stands in the text.
     word: str
+    #: Seconds from the start of the request's audio.
     start: float
+    #: Seconds from the start of the request's audio.
     end: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
-    """One request to a transport: a text of at most `max_request_chars`, or pieces that are still arriving.
+    """One request to a transport: a whole text, or the chunks of a live text."""
 
-    `sample_rate` in Hz is the rate the answer must have. `voice`, `language` and `speed` are None where
-    the announcement leaves them to the configuration. A transport that learns when each word of a text is
-    spoken appends it to `marks`, in order: where the speech breaks off, that tells what is left to say.
-    """
-
+    #: Id of the announcement.
     id: str
+    #: At most `Context.speech.max_request_chars` characters; None for live text.
     text: str | None = None
+    #: The chunks of a live text; None unless the transport declares `accepts_text_stream`.
     text_stream: AsyncIterator[str] | None = None
+    #: Rate in Hz that the audio must have.
     sample_rate: int
     urgency: Urgency
+    #: The voice that the announcement asks for; None for the transport's default.
     voice: str | None = None
-    language: str | None = None
-    speed: float | None = None
+    language: str = "en"
+    speed: float = 1.0
+    #: A transport that learns when each word is spoken appends it here, in order. If the speech breaks
+    #: off, the next transport continues at the first word that was not spoken to its end.
     marks: list[WordMark] = field(default_factory=list, compare=False, repr=False)
 
 
+class Role(Enum):
+    """What the core uses a transport for."""
+
+    #: Tried in the order of the routes.
+    PRIMARY = "primary"
+    #: The voice of last resort, called `local` in routes: it speaks private texts, stands by for critical
+    #: announcements, and replaces accounts that are refused. It must need no network.
+    FALLBACK = "fallback"
+
+
 class Transport(Plugin, ABC):
-    """Something that turns text into streamed audio."""
+    """A plugin that turns text into streamed audio."""
 
-    metered: ClassVar[bool] = True
-    """Whether a request takes one of the account's `concurrency` places, and its voice is the account's."""
+    #: Section of the configuration that holds its options; None for its own name. Transports of one
+    #: service share a section by naming the same one and the same `options`.
+    section: ClassVar[str | None] = None
+    role: ClassVar[Role] = Role.PRIMARY
+    #: Account its requests count against. Transports with the same account share one concurrency limit
+    #: (`SpeechOptions.concurrency`), and `AccountRefused` by one of them rules out all of them and raises
+    #: the account's fault. None: no limit.
+    account: ClassVar[str | None] = None
+    #: Whether it takes `SpeechRequest.text_stream`. Otherwise live text comes a sentence at a time.
     accepts_text_stream: ClassVar[bool] = False
-    """Whether `request.pieces` is understood; else live text comes a sentence at a time."""
 
-    def __init__(self, context: Context, options: Any) -> None:
-        self.context = context
-        self.config = options
+    @classmethod
+    def unavailable_reason(cls, options: Any) -> str | None:
+        """Return why it cannot be used with these options, such as `there is no API key`; None if it can.
+
+        Unlike an issue of `validate_options` this is not an error: the transport is left out.
+        """
+        del options
+        return None
+
+    @classmethod
+    def voice_identity(cls, options: Any, request: SpeechRequest) -> str | None:
+        """Return what the audio depends on apart from text and sample rate; None if it must not be cached.
+
+        Two requests with equal identity, text and rate sound alike, whichever transport makes them. Include
+        the service, the model, the voice, the language and the speed. `request.text` is not set.
+        """
+        del options, request
+        return None
 
     @property
     def is_warm(self) -> bool:
-        """Whether a request made now has no connection to open first."""
+        """Whether a request made now needs no connection to be opened first."""
         return True
 
     @abstractmethod
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
-        """Yield the speech: s16le mono at `request.sample_rate`, whole samples, never empty, as it arrives.
+        """Yield the speech as it arrives: s16le mono at `request.sample_rate`.
 
-        Closing the iterator early cancels the request at once. Never retries: fallback is the retry.
+        Each chunk holds whole samples and is not empty. Closing the iterator early cancels the request at
+        once. Must not retry; the core fails over to the next transport.
 
         Raises:
-            AccountRefused: for 401, 402, 403, 410; the message names the successor of a retired model.
-            TransportError: for anything else that ends the speech before its end.
+            AccountRefused: The account, key or model is refused (401, 402, 403, 410).
+            TooManyRequests: The account allows no further request at the moment (429).
+            TransportError: Anything else that ends the speech before its end.
         """
 
 
 class Progress(Protocol):
-    """Told by an output while it plays; frames are counted at the rate given to `play`, from 0."""
+    """Counts frames while an output plays, at the rate given to `play`, from 0; numbers never fall."""
 
     def written(self, frames: int) -> None:
-        """So many frames have been handed to the device in all."""
+        """Report the frames handed to the device so far, in all."""
 
     def played(self, frames: int) -> None:
-        """So many frames have been heard in all."""
+        """Report the frames heard so far, in all."""
 
 
 class Output(Plugin, ABC):
-    """Something audio goes to: the output of one speaker."""
+    """A plugin that audio goes to: the output of one speaker, `self.speaker`."""
 
-    def __init__(self, context: Context, options: Any, speaker: str) -> None:
-        """`options` are those keys of `speakers.<speaker>` that `self.options` declares."""
-        self.context = context
-        self.config = options
-        self.speaker = speaker
+    def __init__(self, context: Context, options: Any) -> None:
+        super().__init__(context, options)
+        #: Name of the speaker this output belongs to.
+        self.speaker = context.speaker or ""
 
     @classmethod
     def exclusive_resource(cls, options: Any) -> str | None:
-        """What only one speaker may use, such as a file; None where several may share all."""
+        """Return the resource only one speaker may use, such as the path of a file; None if there is none."""
         del options
         return None
 
     async def probe(self) -> None:
-        """Try it without a sound.
+        """Try the output without a sound.
 
         Raises:
-            OutputError: saying what is wrong, which devices there are, and what to do.
+            OutputError: It does not work. Say what is wrong, which devices there are, and what to do.
         """
 
     @abstractmethod
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
-        """Play s16le mono at `rate` Hz until `audio` ends and its last sample was heard, or is just about to be.
+        """Play s16le mono at `rate` Hz until `audio` ends and its last sample was heard.
 
-        An output may return, all told as heard, up to 30 ms early, so that the next one follows without a
-        gap; what is left is heard all the same. A gap in `audio` is silence. When cancelled, the sound stops at once and `progress` has been told
-        how much was heard.
+        It may report all frames as heard and return up to 30 ms early, so that the next announcement
+        follows without a gap. A pause between chunks of `audio` is silence. When cancelled, stop the sound
+        at once, after `progress` was told how much was heard.
 
         Raises:
-            OutputError: the device is lost and could not be had back; `progress` says how far it came.
+            OutputError: The device was lost and could not be recovered; `progress` says how far it came.
         """
 
 
 class Observer(Plugin):
-    """Something that is told what happens. Never waits, never decides; a source may be one too."""
+    """A plugin that is told what happens. Its methods must not wait. A source may be an observer too."""
 
-    #: Whether each outcome of a high or critical announcement is kept on the disk until `context.delivered`
-    #: is called with it. What a crash or an end of the daemon left undelivered is told again at the next
-    #: start, marked as `repeated`; of more than 200 the oldest are dropped.
+    #: Whether each outcome of a high or critical announcement is stored until `context.delivered` is called
+    #: with it. Undelivered ones are told again at the next start, marked `repeated`; at most 200 are kept.
     durable: bool = False
 
-    def __init__(self, context: Context, options: Any) -> None:
-        self.context = context
-        self.config = options
-
     async def run(self) -> None:
-        """What it does besides, for ever; nothing by default."""
+        """Do what takes time, until cancelled. Returning is fine for an observer that needs nothing."""
 
     def on_event(self, event: Event, origin: object) -> None:
-        """A step of an announcement, and the origin its source gave it."""
+        """Handle one step of an announcement; `origin` is what its source passed with the command."""
 
     def on_state(self, speaker: str, state: SpeakerState) -> None:
-        """A speaker's state changed."""
+        """Handle a change of a speaker's state."""
 
     def on_rejected(self, rejection: Rejection, origin: object) -> None:
-        """Something was not accepted."""
-
-
-class Server(Plugin, ABC):
-    """A Lightning-compatible server of this machine's own, for where there is no key. Made as `Server()`."""
-
-    @property
-    @abstractmethod
-    def url(self) -> str:
-        """Its root, such as `http://127.0.0.1:8080`, once it was entered."""
+        """Handle an input that was not accepted."""

@@ -18,7 +18,7 @@ import pluggy
 
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
-from edgevoice.plugin import Observer, Output, Plugin, Server, Source, Transport
+from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ class Plugins:
         self.transports: dict[str, type[Transport]] = {}
         self.outputs: dict[str, type[Output]] = {}
         self.observers: dict[str, type[Observer]] = {}
-        self.servers: dict[str, type[Server]] = {}
         self.records: list[PluginRecord] = []
         self._hooks = pluggy.PluginManager("edgevoice")
         self._hooks.add_hookspecs(hookspecs)
@@ -105,6 +104,16 @@ class Plugins:
             record.status = Status.BROKEN
             record.problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return record
+
+    @property
+    def sections(self) -> dict[str, list[type[Plugin]]]:
+        """The plugins that own each section of the configuration; all of one section have the same options."""
+        owners: dict[str, list[type[Plugin]]] = {}
+        for name, kind in (*self.sources.items(), *self.observers.items()):
+            owners.setdefault(name, []).append(kind)
+        for name, transport in self.transports.items():
+            owners.setdefault(transport.section or name, []).append(transport)
+        return owners
 
     def broken(self, name: str) -> str | None:
         """What is wrong with the plugin of this name, None if nothing or if there is none."""
@@ -163,9 +172,6 @@ class _Registration:
     def observer(self, name: str, plugin: type[Observer]) -> None:
         self._enter("observer", Observer, self._plugins.observers, name, plugin)
 
-    def server(self, name: str, plugin: type[Server]) -> None:
-        self._enter("server", Server, self._plugins.servers, name, plugin)
-
     def _enter(self, kind: str, base: type[Plugin], entered: dict[str, P], name: str, plugin: P) -> None:
         if not (isinstance(name, str) and NAME.fullmatch(name)):
             raise PluginError(f"{name!r} is no name for a {kind}: 1 to 64 of a-z 0-9 _ -")
@@ -177,6 +183,12 @@ class _Registration:
         if name in entered:
             raise PluginError(f"there is a {kind} called {name!r} already, from {entered[name].__module__}")
         msgspec.structs.fields(plugin.options)  # raises where the options are none, or cannot be resolved
+        section = getattr(plugin, "section", None) or name
+        for other in self._plugins.sections.get(section, ()) if kind != "output" else ():
+            if other.options is not plugin.options:
+                raise PluginError(
+                    f"the section {section!r} has other options already, from {other.__module__}"
+                )
         missing = plugin.missing_dependency()
         entered[name] = plugin
         self._entered.append((entered, name))

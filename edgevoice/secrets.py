@@ -4,34 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from edgevoice import logs
-from edgevoice.paths import relative_to_config
-
-if TYPE_CHECKING:
-    from edgevoice.config import Settings
-    from edgevoice.config.options import Lightning
-
-API_KEY_VARIABLE = "SMALLEST_API_KEY"
-
-
-def api_key(settings: Settings) -> str | None:
-    """Return the API key, or None. From here on every log redacts it.
-
-    A key file that cannot be used was reported when the configuration was checked.
-    """
-    # systemd's credential first: the service's user may not be able to read the file.
-    key = systemd_credential("api_key") or read_secret_file(key_file(settings.core.lightning, settings.file))
-    key = key or os.environ.get(API_KEY_VARIABLE, "").strip() or None
-    if key:
-        logs.register_secret(key)
-    return key
-
-
-def key_file(lightning: Lightning, file: Path | None) -> Path | None:
-    """Return the file of the API key, if one is configured."""
-    return None if lightning.api_key_file is None else relative_to_config(lightning.api_key_file, file)
 
 
 def systemd_credential(name: str) -> str | None:
@@ -48,3 +20,22 @@ def read_secret_file(file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8").strip() or None
     except (OSError, ValueError):
         return None
+
+
+def secret_problem(file: Path, what: str) -> str | None:
+    """Return what is wrong with the file of a secret, such as an `API key`; None if it can be used.
+
+    The sentence does not name the file: by mistake, its name may be the secret itself.
+    """
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        return f"the file is no text: put the {what} into it"
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no path"
+        return f"the file cannot be read ({why}): write the {what} there, or leave the option out"
+    if not secret:
+        return f"the file is empty: put the {what} into it"
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        return f"the file holds more than one {what}: one line of printable characters"
+    return None

@@ -27,6 +27,7 @@ SECRET = "sk_0123456789abcdef_secret"
 def no_daemon(tmp_path, monkeypatch):
     """Ask no daemon that runs on this machine."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("SMALLEST_API_KEY", "sk_of_nobody")
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from edgevoice.config.options import (
     ByUrgency,
     CacheOptions,
     CoreOptions,
-    Lightning,
     Limits,
     PerMinute,
     Phrase,
@@ -33,6 +32,7 @@ from edgevoice.errors import ConfigError
 from edgevoice.plugin_loader import Plugins
 from edgevoice.scheduler.settings import DEFAULT_CHIMES
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
+from edgevoice_plugins.lightning.options import LightningOptions
 from edgevoice_plugins.mqtt.options import Tls
 from tests.support.pages import ROOT
 
@@ -87,13 +87,9 @@ def test_with_everything_uncommented_check_accepts_it(tmp_path):
 
 def test_every_option_of_the_core_is_there_and_no_other():
     values, parts = given(), Plugins.load()
-    sections = {
-        name
-        for name, kind in {**parts.sources, **parts.observers}.items()
-        if msgspec.structs.fields(kind.options)
-    }
+    sections = {name for name, kinds in parts.sections.items() if msgspec.structs.fields(kinds[0].options)}
     assert set(values) == keys(CoreOptions) | sections
-    assert set(values["lightning"]) == keys(Lightning)
+    assert set(values["lightning"]) == keys(LightningOptions)
     assert set(values["limits"]) == keys(Limits)
     assert set(values["first_audio_timeout"]) == keys(ByUrgency)
     assert set(values["insist"]) == keys(RepeatDefaults)
@@ -121,10 +117,10 @@ def test_the_chimes_that_are_shown_are_the_default_ones_and_all_are_named():
 
 
 def test_every_section_of_a_source_or_observer_shows_its_defaults():
-    parts = {**settings().plugins.sources, **settings().plugins.observers}
-    for name, kind in parts.items():
-        assert set(given().get(name, {})) == keys(kind.options), name
-        assert settings().sections[name] == kind.options(), name
+    for name, kinds in settings().plugins.sections.items():
+        assert set(given().get(name, {})) == keys(kinds[0].options), name
+        if name != "lightning":  # it names a key file
+            assert settings().sections[name] == kinds[0].options(), name
 
 
 def test_every_option_of_every_output_is_there_with_its_default():

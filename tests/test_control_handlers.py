@@ -17,6 +17,7 @@ from tests.support.broker import Broker
 from tests.support.house import House
 
 HOUSE = """
+lightning: {base_url: http://127.0.0.1:9}
 speakers:
   kitchen: {output: wav_file, path: kitchen.wav, groups: [downstairs], volume: 60}
   study: {output: wav_file, path: study.wav, quiet_hours: [{from: 00:00, to: 00:00}]}

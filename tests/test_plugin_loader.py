@@ -35,7 +35,7 @@ BROKEN = {
         BEGIN + OUTPUT + HOOK + "    register.source('mine', Mine)",
         "subclass of edgevoice.Source",
     ),
-    "an_object": (BEGIN + OUTPUT + HOOK + "    register.output('mine', Mine(None, None, ''))", "subclass"),
+    "an_object": (BEGIN + OUTPUT + HOOK + "    register.output('mine', object())", "subclass"),
     "no_name": (BEGIN + OUTPUT + HOOK + "    register.output(None, Mine)", "no name"),
     "odd_name": (BEGIN + OUTPUT + HOOK + "    register.output('My Output', Mine)", "no name"),
     "unknown_kind": (BEGIN + OUTPUT + HOOK + "    register.outptu('mine', Mine)", "outptu"),

@@ -4,7 +4,8 @@ import pytest
 
 from edgevoice import ConfigError, logs
 from edgevoice.config import settings_from
-from edgevoice.secrets import api_key, systemd_credential
+from edgevoice.secrets import systemd_credential
+from edgevoice_plugins.lightning.options import api_key
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def places(tmp_path, monkeypatch):
             monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
         if environment is not None:
             monkeypatch.setenv("SMALLEST_API_KEY", environment)
-        return settings_from(text)
+        return settings_from(text).section("lightning")
 
     return put
 

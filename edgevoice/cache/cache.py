@@ -92,9 +92,9 @@ class Cache:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
 
-    def key(self, announcement: Announcement, text: str | None) -> str | None:
-        """Return the key of the clip in which the announcement says `text`; None if it is never cached."""
-        return self._keys.key(announcement, text) if self._options.enabled else None
+    def key(self, announcement: Announcement, text: str | None, transport: str) -> str | None:
+        """Return the key of `text` as a transport speaks it; None if such a clip is never cached."""
+        return self._keys.key(announcement, text, transport) if self._options.enabled else None
 
     def contains(self, key: str | None) -> bool:
         """Return whether a clip is cached, as far as is known: its file may be damaged."""
@@ -138,7 +138,7 @@ class Cache:
 
     async def is_intact(self, key: str) -> bool:
         """Return whether a clip is cached and undamaged."""
-        return await self.open(key, self._keys.lightning.sample_rate) is not None
+        return await self.open(key, self._keys.sample_rate) is not None
 
     def store(self, key: str | None, clip: Clip) -> None:
         """Cache a complete clip in the background. The caller may close the clip at once."""
@@ -251,9 +251,9 @@ class Cache:
             logger.warning("cache: cannot use %s: %s; new clips are not cached", self._files.path, reason)
 
 
-def build_cache(settings: Settings, state_dir: Path, api_key: str | None) -> Cache:
+def build_cache(settings: Settings, state_dir: Path) -> Cache:
     """Return the cache that the settings describe, in the state folder."""
-    return Cache(cache_dir(state_dir), settings.core.cache, KeyScheme.of(settings, api_key))
+    return Cache(cache_dir(state_dir), settings.core.cache, KeyScheme(settings))
 
 
 def cache_dir(state_dir: Path) -> Path:

@@ -1,57 +1,45 @@
-"""The cache key: a hash of everything that changes how a text sounds."""
+"""The key of a clip in the cache: equal keys sound alike."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from edgevoice.synthesis.segments import speech_request
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.config import Settings
-    from edgevoice.config.options import Lightning
 
-#: Version of the key's ingredients and of the file format.
-VERSION = 1
-#: Stands for the address of the daemon's own server, whose port changes at each start.
-LOOPBACK = "this machine"
+#: Version of what a key is made of, and of the file it names.
+VERSION = 2
 
 
-@dataclass(frozen=True, slots=True)
 class KeyScheme:
-    """The ingredients of a key that are the same for all announcements."""
+    """Derives the cache keys of one configuration.
 
-    lightning: Lightning
-    #: Root URL of the server.
-    root: str
-    #: Transports that do not speak with the account's voice; their clips are not cached.
-    other_voices: frozenset[str]
+    The voice enters a key as the transport's own `voice_identity`, so that transports of one service share
+    clips and no other voice is taken for theirs. See docs/decisions/plugin-api.md.
+    """
 
-    @classmethod
-    def of(cls, settings: Settings, api_key: str | None) -> KeyScheme:
-        lightning = settings.core.lightning
-        is_own_server = api_key is None and lightning.base_url is None
-        others = [name for name, kind in settings.plugins.transports.items() if not kind.metered]
-        return cls(lightning, LOOPBACK if is_own_server else lightning.root, frozenset(others))
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kinds = settings.plugins.transports
 
-    def key(self, announcement: Announcement, text: str | None) -> str | None:
-        """Return the key of the clip in which the announcement says `text`: 40 hexadecimal digits.
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the clips in Hz."""
+        return self._settings.speech.sample_rate
 
-        None for what is never cached: live text, private announcements, other voices.
-        """
-        if text is None or announcement.private or announcement.transport in self.other_voices:
+    def key(self, announcement: Announcement, text: str | None, transport: str) -> str | None:
+        """Return the key of `text` as a transport speaks it; None if it is live, private or not cacheable."""
+        kind = self._kinds.get(transport)
+        if text is None or announcement.private or kind is None:
             return None
-        lightning = self.lightning
-        ingredients = (
-            VERSION,
-            self.root,
-            lightning.model,
-            announcement.voice or lightning.voice,
-            announcement.language or lightning.language,
-            float(announcement.speed or lightning.speed),
-            lightning.sample_rate,
-            lightning.pronunciation_dicts,
-            text.strip(),
-        )
-        # repr, because a text may hold lone surrogates, which cannot be encoded.
-        return hashlib.blake2b(repr(ingredients).encode(), digest_size=20).hexdigest()
+        request = speech_request(announcement, self._settings.speech)
+        identity = kind.voice_identity(self._settings.transport_options(transport), request)
+        if identity is None:
+            return None
+        made_of = (VERSION, identity, self.sample_rate, text.strip())
+        # repr, because a text may hold what cannot be encoded.
+        return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Transports in the order tried, one for each attempt. No one waits for the audio: the plainest exchange first.
-TRANSPORT_ORDER = ("http", "http_stream", "websocket")
 #: Longest pause between attempts, and between checks that all phrases are intact.
 MAX_PAUSE_S = 3600.0
 
@@ -52,11 +50,10 @@ class Prerenderer:
         self._set_fault = set_fault
         self._retry_s = retry_s
         self._fault_after_s = fault_after_s
-        by_key = {cache.key(phrase, phrase.text): phrase for phrase in map(_announcement, phrases)}
+        by_key = {
+            synthesizer.cache_key(phrase, phrase.text): phrase for phrase in map(_announcement, phrases)
+        }
         self._phrases = {key: phrase for key, phrase in by_key.items() if key is not None}
-        self._transports = [n for n in TRANSPORT_ORDER if n in synthesizer.transports] or list(
-            TRANSPORT_ORDER
-        )
         self._next = deque(self._phrases)
         self._check_now = asyncio.Event()
         self._logged_ready = -1
@@ -109,7 +106,10 @@ class Prerenderer:
 
     async def _make(self, key: str) -> str | None:
         """Synthesize one phrase into the cache. Returns why that failed."""
-        transport = self._transports[self._failures % len(self._transports)]
+        transports = self._synthesizer.prerender_transports(self._phrases[key])
+        if not transports:
+            return "no transport is available whose speech can be cached"
+        transport = transports[self._failures % len(transports)]
         now = asyncio.get_running_loop().time()
         announcement = dataclasses.replace(self._phrases[key], received_monotonic=now, transport=transport)
         job = self._synthesizer.new_job(announcement)

@@ -17,51 +17,6 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
-VENDOR_URL = "https://api.smallest.ai"
-RATES = (8000, 16000, 24000, 44100)
-"""Sample rates that Lightning speaks, in Hz (vendor's API reference)."""
-
-
-MODELS = ("lightning_v3.1", "lightning_v3.1_pro")
-"""Models that Lightning serves (vendor's API reference, 2026-08)."""
-RETIRED_MODELS = {
-    "lightning": "lightning_v3.1",
-    "lightning_large": "lightning_v3.1",
-    "lightning_v2": "lightning_v3.1",
-    "lightning_v3": "lightning_v3.1",
-}
-"""Models that answer 410 now, and what to use instead."""
-
-
-class Lightning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The `lightning` section: the account, the voice and the limits of requests."""
-
-    base_url: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^https?://[^/?#\s]+/?\Z",
-                description="the server's root, such as https://example.org",
-            ),
-        ]
-        | None
-    ) = None
-    api_key_file: str | None = None
-    model: str = "lightning_v3.1"
-    voice: Annotated[str, Meta(min_length=1, max_length=128)] = "magnus"
-    language: Annotated[str, Meta(min_length=1, max_length=16)] = "en"
-    speed: Annotated[float, Meta(ge=0.5, le=2)] = 1.0
-    sample_rate: int = 24000
-    output_format: str = "wav"
-    pronunciation_dicts: tuple[str, ...] = ()
-    concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
-    max_request_chars: Annotated[int, Meta(ge=20, le=8000)] = 250
-
-    @property
-    def root(self) -> str:
-        """The server's root, without a slash at its end."""
-        return (self.base_url or VENDOR_URL).rstrip("/")
-
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a route applies to; every key that is given has to hold."""
@@ -72,8 +27,10 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     up_to: Annotated[int, Meta(ge=1)] | None = None
 
 
+#: In place of a list of transports: order them by the time to first sound measured lately.
 AUTO = "auto"
-"""In place of a list of transports: the order of the time to the first sound lately measured for them."""
+#: In a route: every transport whose role is `Role.FALLBACK`.
+FALLBACK_ALIAS = "local"
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +38,18 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     when: When | None = None
     use: tuple[str, ...] | str
+
+
+#: The routes of the contract. The vendor advises 140 characters as the best length of one request.
+DEFAULT_ROUTES = (
+    Route(when=When(live=True), use=("websocket", "http_stream", FALLBACK_ALIAS)),
+    Route(
+        when=When(urgency=(Urgency.CRITICAL, Urgency.HIGH)),
+        use=("websocket", "http_stream", "http", FALLBACK_ALIAS),
+    ),
+    Route(when=When(up_to=140), use=("http", "http_stream", "websocket", FALLBACK_ALIAS)),
+    Route(use=("http_stream", "websocket", "http", FALLBACK_ALIAS)),
+)
 
 
 class ByUrgency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,10 +94,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     critical: PerMinute | Literal[False] = PerMinute(per_minute=10, burst=10)
 
 
-class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `speakers`; the keys that are not here belong to its output."""
+DEFAULT_OUTPUT = "sound_card"
 
-    output: str = "sound_card"
+
+class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `speakers`, without the options of its output."""
+
+    #: Name of the output.
+    output: str = DEFAULT_OUTPUT
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
     volumes: dict[Urgency, Volume] = field(default_factory=dict)
@@ -201,17 +174,15 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ...,
     ] = ()
     hedging: bool | Literal["auto"] = "auto"
-    lightning: Lightning = field(default_factory=Lightning)
     speakers: dict[Name, SpeakerOptions] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: CacheOptions = field(default_factory=CacheOptions)
     history: HistoryOptions = field(default_factory=HistoryOptions)
 
-    @property
-    def hedging_enabled(self) -> bool:
-        """Whether a second request may run beside one that is late."""
-        return self.hedging is not False and self.lightning.concurrency > 1
+    def hedging_enabled(self, concurrency: int) -> bool:
+        """Return whether a second request may run beside a late one, if the account allows `concurrency`."""
+        return self.hedging is not False and concurrency > 1
 
     def first_audio_within(self, urgency: Urgency) -> float:
         """Seconds after which the first audio of such an announcement is late."""

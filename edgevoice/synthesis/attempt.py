@@ -44,7 +44,7 @@ class AttemptTask:
         on_asked: Callable[[], None],
     ) -> None:
         self.name = name
-        self.is_metered = passage.means.transports[name].metered
+        self.account = passage.means.transports[name].account
         self.asked_at: float | None = None
         self.warm = False
         self.frames = 0
@@ -66,9 +66,9 @@ class AttemptTask:
         Raises:
             TransportError: it gave no speech, or not all of it; `frames` tells which.
         """
-        gate = self._means.gate
+        limiter = self._means.limiter(self.name)
         while True:
-            place = gate.acquire(self._speech, self.name) if self.is_metered else _no_gate()
+            place = limiter.acquire(self._speech, self.name) if limiter else contextlib.nullcontext()
             try:
                 async with place:
                     warm = self._means.transports[self.name].is_warm
@@ -78,8 +78,8 @@ class AttemptTask:
                 continue
             if not self.frames:
                 raise TransportError("the server sent no audio")
-            if self.is_metered:
-                self._means.fault("lightning", None)
+            if self.account is not None:
+                self._means.fault(self.account, None)
             return
 
     def raise_priority(self) -> None:
@@ -92,7 +92,7 @@ class AttemptTask:
         self, write: Callable[[AttemptTask, bytes], Awaitable[None]], timing: RequestTimer
     ) -> None:
         """Hand on what the transport yields, but for what was handed on before."""
-        request = self._part.request(self._speech.clip.rate)
+        request = self._part.request()
         audio, had = self._ask(request), self.frames * BYTES_PER_FRAME
         try:
             async with asyncio.timeout(self._within) as limit:
@@ -133,10 +133,6 @@ class AttemptTask:
         if self.frames:
             return TransportError("timed out: no more audio")
         return FirstAudioTimeout("timed out: no audio in time")
-
-
-def _no_gate() -> contextlib.AbstractAsyncContextManager[None]:
-    return contextlib.nullcontext()
 
 
 def _broke(name: str, error: Exception) -> TransportError:

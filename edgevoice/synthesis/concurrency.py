@@ -61,8 +61,12 @@ class ConcurrencyLimiter:
     Use as `async with gate.place(asker): ...`.
     """
 
-    def __init__(self, places: int, fault: Callable[[str | None], None] = lambda _: None) -> None:
-        self._allowance = AdaptiveLimit(places, fault)
+    def __init__(
+        self, places: int, fault: Callable[[str | None], None] = lambda _: None, *, section: str = "account"
+    ) -> None:
+        #: Requests at once that the configuration allows.
+        self.configured = places
+        self._allowance = AdaptiveLimit(places, fault, section=section)
         self._holding: list[_Holder] = []
         self._waiting: list[_Holder] = []
         self._numbers = itertools.count()
@@ -149,7 +153,10 @@ LONGEST_REST = 30.0
 class AdaptiveLimit:
     """Begins with what is configured; times are monotonic seconds. `fault` is told what is set too high."""
 
-    def __init__(self, configured: int, fault: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, configured: int, fault: Callable[[str | None], None], *, section: str = "account"
+    ) -> None:
+        self._section = section
         self._configured = self._places = configured
         self._fault = fault
         self._changed = 0.0
@@ -187,5 +194,5 @@ class AdaptiveLimit:
         requests = "1 request" if self._places == 1 else f"{self._places} requests"
         self._fault(
             f"it is {self._configured}, but the account allows {requests} at once; "
-            f"set lightning: {{concurrency: {self._places}}}"
+            f"set {self._section}: {{concurrency: {self._places}}}"
         )

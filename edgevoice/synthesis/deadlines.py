@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.synthesis.priority import Priority
-from edgevoice.synthesis.routing import LOCAL
 from edgevoice.synthesis.segments import LiveSegment
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ def fallback_schedule(passage: SegmentJob, left: Sequence[str], now: float) -> F
     if not _is_pressing(speech) or len(left) == 1:
         return NO_SCHEDULE
     is_first = speech.text is not None and not passage.clip.frames
-    understudy = LOCAL in left and not isinstance(passage.part, LiveSegment)
+    has_fallback = any(passage.means.is_fallback(name) for name in left)
+    understudy = has_fallback and not isinstance(passage.part, LiveSegment)
     since = speech.runs_out_at if is_first else now
     return compute_schedule(since, speech.runs_out_at, first_audio_timeout(passage), understudy=understudy)
 

@@ -12,7 +12,6 @@ from edgevoice.outcome import Attempt
 from edgevoice.synthesis import carrying
 from edgevoice.synthesis.context import SegmentJob
 from edgevoice.synthesis.race import Race
-from edgevoice.synthesis.routing import LOCAL
 from edgevoice.synthesis.segments import TextSegment, segments_of
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ class ClipFiller:
         Raises:
             EdgeVoiceError: nobody speaks what is left, or the clip cannot hold it.
         """
-        speech, lightning = self._speech, self._means.core.lightning
-        async for part in segments_of(speech.announcement, speech.text, lightning, self._takes_pieces):
+        speech, options = self._speech, self._means.speech
+        async for part in segments_of(speech.announcement, speech.text, options, self._takes_pieces):
             await self._part(part)
 
     def _takes_pieces(self) -> bool:
@@ -93,7 +92,7 @@ class ClipFiller:
     def _successors(self, name: str, error: TransportError) -> list[str]:
         """Who may go on; the same once more, where it is the only one."""
         if isinstance(error, AccountRefused):
-            return [other for other in self._left if other == LOCAL != name]
+            return self._means.survivors(name, self._left)
         others = [other for other in self._left if other != name]
         if others or self._again:
             return others
@@ -105,18 +104,18 @@ class ClipFiller:
         why, announcement = logs.redact(str(error)), self._speech.announcement
         self._speech.attempts.append(Attempt(name, why))
         logger.warning("%s: %s", name, why, extra={"ANNOUNCEMENT_ID": announcement.id})
-        if isinstance(error, AccountRefused):
-            self._means.fault("lightning", why)
+        account = self._means.transports[name].account
+        if isinstance(error, AccountRefused) and account is not None:
+            self._means.fault(account, why)
 
     def _voice(self, asking: AttemptTask) -> Hashable:
         """What reads at one pace."""
-        announcement, lightning = self._speech.announcement, self._means.core.lightning
-        voice, language = announcement.voice or lightning.voice, announcement.language or lightning.language
-        return asking.is_metered, voice, language
+        announcement = self._speech.announcement
+        return asking.account or asking.name, announcement.voice, announcement.language
 
     @property
     def _speed(self) -> float:
-        return self._speech.announcement.speed or self._means.core.lightning.speed
+        return self._speech.announcement.speed or self._means.speech.speed
 
 
 def _all_failed(speech: SpeechJob) -> str:

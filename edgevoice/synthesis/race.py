@@ -20,7 +20,6 @@ from edgevoice.synthesis.deadlines import (
     first_audio_timeout,
     is_due,
 )
-from edgevoice.synthesis.routing import LOCAL
 from edgevoice.synthesis.segments import LiveSegment, TextSegment
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Race:
         self._may_sound = asyncio.Event()
         self._news = asyncio.Event()
         self._cues = NO_SCHEDULE
-        self._may_hedge = self._means.core.hedging_enabled and isinstance(self._part, TextSegment)
+        self._may_hedge = self._means.hedging_enabled and isinstance(self._part, TextSegment)
 
     async def run(self) -> None:
         """Let them run until the part is spoken, or nobody is left that could.
@@ -119,8 +118,10 @@ class Race:
             self._begin_next()
         if is_due(self._hedge_at(), now):
             self._begin_hedge()
-        if is_due(self._cues.start_local, now) and LOCAL in self._untried():
-            self._understudy = self._begin(LOCAL)
+        if is_due(self._cues.start_local, now) and self._understudy is None:
+            standby = next((name for name in self._untried() if self._means.is_fallback(name)), None)
+            if standby is not None:
+                self._understudy = self._begin(standby)
         if is_due(self._cues.unmute_local, now):
             self._may_sound.set()
 
@@ -134,7 +135,7 @@ class Race:
     def _begin_next(self) -> None:
         """Begin the next one; where there is none, the understudy need not wait any longer."""
         if names := self._untried():
-            if self._begin(names[0]).is_metered:
+            if self._begin(names[0]).account is not None:
                 self._means.budget.earn()
         else:
             self._may_sound.set()
@@ -184,7 +185,7 @@ class Race:
         now = _now()
         self._speech.first_audio_at = self._speech.first_audio_at or now
         self._speech.transport = winner.name
-        self._speech.is_faithful &= winner.is_metered
+        self._speech.spoken_by.add(winner.name)
         for asking, task in self._running.items():
             if asking is not winner:
                 task.cancel()
@@ -217,7 +218,7 @@ class Race:
         """It was tried in vain; where the account is refused, only the local voice can help."""
         self._failed(name, error)
         refused = isinstance(error, AccountRefused)
-        self._left[:] = [other for other in self._without(name) if other == LOCAL or not refused]
+        self._left[:] = self._means.survivors(name, self._left) if refused else self._without(name)
 
     def _without(self, name: str) -> list[str]:
         return [other for other in self._left if other != name]
@@ -226,7 +227,7 @@ class Race:
         """Nobody sounded in time; what the local voice was not asked yet, it may still say."""
         for asking in self._running:
             self._leaves(asking.name, _late(asking))
-        self._left[:] = [name for name in self._left if name == LOCAL]
+        self._left[:] = [name for name in self._left if self._means.is_fallback(name)]
 
     async def _stop(self) -> None:
         for task in self._running.values():
@@ -250,7 +251,7 @@ def _now() -> float:
 
 def hedge_at(means: SynthesisContext, asking: AttemptTask, chars: int) -> float | None:
     """The monotonic second from which on this one is later than nearly always; None where that is not known."""
-    if asking.asked_at is None or not asking.is_metered:
+    if asking.asked_at is None or asking.account is None:
         return None
     late = means.forecast.late_after(asking.name, chars, asking.warm)
     return None if late is None else asking.asked_at + late
@@ -259,9 +260,10 @@ def hedge_at(means: SynthesisContext, asking: AttemptTask, chars: int) -> float 
 def pick_hedge(means: SynthesisContext, names: Sequence[str]) -> str | None:
     """The first that may be asked, too: one that takes nobody's place and is allowed, or one that needs none."""
     for name in names:
-        if not means.transports[name].metered:
+        limiter = means.limiter(name)
+        if limiter is None:
             return name
-        if means.gate.has_room and means.budget.allows:
+        if limiter.has_room and means.budget.allows:
             means.budget.spend()
             return name
     return None

@@ -6,25 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import AUTO, Route, When
+from edgevoice.config.options import AUTO, DEFAULT_ROUTES, FALLBACK_ALIAS, Route, When
 from edgevoice.forecast.outlook import LatencyPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from edgevoice.announcement import Announcement
-
-LOCAL = "local"
-
-DEFAULT_ROUTES = (
-    Route(when=When(live=True), use=("websocket", "http_stream", LOCAL)),
-    Route(
-        when=When(urgency=(Urgency.CRITICAL, Urgency.HIGH)), use=("websocket", "http_stream", "http", LOCAL)
-    ),
-    Route(when=When(up_to=140), use=("http", "http_stream", "websocket", LOCAL)),
-    Route(use=("http_stream", "websocket", "http", LOCAL)),
-)
-"""The table of the contract; the vendor advises 140 characters as the best length of one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +45,8 @@ def routing_request(announcement: Announcement, *, cached: bool = False) -> Rout
     )
 
 
+#: The decision for an announcement whose clip is in the cache.
+CACHED = Decision((), "a complete clip is in the cache")
 NO_OUTLOOK = LatencyPrediction()
 
 
@@ -65,14 +55,21 @@ def decide(
     routes: Sequence[Route] = DEFAULT_ROUTES,
     available: Collection[str] | None = None,
     outlook: LatencyPrediction = NO_OUTLOOK,
+    fallbacks: Collection[str] = (),
 ) -> Decision:
-    """Decide by the first rule that applies; `auto` in it, by the outlook.
+    """Decide by the first route that matches; `auto` in it, by the predicted latency.
 
-    `available` are the transports there are; what is not among them is left out, and the reason says so.
+    Args:
+        said: What is known of the announcement.
+        routes: The routes, in order.
+        available: The transports that can be used. Others are left out, and the reason says so.
+        outlook: The predicted latency of each transport.
+        fallbacks: The transports whose role is `Role.FALLBACK`, which `local` in a route stands for.
     """
     decision = _by_rule(said, routes)
     if decision.order == (AUTO,):
         decision = _by_outlook(said, available, outlook)
+    decision = Decision(_expand(decision.order, fallbacks), decision.why)
     if available is None:
         return decision
     absent = [name for name in decision.order if name not in available]
@@ -82,20 +79,29 @@ def decide(
     return Decision(order, f"{decision.why}; {' and '.join(absent)} not available")
 
 
+def _expand(order: Sequence[str], fallbacks: Collection[str]) -> tuple[str, ...]:
+    """Replace the alias by the fallback transports; a plugin somebody installed goes before the bundled one."""
+    ranked = sorted(fallbacks, key=lambda name: (name == FALLBACK_ALIAS, name)) or [FALLBACK_ALIAS]
+    names = [name for entry in order for name in (ranked if entry == FALLBACK_ALIAS else [entry])]
+    return tuple(dict.fromkeys(names))
+
+
 def _by_rule(said: RoutingRequest, routes: Sequence[Route]) -> Decision:
     if said.cached:
-        return Decision((), "a complete clip is in the cache")
+        return CACHED
     if said.private:
-        return Decision((LOCAL,), "private: the text never leaves the house")
+        return Decision((FALLBACK_ALIAS,), "private: the text never leaves the house")
     if said.forced is not None:
         # Critical is spoken whatever happens, so it alone may leave the transport it was told.
-        fallback = (LOCAL,) if said.urgency is Urgency.CRITICAL and said.forced != LOCAL else ()
+        fallback = (
+            (FALLBACK_ALIAS,) if said.urgency is Urgency.CRITICAL and said.forced != FALLBACK_ALIAS else ()
+        )
         return Decision((said.forced, *fallback), f"the announcement asks for {said.forced}")
     for route in routes:
         if route.when is None or matches(route.when, said):
             use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
             return Decision(use, _reason(route.when, said) if route.when else _last_reason(routes, said))
-    return Decision((LOCAL,), "no route applies")
+    return Decision((FALLBACK_ALIAS,), "no route applies")
 
 
 def _by_outlook(
@@ -105,12 +111,14 @@ def _by_outlook(
     rule = _by_rule(said, DEFAULT_ROUTES)
     if said.length is None:
         return Decision(rule.order, f"{AUTO}: {rule.why}")
-    names = [name for name in rule.order if name != LOCAL and (available is None or name in available)]
+    names = [
+        name for name in rule.order if name != FALLBACK_ALIAS and (available is None or name in available)
+    ]
     if not names:
-        return Decision((LOCAL,), f"{AUTO}: there is nothing to choose from")
+        return Decision((FALLBACK_ALIAS,), f"{AUTO}: there is nothing to choose from")
     # What is urgent is not tried out on.
     order, why = outlook.order(names, may_try=said.urgency.rank < Urgency.HIGH.rank, rule=rule.why)
-    return Decision((*order, LOCAL), f"{AUTO}: {why}")
+    return Decision((*order, FALLBACK_ALIAS), f"{AUTO}: {why}")
 
 
 def matches(when: When, said: RoutingRequest) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from edgevoice.announcement import Announcement
-    from edgevoice.config.options import Lightning
+    from edgevoice.plugin import SpeechOptions
     from edgevoice.text.live import LiveText
 
 LIVE_IDLE_S = 2.0
@@ -24,8 +24,11 @@ class TextSegment:
     `end` may be set back: what follows then is another part.
     """
 
-    def __init__(self, announcement: Announcement, text: str, start: int, end: int) -> None:
+    def __init__(
+        self, announcement: Announcement, options: SpeechOptions, text: str, start: int, end: int
+    ) -> None:
         self._announcement = announcement
+        self._options = options
         self._text = text
         self.start = start
         self.end = end
@@ -39,8 +42,8 @@ class TextSegment:
         """Its characters."""
         return self.end - self.start
 
-    def request(self, rate: int) -> SpeechRequest:
-        return _request(self._announcement, rate, text=self.text)
+    def request(self) -> SpeechRequest:
+        return speech_request(self._announcement, self._options, text=self.text.strip())
 
 
 class LiveSegment:
@@ -51,8 +54,11 @@ class LiveSegment:
 
     length: int | None = None
 
-    def __init__(self, announcement: Announcement, live: LiveText, start: int) -> None:
+    def __init__(
+        self, announcement: Announcement, options: SpeechOptions, live: LiveText, start: int
+    ) -> None:
         self._announcement = announcement
+        self._options = options
         self._live = live
         self.start = start
         self.end = start
@@ -61,8 +67,8 @@ class LiveSegment:
     def text(self) -> str:
         return self._live.text[self.start : self.end]
 
-    def request(self, rate: int) -> SpeechRequest:
-        return _request(self._announcement, rate, pieces=self._pieces())
+    def request(self) -> SpeechRequest:
+        return speech_request(self._announcement, self._options, text_stream=self._pieces())
 
     async def _pieces(self) -> AsyncIterator[str]:
         self.end = self.start
@@ -77,20 +83,20 @@ Part = TextSegment | LiveSegment
 async def segments_of(
     announcement: Announcement,
     text: str | None,
-    lightning: Lightning,
+    options: SpeechOptions,
     accepts_text_stream: Callable[[], bool],
 ) -> AsyncIterator[Part]:
     """Yield the parts in order; each begins where the one before it ended once it was spoken."""
     if announcement.live is None:
-        for whole in _of_whole(announcement, text or "", lightning.max_request_chars):
+        for whole in _of_whole(announcement, options, text or ""):
             yield whole
         return
     live, position = announcement.live, 0
     while await live.wait_past(position):
-        part: Part = LiveSegment(announcement, live, position)
+        part: Part = LiveSegment(announcement, options, live, position)
         if not accepts_text_stream():
-            end = await live.sentence(position, LIVE_IDLE_S, lightning.max_request_chars)
-            part = TextSegment(announcement, live.text, position, end)
+            end = await live.sentence(position, LIVE_IDLE_S, options.max_request_chars)
+            part = TextSegment(announcement, options, live.text, position, end)
         if isinstance(part, LiveSegment) or _is_speakable(part.text):
             yield part
         position = part.end
@@ -102,12 +108,13 @@ def first_request(text: str, most: int) -> int:
     return len(next((part for part in parts if _is_speakable(part)), text[:most]))
 
 
-def _of_whole(announcement: Announcement, text: str, most: int) -> Iterator[TextSegment]:
+def _of_whole(announcement: Announcement, options: SpeechOptions, text: str) -> Iterator[TextSegment]:
     """The parts that hold a letter or digit; all of them, where none does."""
+    most = options.max_request_chars
     start, texts = 0, split(text, most)
     while texts:
         end = start + len(texts.pop(0))
-        part = TextSegment(announcement, text, start, end)
+        part = TextSegment(announcement, options, text, start, end)
         if _is_speakable(part.text) or not _is_speakable(text):
             yield part
         start = part.end
@@ -119,20 +126,21 @@ def _is_speakable(text: str) -> bool:
     return any(char.isalnum() for char in text)
 
 
-def _request(
+def speech_request(
     announcement: Announcement,
-    rate: int,
+    options: SpeechOptions,
     *,
     text: str | None = None,
-    pieces: AsyncIterator[str] | None = None,
+    text_stream: AsyncIterator[str] | None = None,
 ) -> SpeechRequest:
+    """Build the request for a part of an announcement, with the node's defaults for what it leaves open."""
     return SpeechRequest(
         id=announcement.id,
-        text=None if text is None else text.strip(),
-        text_stream=pieces,
-        sample_rate=rate,
+        text=text,
+        text_stream=text_stream,
+        sample_rate=options.sample_rate,
         urgency=announcement.urgency,
         voice=announcement.voice,
-        language=announcement.language,
-        speed=announcement.speed,
+        language=announcement.language or options.language,
+        speed=announcement.speed or options.speed,
     )

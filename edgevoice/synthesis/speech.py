@@ -40,6 +40,8 @@ class SpeechJob:
         self.first_audio_at: float | None = None
         self.cached = False
         self.is_faithful = True
+        #: Names of the transports that spoke a part of it.
+        self.spoken_by: set[str] = set()
         self.on_unused: Callable[[SpeechJob], None] = _close
         self._synthesis = synthesis
         self._users = 0
@@ -99,6 +101,7 @@ class SpeechJob:
             True,
         )
         self.requested_at = self.first_audio_at = None
+        self.spoken_by = set()
 
     def join(self) -> None:
         """One more speaker needs it."""

@@ -11,11 +11,11 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from edgevoice.audio.clip import Clip
-from edgevoice.config.options import AUTO
+from edgevoice.config.options import AUTO, FALLBACK_ALIAS
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.synthesis.failover import ClipFiller
 from edgevoice.synthesis.priority import Priority
-from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
+from edgevoice.synthesis.routing import CACHED, NO_OUTLOOK, decide, routing_request
 from edgevoice.synthesis.segments import first_request
 from edgevoice.synthesis.speech import SpeechJob
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgevoice.config.options import Route
     from edgevoice.forecast.outlook import LatencyPrediction
     from edgevoice.synthesis.context import SynthesisContext
+    from edgevoice.synthesis.routing import Decision
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,30 @@ class Synthesizer:
 
     @property
     def transports(self) -> frozenset[str]:
-        """The names of the transports there are."""
-        return frozenset(self._means.transports)
+        """The names that an announcement may ask for: the transports, and `local` for the fallbacks."""
+        alias = {FALLBACK_ALIAS} if self._means.fallbacks else set()
+        return frozenset(self._means.transports) | alias
+
+    def decide(self, announcement: Announcement) -> Decision:
+        """Decide which transports an announcement takes if it is not in the cache."""
+        return decide(
+            routing_request(announcement),
+            self._routes,
+            frozenset(self._means.transports),
+            self.outlook(announcement.text),
+            self._means.fallbacks,
+        )
+
+    def prerender_transports(self, announcement: Announcement) -> list[str]:
+        """Return the transports that can make the clip which `cache_key` names, in order."""
+        order = self.decide(announcement).order
+        key = self.cache_key(announcement, announcement.text)
+        return [name for name in order if self._cache.key(announcement, announcement.text, name) == key]
+
+    def cache_key(self, announcement: Announcement, text: str | None) -> str | None:
+        """Return the cache key of a text in the voice it is preferably spoken with; None if it is not kept."""
+        order = self.decide(announcement).order
+        return self._cache.key(announcement, text, order[0]) if order else None
 
     def outlook(self, text: str | None) -> LatencyPrediction:
         """What is to be expected of the transports for a text now, where a route asks for that."""
@@ -73,7 +96,7 @@ class Synthesizer:
         if all(route.use != AUTO for route in self._routes):
             return NO_OUTLOOK
         warm = {name: transport.is_warm for name, transport in means.transports.items()}
-        return means.forecast.outlook(first_request(text or "", means.core.lightning.max_request_chars), warm)
+        return means.forecast.outlook(first_request(text or "", means.speech.max_request_chars), warm)
 
     @property
     def jitter(self) -> JitterStats:
@@ -86,7 +109,7 @@ class Synthesizer:
 
     def new_clip(self) -> Clip:
         """An empty one."""
-        return Clip(self._means.core.lightning.sample_rate, self._spool)
+        return Clip(self._means.speech.sample_rate, self._spool)
 
     def fill(self, speech: SpeechJob) -> None:
         """Fill the clip of a speech in the background."""
@@ -97,7 +120,8 @@ class Synthesizer:
 
     def priority_changed(self) -> None:
         """A speech is needed more than it was: see who has to wait for it."""
-        self._means.gate.rebalance()
+        for limiter in self._means.limiters.values():
+            limiter.rebalance()
 
     def cancel(self, speech: SpeechJob) -> None:
         """Cancel what is unmade of a speech."""
@@ -105,19 +129,20 @@ class Synthesizer:
             task.cancel()
 
     async def _fill(self, speech: SpeechJob, clip: Clip) -> None:
-        name = self._cache.key(speech.announcement, speech.text)
         try:
+            decision = speech.decision = self.decide(speech.announcement)
+            key = self.cache_key(speech.announcement, speech.text)
             is_prerender = speech.priority is Priority.PRERENDER  # no one asked to hear it
-            speech.cached = await self._cache.load_into(clip, name, counts=not is_prerender)
-            said = routing_request(speech.announcement, cached=speech.cached)
-            speech.decision = decide(said, self._routes, self.transports, self.outlook(speech.text))
+            speech.cached = await self._cache.load_into(clip, key, counts=not is_prerender)
             if speech.cached:
+                speech.decision = CACHED
                 speech.first_audio_at = asyncio.get_running_loop().time()
                 return
-            await ClipFiller(self._means, speech, speech.decision.order).run()
+            await ClipFiller(self._means, speech, decision.order).run()
             clip.finish()
-            if speech.is_faithful:
-                self._cache.store(name, clip)
+            spoken = {self._cache.key(speech.announcement, speech.text, name) for name in speech.spoken_by}
+            if speech.is_faithful and spoken == {key}:
+                self._cache.store(key, clip)
         except EdgeVoiceError as error:
             clip.finish(error)
         except asyncio.CancelledError:

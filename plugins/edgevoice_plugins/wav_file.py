@@ -50,11 +50,12 @@ class WavFile(Output):
     def exclusive_resource(cls, options: Options) -> str | None:
         return str(Path(options.path).expanduser().absolute())
 
-    def __init__(self, context: Context, options: Options, speaker: str) -> None:  # noqa: ARG002
+    def __init__(self, context: Context, options: Options) -> None:
+        super().__init__(context, options)
         self._path = Path(options.path).expanduser()
         self._rate = options.sample_rate
         self._pace = options.pace
-        self._usual_rate = context.lightning.sample_rate
+        self._usual_rate = context.speech.sample_rate
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:

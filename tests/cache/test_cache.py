@@ -269,7 +269,7 @@ async def test_disabled_cache_removes_clips(folder):
     async with running(folder) as cache:
         await kept(cache, NAME, b"abcd")
     async with running(folder, enabled=False) as cache:
-        assert cache.key(announcement(), "Hello.") is None
+        assert cache.key(announcement(), "Hello.", "http") is None
         assert clips(folder) == set()
 
 

@@ -1,20 +1,27 @@
 """Two announcements share a cache key exactly if they sound alike."""
 
-import msgspec
 import pytest
+import yaml
 
-from edgevoice.cache.key import LOOPBACK, KeyScheme
+from edgevoice import Transport
+from edgevoice.cache.key import KeyScheme
 from edgevoice.config import settings_from
-from edgevoice.config.options import Lightning
 from edgevoice.text.live import LiveText
 from tests.support.announcements import announcement
 
 TEXT = "Dinner is ready."
-RECIPE = KeyScheme(Lightning(), "https://example.org", frozenset({"local", "piper"}))
+URL = "https://example.org"
 
 
-def name(text=TEXT, *, recipe=RECIPE, **keys):
-    return recipe.key(announcement(text=text, **keys), text)
+def scheme(**options):
+    return KeyScheme(settings_from(yaml.safe_dump({"lightning": {"base_url": URL, **options}})))
+
+
+RECIPE = scheme()
+
+
+def name(text=TEXT, *, recipe=RECIPE, over="http", **keys):
+    return recipe.key(announcement(text=text, **keys), text, over)
 
 
 def test_key_ignores_options_without_sound():
@@ -22,7 +29,8 @@ def test_key_ignores_options_without_sound():
         name(),
         name(id="other", volume=3, chime="ding", tag="t", ttl=5.0),
         name(voice="magnus", language="en", speed=1),
-        name(transport="websocket"),
+        name(over="websocket"),
+        name(over="http_stream"),
         name(f"  {TEXT}\n"),
     }
     assert len(same) == 1
@@ -35,7 +43,7 @@ def test_key_differs_with_sound():
         {"language": "hi"},
         {"speed": 1.1},
         {"sample_rate": 44100},
-        {"pronunciation_dicts": ("one",)},
+        {"pronunciation_dicts": ["one"]},
     ]
     names = [
         name(),
@@ -43,26 +51,23 @@ def test_key_differs_with_sound():
         name(voice="devansh-2"),
         name(language="de"),
         name(speed=0.9),
-        name(recipe=KeyScheme(Lightning(), "https://example.com", frozenset())),
-        *(
-            name(recipe=KeyScheme(msgspec.structs.replace(Lightning(), **changed), RECIPE.root, frozenset()))
-            for changed in lightning
-        ),
+        name(recipe=scheme(base_url="https://example.com")),
+        *(name(recipe=scheme(**changed)) for changed in lightning),
     ]
     assert len(set(names)) == len(names)
 
 
 def test_uncacheable_has_no_key():
     live = announcement(live=LiveText())
-    assert RECIPE.key(live, None) is None
+    assert RECIPE.key(live, None, "http") is None
     assert name(private=True) is None
-    assert name(transport="local") is None
-    assert name(transport="piper") is None
+    assert name(over="local") is None
+    assert name(over="not_installed") is None
 
 
 def test_age_prefix_changes_key():
     said = announcement(text=TEXT)
-    assert RECIPE.key(said, f"A minute ago: {TEXT}") != RECIPE.key(said, TEXT)
+    assert RECIPE.key(said, f"A minute ago: {TEXT}", "http") != RECIPE.key(said, TEXT, "http")
 
 
 def test_key_is_opaque_hexadecimal():
@@ -71,16 +76,24 @@ def test_key_is_opaque_hexadecimal():
     assert name("../../etc/passwd\0\ud800").isalnum()
 
 
-@pytest.mark.parametrize(
-    ("text", "key", "root"),
-    [
-        ("", None, LOOPBACK),
-        ("", "sk_of_nobody", "https://api.smallest.ai"),
-        ("lightning: {base_url: 'http://pi:8400/'}", None, "http://pi:8400"),
-        ("lightning: {base_url: 'http://pi:8400'}", "sk_of_nobody", "http://pi:8400"),
-    ],
-)
-def test_root_of_scheme(text, key, root):
-    recipe = KeyScheme.of(settings_from(text), key)
-    assert recipe.root == root
-    assert recipe.other_voices == {"local"}
+class Foreign(Transport):
+    """A voice that declares no identity."""
+
+    async def synthesize(self, request):
+        yield b"\0\0"
+
+
+class Cacheable(Foreign):
+    @classmethod
+    def voice_identity(cls, options, request):
+        return f"cacheable {request.voice} {request.language} {request.speed}"
+
+
+@pytest.mark.parametrize(("kind", "is_kept"), [(Foreign, False), (Cacheable, True)])
+def test_foreign_voice_never_shares_a_key(kind, is_kept):
+    settings = settings_from(f"lightning: {{base_url: '{URL}'}}")
+    settings.plugins.transports["foreign"] = kind
+    settings.sections["foreign"] = kind.options()
+    foreign = name(recipe=KeyScheme(settings), over="foreign")
+    assert (foreign is not None) == is_kept
+    assert foreign != name()

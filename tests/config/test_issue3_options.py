@@ -24,8 +24,8 @@ EVERY_DAY = frozenset(range(7))
 
 def manners(text: str) -> SpeakerPolicy:
     """The manners of the first speaker."""
-    core = settings_from(text).core
-    return speaker_policy(core, next(iter(core.speakers.values())))
+    settings = settings_from(text)
+    return speaker_policy(settings, next(iter(settings.core.speakers.values())))
 
 
 def mistakes(text: str) -> list[str]:
@@ -86,14 +86,15 @@ def test_a_window_that_is_none_is_a_mistake(text, mistake):
 
 
 def test_the_quiet_hours_of_a_speaker_take_the_place_of_everybodys():
-    core = settings_from(
+    settings = settings_from(
         "quiet_hours: [{from: 22:00, to: 07:00}]\n"
         "speakers:\n"
         "  kitchen: {}\n"
         "  nursery: {quiet_hours: [{from: 19:00, to: 07:00}]}\n"
         "  cellar: {quiet_hours: []}\n"
-    ).core
-    hours = {name: speaker_policy(core, speaker).quiet_hours for name, speaker in core.speakers.items()}
+    )
+    speakers = settings.core.speakers
+    hours = {name: speaker_policy(settings, speaker).quiet_hours for name, speaker in speakers.items()}
     assert hours == {
         "kitchen": (QuietWindow(EVERY_DAY, 22 * 60, 7 * 60),),
         "nursery": (QuietWindow(EVERY_DAY, 19 * 60, 7 * 60),),

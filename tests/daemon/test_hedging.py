@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import Urgency
+from edgevoice import SpeechOptions, Urgency
 from edgevoice.cache.cache import Cache
-from edgevoice.config.options import CacheOptions, CoreOptions, Lightning, Route
+from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.plugin import NoOptions
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
@@ -43,8 +43,7 @@ class Usual(LatencyModel):
 @asynccontextmanager
 async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late=LATE, saved=1):
     """A synthesis over these transports, where so many further requests are allowed."""
-    lightning = Lightning(base_url=server.url, concurrency=concurrency)
-    core = CoreOptions(lightning=lightning, hedging=hedging, critical_deadline=NEVER)
+    core = CoreOptions(hedging=hedging, critical_deadline=NEVER)
     async with AsyncExitStack() as stack:
         transports = {}
         for name in use:
@@ -56,7 +55,8 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
         means = SynthesisContext(
             transports,
             core,
-            ConcurrencyLimiter(concurrency),
+            SpeechOptions(concurrency=concurrency),
+            {"lightning": ConcurrencyLimiter(concurrency)},
             fault=lambda _part, _what: None,
             forecast=Usual(late),
         )

@@ -7,8 +7,9 @@ import logging
 
 import pytest
 
+from edgevoice import SpeechOptions
 from edgevoice.cache.prerender import Prerenderer
-from edgevoice.config.options import CoreOptions, Lightning, Phrase
+from edgevoice.config.options import CoreOptions, Phrase
 from edgevoice.control import query
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext
@@ -105,9 +106,11 @@ class Rig:
     """Phrases in a cache, made over http alone, with pauses that a test can wait for."""
 
     def __init__(self, cache, transport, phrases, **pauses):
-        core = CoreOptions(lightning=Lightning())
+        core = CoreOptions()
         self.faults: list[str | None] = []
-        means = SynthesisContext({"http": transport}, core, ConcurrencyLimiter(1), self.fault)
+        means = SynthesisContext(
+            {"http": transport}, core, SpeechOptions(), {"lightning": ConcurrencyLimiter(1)}, self.fault
+        )
         self.synthesis = Synthesizer(means, DEFAULT_ROUTES, cache=cache, spool=lambda: None)
         self.phrases = Prerenderer(phrases, cache, self.synthesis, self.fault, **{"retry_s": 0.05, **pauses})
 

@@ -20,5 +20,5 @@ def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
 
 @pytest.fixture
 async def card(pulse: Pulse, tmp_path: Path) -> AsyncIterator[SoundCard]:
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options()) as card:
         yield card

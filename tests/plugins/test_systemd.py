@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Lightning
 from edgevoice.outcome import CurrentAnnouncement, SpeakerState
 from edgevoice.plugin import Context, NoOptions
 from edgevoice_plugins import systemd
@@ -37,10 +36,6 @@ class Service:
             state_dir=path.parent,
             speakers=("kitchen", "hall"),
             targets=frozenset({"kitchen", "hall", "all"}),
-            lightning=Lightning(),
-            api_key=None,
-            session=lambda: None,
-            fault=lambda part, sentence: None,
             stalled=self._look,
             ready=self.ready,
         )

@@ -32,7 +32,7 @@ def set_up(path: Path, tmp_path: Path) -> SetUp:
 
     def set_up(**options: object) -> WavFile:
         given = {"path": str(path), "pace": False, **options}
-        return WavFile(context(tmp_path), msgspec.convert(given, Options), "kitchen")
+        return WavFile(context(tmp_path), msgspec.convert(given, Options))
 
     return set_up
 
@@ -140,7 +140,7 @@ from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import noise
 
 async def main():
-    output = WavFile(context(Path(".")), Options(path=sys.argv[1], pace=True), "kitchen")
+    output = WavFile(context(Path(".")), Options(path=sys.argv[1], pace=True))
     await output.play(pieces(noise(2400, 1)), 24000, Recorder())
     print("said one", flush=True)
     await output.play(pieces(noise(240000, 2)), 24000, Recorder())

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from edgevoice.audio.clip import Clip, PcmSnapshot
 from edgevoice.cache.cache import Cache
 from edgevoice.cache.key import KeyScheme
-from edgevoice.config.options import CacheOptions, Lightning
+from edgevoice.config import settings_from
+from edgevoice.config.options import CacheOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 RATE = 24000
-RECIPE = KeyScheme(Lightning(), "https://example.org", frozenset({"local"}))
+RECIPE = KeyScheme(settings_from("lightning: {base_url: https://example.org}"))
 NAME, OTHER = "a" * 40, "b" * 40
 
 

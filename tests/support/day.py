@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Route
 from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.synthesis.routing import DEFAULT_ROUTES, LOCAL, RoutingRequest, decide
+from edgevoice.synthesis.routing import DEFAULT_ROUTES, RoutingRequest, decide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,7 +155,7 @@ def always(name: str) -> Choose:
 
 
 def by_rules(scene: Scene, message: Message) -> str:
-    return decide(message.said, DEFAULT_ROUTES, (*TRANSPORTS, LOCAL)).order[0]
+    return decide(message.said, DEFAULT_ROUTES, (*TRANSPORTS, "local")).order[0]
 
 
 class Auto:
@@ -169,7 +169,7 @@ class Auto:
     def __call__(self, scene: Scene, message: Message) -> str:
         self.at = message.at
         outlook = self.forecast.outlook(message.characters, message.warm)
-        decision = decide(message.said, AUTO_ROUTES, (*TRANSPORTS, LOCAL), outlook)
+        decision = decide(message.said, AUTO_ROUTES, (*TRANSPORTS, "local"), outlook)
         self.why.append(decision.why)
         name = decision.order[0]
         took = real_time(scene, name, message)

@@ -59,8 +59,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Listener(Output):
     options = Options
     heard = {}
-    def __init__(self, context, options, speaker):
-        self.speaker, self.config = speaker, options
     async def probe(self):
         pass
     async def play(self, audio, rate, progress):

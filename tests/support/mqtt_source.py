@@ -13,7 +13,6 @@ import msgspec
 
 from edgevoice.announcement import Urgency
 from edgevoice.commands import Say
-from edgevoice.config.options import Lightning
 from edgevoice.outcome import Event, EventType
 from edgevoice.plugin import Context
 from edgevoice_plugins.mqtt import MqttSource
@@ -71,11 +70,7 @@ def context_of(
         state_dir=NOWHERE,
         speakers=("kitchen",),
         targets=TARGETS,
-        lightning=Lightning(),
-        api_key=None,
-        session=lambda: None,  # type: ignore[arg-type,return-value]
         fault=fault,
-        stalled=list,
         ready=ready,
         delivered=delivered,
     )

@@ -5,30 +5,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from edgevoice.config.options import Lightning
-from edgevoice.plugin import Context
+from edgevoice import testing
+from edgevoice.plugin import Context, SpeechOptions
 
 
 def context(state_dir: Path, sample_rate: int = 24000) -> Context:
     """A context in which nothing but the rate of the speech matters."""
-
-    def no_session() -> Any:
-        raise AssertionError("an output needs no HTTP session")
-
-    return Context(
-        node="test",
-        state_dir=state_dir,
-        speakers=("kitchen",),
-        targets=frozenset({"kitchen", "all"}),
-        lightning=Lightning(sample_rate=sample_rate),
-        api_key=None,
-        session=no_session,
-        fault=lambda part, sentence: None,
-        stalled=list,
-        ready=asyncio.Event(),
-    )
+    return testing.context(state_dir, speech=SpeechOptions(sample_rate=sample_rate))
 
 
 @dataclass

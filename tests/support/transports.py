@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Lightning
 from edgevoice.http_client import open_session
-from edgevoice.plugin import Context, NoOptions, SpeechRequest, Transport
+from edgevoice.plugin import SpeechRequest, Transport
+from edgevoice.testing import context
 from edgevoice_plugins.lightning.http import HttpTransport
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
+from edgevoice_plugins.lightning.options import API_KEY_VARIABLE, LightningOptions
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
@@ -41,21 +43,15 @@ async def opened_together(
 ) -> AsyncIterator[dict[str, Transport]]:
     """Transports by name, which share a session; unless `ready` they are told later that all is."""
     async with open_session() as session, AsyncExitStack() as stack:
-        context = Context(
-            node="n",
-            state_dir=Path("/nonexistent"),
-            speakers=(),
-            targets=frozenset(),
-            lightning=Lightning(base_url=url, **lightning),
-            api_key=key,
-            session=lambda: session,
-            fault=lambda _part, _what: None,
-            stalled=list,
-            ready=asyncio.Event(),
-        )
+        given = context(Path("/nonexistent"), http_session=lambda: session)
+        options = LightningOptions(base_url=url, **lightning)
         if ready:
-            context.ready.set()
-        yield {name: await stack.enter_async_context(KINDS[name](context, NoOptions())) for name in names}
+            given.ready.set()
+        with pytest.MonkeyPatch.context() as patch:
+            if key is not None:
+                patch.setenv(API_KEY_VARIABLE, key)
+            transports = {name: KINDS[name](given, options) for name in names}
+        yield {name: await stack.enter_async_context(each) for name, each in transports.items()}
 
 
 def request(text: str | None = None, **keys: Any) -> SpeechRequest:

@@ -54,7 +54,7 @@ class Server:
 @pytest.mark.parametrize("seed", range(10))
 async def test_the_limit_is_learned_from_the_first_refusals_and_then_there_are_none(seed, allows):
     dice, told = random.Random(seed), []
-    gate, server = ConcurrencyLimiter(4, told.append), Server(allows)
+    gate, server = ConcurrencyLimiter(4, told.append, section="lightning"), Server(allows)
     await asyncio.gather(*(server.ask(gate, Asker(NORMAL), dice) for _ in range(6)))
     learned, server.most = server.refused, 0
     assert learned <= 4 - allows

@@ -1,10 +1,12 @@
 """A critical passage is waited for less, but only from the moment at which somebody is silent until it is there."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.config.options import CoreOptions, Lightning
-from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.config.options import CoreOptions
+from edgevoice.plugin import Role, SpeechOptions
 from edgevoice.synthesis.context import SegmentJob, SynthesisContext
 from edgevoice.synthesis.deadlines import (
     NO_SCHEDULE,
@@ -17,16 +19,20 @@ from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.segments import TextSegment
 from tests.support.announcements import NoSynthesis, announcement
 
-BOTH = ["websocket", "local"]
+TRANSPORTS = {
+    "websocket": SimpleNamespace(role=Role.PRIMARY, account="lightning"),
+    "piper": SimpleNamespace(role=Role.FALLBACK, account=None),
+}
+BOTH = ["websocket", "piper"]
 
 
 def passage_of(need, urgency=Urgency.CRITICAL):
     speech = NoSynthesis().new_job(announcement(urgency, text="Fire."))
     speech.request(need=need)
-    means = SynthesisContext(
-        {}, CoreOptions(lightning=Lightning()), ConcurrencyLimiter(1), fault=lambda _part, _what: None
+    means = SynthesisContext(TRANSPORTS, CoreOptions(), SpeechOptions(), {}, fault=lambda _part, _what: None)
+    return SegmentJob(
+        means, speech, TextSegment(speech.announcement, SpeechOptions(), "Fire.", 0, 5), speech.clip
     )
-    return SegmentJob(means, speech, TextSegment(speech.announcement, "Fire.", 0, 5), speech.clip)
 
 
 async def test_what_is_made_ahead_has_no_cues_and_the_patience_of_what_is_less_urgent():

@@ -3,12 +3,12 @@
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.config.options import Lightning
+from edgevoice.plugin import SpeechOptions
 from edgevoice.synthesis.segments import LiveSegment, segments_of
 from edgevoice.text.live import LiveText
 from tests.support.announcements import announcement
 
-LIGHTNING = Lightning(max_request_chars=40)
+LIGHTNING = SpeechOptions(max_request_chars=40, sample_rate=8000)
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _short_silence(monkeypatch):
 async def texts_of(said, *, accepts_text_stream=False):
     texts = []
     async for part in segments_of(said, said.text, LIGHTNING, lambda: accepts_text_stream):
-        request = part.request(24000)
+        request = part.request()
         texts.append(
             request.text if request.text_stream is None else [piece async for piece in request.text_stream]
         )
@@ -29,7 +29,7 @@ async def texts_of(said, *, accepts_text_stream=False):
 async def test_a_text_that_fits_is_one_request_with_all_the_announcement_asks_for():
     said = announcement(Urgency.HIGH, text=" Hello. ", voice="v", language="de", speed=1.5)
     (part,) = [part async for part in segments_of(said, said.text, LIGHTNING, lambda: True)]
-    request = part.request(8000)
+    request = part.request()
     assert (request.text, request.sample_rate, request.text_stream) == ("Hello.", 8000, None)
     assert (request.voice, request.language, request.speed, request.urgency) == ("v", "de", 1.5, Urgency.HIGH)
     assert request.id == said.id
@@ -66,7 +66,7 @@ async def test_live_text_comes_a_sentence_at_a_time_where_pieces_are_not_underst
 async def test_live_text_comes_in_pieces_and_silence_ends_a_part():
     live, seen = live_of("One ", "two.", ends=False), []
     async for part in segments_of(announcement(live=live), None, LIGHTNING, lambda: True):
-        seen.append("".join([piece async for piece in part.request(24000).text_stream]))
+        seen.append("".join([piece async for piece in part.request().text_stream]))
         if not live.ended:
             live.add(" Three.")
             live.end()
@@ -77,10 +77,10 @@ async def test_a_part_of_which_nothing_was_spoken_comes_again():
     live, seen = live_of("One. Two."), []
     accepts_text_stream = [True]
     async for part in segments_of(announcement(live=live), None, LIGHTNING, lambda: accepts_text_stream[0]):
-        request = part.request(24000)
+        request = part.request()
         if isinstance(part, LiveSegment):
             assert [piece async for piece in request.text_stream] == ["One. Two."]
-            assert [piece async for piece in part.request(24000).text_stream] == ["One. Two."]
+            assert [piece async for piece in part.request().text_stream] == ["One. Two."]
             part.end = part.start
             accepts_text_stream[0] = False
         else:

@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 
-from edgevoice import Urgency
+from edgevoice import SpeechOptions, Urgency
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
-from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.priority import Priority, Rank
 from edgevoice.synthesis.synthesizer import Synthesizer
@@ -68,8 +67,6 @@ async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(s
 class Slow(Transport):
     """Says what it is told to, when it is told to; asked again, nothing."""
 
-    metered = False
-
     def __init__(self):
         self.asked = 0
         self.go = asyncio.Event()
@@ -82,7 +79,7 @@ class Slow(Transport):
 
 async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path):
     slow = Slow()
-    means = SynthesisContext({"local": slow}, CoreOptions(), ConcurrencyLimiter(1), lambda _part, _what: None)
+    means = SynthesisContext({"local": slow}, CoreOptions(), SpeechOptions(), {}, lambda _part, _what: None)
     cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
     async with Synthesizer(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
         speech = synthesis.new_job(announcement(text="Hello."))

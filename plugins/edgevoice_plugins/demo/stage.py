@@ -14,7 +14,6 @@ import yaml
 from aiohttp import web
 
 from edgevoice.config import settings_from
-from edgevoice.config.options import Lightning
 from edgevoice.daemon import run
 from edgevoice.errors import OutputError
 from edgevoice.plugin import Context
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Any
 
-    from aiohttp import ClientSession
     from aiohttp.typedefs import Handler
 
     from edgevoice.plugin import Output
@@ -65,19 +63,9 @@ def sound_card() -> Output:
         node=NODE,
         state_dir=Path(tempfile.gettempdir()),
         speakers=(SPEAKER,),
-        targets=frozenset({SPEAKER}),
-        lightning=Lightning(),
-        api_key=None,
-        session=_no_session,
-        fault=lambda _part, _sentence: None,
-        stalled=list,
-        ready=asyncio.Event(),
+        speaker=SPEAKER,
     )
-    return SoundCard(context, SoundCard.options(), SPEAKER)
-
-
-def _no_session() -> ClientSession:
-    raise OutputError("a sound card needs no HTTP session")
+    return SoundCard(context, SoundCard.options())
 
 
 @asynccontextmanager

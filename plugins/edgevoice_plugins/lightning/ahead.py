@@ -6,14 +6,15 @@ import asyncio
 import importlib
 import sys
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
-from edgevoice.plugin import Transport
+from edgevoice_plugins.lightning.options import LightningTransport
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from edgevoice.plugin import Context
+    from edgevoice import Context
+    from edgevoice_plugins.lightning.options import LightningOptions
     from edgevoice_plugins.lightning.spares import Spare, Spares
 
 HEAVY = "aiohttp"
@@ -23,13 +24,13 @@ SETTLED = 1.0
 S = TypeVar("S", bound="Spare")
 
 
-class OpensAhead(Transport, Generic[S]):
+class OpensAhead(LightningTransport, Generic[S]):
     """A transport whose connections are open before they are needed."""
 
     work: ClassVar[str]
     """The module that does the work; it brings what is heavy, so it is imported before the first request."""
 
-    def __init__(self, context: Context, options: Any) -> None:
+    def __init__(self, context: Context, options: LightningOptions) -> None:
         super().__init__(context, options)
         self._spares: Spares[S] | None = None
 

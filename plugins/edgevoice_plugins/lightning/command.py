@@ -12,7 +12,7 @@ import msgspec
 
 from edgevoice.config import load
 from edgevoice.errors import TransportError
-from edgevoice.secrets import api_key
+from edgevoice_plugins.lightning.options import LightningOptions, api_key
 
 if TYPE_CHECKING:
     from edgevoice.config import Settings
@@ -60,20 +60,23 @@ def voices(as_json: bool, config: str | None) -> None:
 
 async def _voices(settings: Settings) -> list[Voice]:
     async with AsyncExitStack() as stack:
-        lightning, key = settings.core.lightning, api_key(settings)
-        root = lightning.root if key or lightning.base_url else await _own_server(settings, stack)
+        lightning: LightningOptions = settings.section("lightning")
+        key = api_key(lightning)
+        root = lightning.root if key or lightning.base_url else await _own_server(stack)
         path = f"/waves/v1/{lightning.model.replace('_', '-')}/get_voices"
         return await _listed(root, path, key)
 
 
-async def _own_server(settings: Settings, stack: AsyncExitStack) -> str:
-    """Without a key the voices are those of this machine, as they are for the daemon."""
-    for kind in settings.plugins.servers.values():
-        if kind.missing_dependency() is None:
-            return (await stack.enter_async_context(kind())).url
-    raise TransportError(
-        'there is no API key and no local voice: name lightning.api_key_file, or pip install "edgevoice[local]"'
-    )
+async def _own_server(stack: AsyncExitStack) -> str:
+    """Serve the voices of this machine; return the server's URL."""
+    from edgevoice_plugins.lightning_server.app import serve  # noqa: PLC0415 - aiohttp.web is heavy
+    from edgevoice_plugins.local_voice import pool  # noqa: PLC0415
+
+    if pool.missing():
+        raise TransportError(
+            'there is no API key and no local voice: name lightning.api_key_file, or pip install "edgevoice[local]"'
+        )
+    return await stack.enter_async_context(serve(await stack.enter_async_context(pool.VoicePool())))
 
 
 async def _listed(root: str, path: str, key: str | None) -> list[Voice]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-    from edgevoice.plugin import Context
+    from edgevoice_plugins.lightning.options import Endpoint
 
 
 class IdleConnection:
@@ -81,12 +81,12 @@ Connections: TypeAlias = Spares[IdleConnection]
 _OF_SESSION: WeakKeyDictionary[aiohttp.ClientSession, Connections] = WeakKeyDictionary()
 
 
-def connections(context: Context) -> Connections:
-    """Those of the context's session to its Lightning server."""
-    session, lightning = context.session(), context.lightning
+def connections(endpoint: Endpoint) -> Connections:
+    """Those of the shared session to the endpoint's server."""
+    session = endpoint.http_session()
     if session not in _OF_SESSION:
-        dial = partial(_open, ref(session), lightning.root)
-        _OF_SESSION[session] = Spares("connection", dial, most=lightning.concurrency)
+        dial = partial(_open, ref(session), endpoint.root)
+        _OF_SESSION[session] = Spares("connection", dial, most=endpoint.concurrency)
     return _OF_SESSION[session]
 
 

@@ -18,8 +18,9 @@ from edgevoice_plugins.lightning.samples import FIRST
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edgevoice.plugin import Context, SpeechRequest
+    from edgevoice.plugin import SpeechRequest
     from edgevoice_plugins.lightning.connections import Connections
+    from edgevoice_plugins.lightning.options import Endpoint
 
 CHUNK = 64 * 1024
 GIVEN_UP = 408
@@ -30,15 +31,21 @@ CHARS_PER_SECOND = 15
 """How fast speech reads a text, roughly."""
 
 
-def patience(lightning_speed: float, request: SpeechRequest) -> float:
+def patience(request: SpeechRequest) -> float:
     """Seconds that a whole reply may take: three times as long as saying it, and what a slow server takes to begin."""
     chars = len(request.text or "")
-    return FIRST + 3 * chars / CHARS_PER_SECOND / (request.speed or lightning_speed)
+    return FIRST + 3 * chars / CHARS_PER_SECOND / request.speed
 
 
 @asynccontextmanager
 async def posted(
-    context: Context, connections: Connections, path: str, body: dict[str, Any], *, accept: str, within: float
+    endpoint: Endpoint,
+    connections: Connections,
+    path: str,
+    body: dict[str, Any],
+    *,
+    accept: str,
+    within: float,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """POST `body` and give the reply, whose status is 200; a reply not read to its end is cut off.
 
@@ -49,9 +56,8 @@ async def posted(
         TransportError: any other status, a connection that fails or breaks, a reply that is compressed
             or no stream where one was asked for. Also from the reading that happens inside.
     """
-    url = context.lightning.root + path
-    headers = {"Authorization": f"Bearer {context.api_key}"} if context.api_key else {}
-    headers |= {"Content-Type": "application/json", "Accept": accept}
+    url = endpoint.root + path
+    headers = {**endpoint.headers, "Content-Type": "application/json", "Accept": accept}
     try:
         with ExitStack() as stack:
             async with asyncio.timeout(within):
@@ -60,12 +66,12 @@ async def posted(
                 connection.lend()
                 data = msgspec.json.encode(body)
                 waited = kept or connection.used
-                reply = await _reply(context.session(), url, headers, data, waited=waited)
+                reply = await _reply(endpoint.http_session(), url, headers, data, waited=waited)
             stack.callback(reply.close)
             await check(reply, accept)
             yield reply
     except (aiohttp.ClientError, OSError) as error:
-        raise TransportError(describe(error, context.lightning.root)) from error
+        raise TransportError(describe(error, endpoint.root)) from error
 
 
 async def _reply(

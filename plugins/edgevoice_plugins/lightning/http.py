@@ -31,16 +31,16 @@ class HttpTransport(OpensAhead["IdleConnection"]):
     def make_spares(self) -> Spares[IdleConnection]:
         from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
 
-        return connections(self.context)
+        return connections(self.endpoint)
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.exchange import patience, posted, whole_body  # noqa: PLC0415 - brings aiohttp
 
-        lightning = self.context.lightning
+        lightning = self.config
         body = speech_body(lightning, request, output_format=lightning.output_format)
-        within = patience(lightning.speed, request)
+        within = patience(request)
         async with posted(
-            self.context, self.spares, PATH_WHOLE, body, accept="audio/wav", within=within
+            self.endpoint, self.spares, PATH_WHOLE, body, accept="audio/wav", within=within
         ) as reply:
             received = await whole_body(reply, most=LARGEST, within=within)
         pcm = speech_of(received, asked=lightning.output_format, rate=request.sample_rate)

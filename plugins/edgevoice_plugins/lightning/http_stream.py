@@ -39,15 +39,15 @@ class HttpStreamTransport(OpensAhead["IdleConnection"]):
     def make_spares(self) -> Spares[IdleConnection]:
         from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
 
-        return connections(self.context)
+        return connections(self.endpoint)
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.exchange import let_end, posted  # noqa: PLC0415 - brings aiohttp
 
-        body = speech_body(self.context.lightning, request, output_format="pcm")
+        body = speech_body(self.config, request, output_format="pcm")
         speech, patience = Speech(request.sample_rate), FIRST
         async with posted(
-            self.context, self.spares, PATH_LIVE, body, accept="text/event-stream", within=FIRST
+            self.endpoint, self.spares, PATH_LIVE, body, accept="text/event-stream", within=FIRST
         ) as reply:
             stream = _Stream(reply)
             while pcm := await stream.chunk(patience):

@@ -18,7 +18,7 @@ from edgevoice_plugins.lightning.protocol.request import PATH_LIVE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgevoice.plugin import Context
+    from edgevoice_plugins.lightning.options import Endpoint
 
 IDLE_LIMIT = 3600
 """Seconds without a message after which the server is asked to give the line up (it would after 60)."""
@@ -35,20 +35,19 @@ class LineLost(TransportError):
     """The line dropped: what was asked on it will not be answered."""
 
 
-async def dial(context: Context) -> Line:
+async def dial(endpoint: Endpoint) -> Line:
     """Open a line.
 
     Raises:
         AccountRefused: the upgrade was answered with 401, 402, 403 or 410.
         TransportError: the upgrade was refused, or the server cannot be reached.
     """
-    url = f"{context.lightning.root}{PATH_LIVE}?timeout={IDLE_LIMIT}"
-    headers = {"Authorization": f"Bearer {context.api_key}"} if context.api_key else {}
+    url = f"{endpoint.root}{PATH_LIVE}?timeout={IDLE_LIMIT}"
     try:
         async with asyncio.timeout(UPGRADE):
-            socket = await context.session().ws_connect(
+            socket = await endpoint.http_session().ws_connect(
                 url,
-                headers=headers,
+                headers=endpoint.headers,
                 heartbeat=HEARTBEAT,
                 autoping=False,
                 compress=0,
@@ -58,7 +57,7 @@ async def dial(context: Context) -> Line:
         retry_after = error.headers.get("Retry-After") if error.headers else None
         raise refusal(error.status, b"no WebSocket", retry_after) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise TransportError(describe(error, context.lightning.root)) from error
+        raise TransportError(describe(error, endpoint.root)) from error
     return Line(socket)
 
 

@@ -28,12 +28,12 @@ class WebSocketTransport(OpensAhead["Line"]):
         from edgevoice_plugins.lightning.line import dial  # noqa: PLC0415 - brings aiohttp
         from edgevoice_plugins.lightning.spares import Spares  # noqa: PLC0415 - with it
 
-        return Spares("line", partial(dial, self.context), most=self.context.lightning.concurrency)
+        return Spares("line", partial(dial, self.endpoint), most=self.endpoint.concurrency)
 
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.answer import answer  # noqa: PLC0415 - brings aiohttp
 
-        body = speech_body(self.context.lightning, request)
+        body = speech_body(self.config, request)
         if request.text_stream is None:
             body["word_timestamps"] = True  # only some voices give them; the others take no notice
         return answer(self.spares, request, body)

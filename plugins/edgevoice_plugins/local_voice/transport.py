@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from edgevoice.errors import TransportError
-from edgevoice.plugin import NoOptions, Transport, WordMark
+from edgevoice.plugin import NoOptions, Role, Transport, WordMark
 from edgevoice_plugins.local_voice import pool
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LocalVoice(Transport):
     """Speaks without any network; its child process starts with the first request."""
 
-    metered: ClassVar[bool] = False
+    role: ClassVar[Role] = Role.FALLBACK
 
     def __init__(self, context: Context, options: NoOptions) -> None:
         super().__init__(context, options)
@@ -44,12 +44,11 @@ class LocalVoice(Transport):
         Raises:
             TransportError: nothing in the text can be spoken, or the voice's process died.
         """
-        lightning = self.context.lightning
         speech = self._pool.speak(
             request.text or "",
-            voice=request.voice or lightning.voice,
-            language=request.language or lightning.language,
-            speed=request.speed or lightning.speed,
+            voice=request.voice or self.context.speech.voice or "",
+            language=request.language,
+            speed=request.speed,
             rate=request.sample_rate,
         )
         silent = True

@@ -13,10 +13,9 @@ import click
 import msgspec
 
 from edgevoice.config import load
-from edgevoice.config.options import Lightning
 from edgevoice.errors import ConfigError, OutputError
 from edgevoice.paths import state_dir
-from edgevoice.plugin import Context
+from edgevoice.plugin import Context, SpeechOptions
 from edgevoice_plugins.sound_card import lead_in
 from edgevoice_plugins.sound_card.listening import MONITOR, RATE, recording, source
 from edgevoice_plugins.sound_card.options import Options
@@ -24,8 +23,6 @@ from edgevoice_plugins.sound_card.output import SoundCard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from aiohttp import ClientSession
 
     from edgevoice.config import Settings
     from edgevoice_plugins.sound_card.lead_in import Learned
@@ -76,7 +73,7 @@ async def _measure(speaker: str, options: Options, listen: str, longest: float) 
     device, besides = await source(listen, options.device)
     played = calibration.tone()
     lost: list[tuple[float, float]] = []
-    async with SoundCard(_context(), msgspec.structs.replace(options, lead_in=0), speaker) as card:
+    async with SoundCard(_context(speaker), msgspec.structs.replace(options, lead_in=0)) as card:
         click.echo("sleep     lost of the beginning")
         silent_since = 0.0
         for sleep in (math.inf, *(sleep for sleep in SLEEPS_S if sleep <= longest)):
@@ -139,21 +136,11 @@ def _keep(settings: Settings, options: Options, learned: Learned) -> None:
     click.echo(f"Kept in {folder / lead_in.LEARNED}; the daemon takes it up at its next start.")
 
 
-def _context() -> Context:
+def _context(name: str) -> Context:
     """What a card outside of any daemon needs."""
     return Context(
         node="calibrate",
         state_dir=Path(tempfile.gettempdir()),
-        speakers=(),
-        targets=frozenset(),
-        lightning=Lightning(sample_rate=RATE),
-        api_key=None,
-        session=_no_session,
-        fault=lambda _part, _sentence: None,
-        stalled=list,
-        ready=asyncio.Event(),
+        speaker=name,
+        speech=SpeechOptions(sample_rate=RATE),
     )
-
-
-def _no_session() -> ClientSession:
-    raise OutputError("a sound card needs no HTTP session")

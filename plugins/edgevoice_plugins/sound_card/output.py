@@ -45,11 +45,12 @@ class SoundCard(Output):
 
     options = Options
 
-    def __init__(self, context: Context, options: Options, speaker: str) -> None:
+    def __init__(self, context: Context, options: Options) -> None:
+        super().__init__(context, options)
         self._options = options
-        self._speaker = speaker
-        self._usual_rate = context.lightning.sample_rate
-        self._waking = Waking(speaker, options, context.state_dir, monotonic)
+        self._speaker = self.speaker
+        self._usual_rate = context.speech.sample_rate
+        self._waking = Waking(self.speaker, options, context.state_dir, monotonic)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._process: CardProcess | None = None

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Lightning
 from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from edgevoice.plugin import SpeechRequest
+from edgevoice_plugins.lightning.options import LightningOptions as Lightning
 from edgevoice_plugins.lightning.protocol.refusal import problem_error, refusal
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
 from edgevoice_plugins.lightning.protocol.request import (
@@ -30,7 +30,9 @@ def spoken(**keys):
 
 def test_a_request_is_read_as_it_was_built():
     lightning = Lightning(pronunciation_dicts=("d1",), model="lightning_v3.1_pro", voice="meher", speed=1.2)
-    body = json.loads(json.dumps(speech_body(lightning, spoken(language="hi"), output_format="wav")))
+    body = json.loads(
+        json.dumps(speech_body(lightning, spoken(language="hi", speed=1.2), output_format="wav"))
+    )
     request = read_request(body)
     assert request == WireRequest(
         text="Hello.",

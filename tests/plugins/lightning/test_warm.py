@@ -240,7 +240,7 @@ from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 async def main():
     for kind in (HttpTransport, HttpStreamTransport, WebSocketTransport):
-        async with kind(SimpleNamespace(ready=asyncio.Event()), None) as transport:
+        async with kind(SimpleNamespace(ready=asyncio.Event(), http_session=None), kind.options()) as transport:
             await asyncio.sleep(0.01)
             assert not transport.is_warm
     assert "aiohttp" not in sys.modules

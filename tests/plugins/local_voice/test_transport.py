@@ -1,7 +1,6 @@
 """What the local voice says: real espeak-ng in a real child process."""
 
 import array
-import asyncio
 import contextlib
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from edgevoice.announcement import Urgency
-from edgevoice.config.options import Lightning
 from edgevoice.errors import TransportError
-from edgevoice.plugin import Context, NoOptions, SpeechRequest
+from edgevoice.plugin import NoOptions, Role, SpeechOptions, SpeechRequest
+from edgevoice.testing import context
 from edgevoice_plugins.local_voice.pool import VoicePool
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from edgevoice_plugins.local_voice.voices import LANGUAGES
@@ -115,19 +114,8 @@ async def test_a_text_that_says_nothing_gives_no_audio_at_all(voice, text):
 
 @contextlib.asynccontextmanager
 async def transport(**lightning):
-    context = Context(
-        node="n",
-        state_dir=Path("/nonexistent"),
-        speakers=(),
-        targets=frozenset(),
-        lightning=Lightning(**lightning),
-        api_key=None,
-        session=lambda: None,
-        fault=lambda _part, _what: None,
-        stalled=list,
-        ready=asyncio.Event(),
-    )
-    async with LocalVoice(context, NoOptions()) as local:
+    given = context(Path("/nonexistent"), speech=SpeechOptions(**lightning))
+    async with LocalVoice(given, NoOptions()) as local:
         yield local
 
 
@@ -136,9 +124,10 @@ def request(text, **keys):
 
 
 async def test_the_transport_speaks_as_the_request_says_and_else_as_configured():
-    async with transport(voice="sophia", speed=2.0, language="xx") as local:
-        assert not local.metered
-        configured = [part async for part in local.synthesize(request(SENTENCE))]
+    async with transport(voice="sophia") as local:
+        assert local.account is None
+        assert local.role is Role.FALLBACK
+        configured = [part async for part in local.synthesize(request(SENTENCE, speed=2.0, language="xx"))]
         asked = request(SENTENCE, voice="magnus", speed=0.5, language="en", sample_rate=48000)
         told = [part async for part in local.synthesize(asked)]
     assert pitch(configured) > 160

@@ -41,7 +41,7 @@ async def test_a_device_is_found_by_part_of_its_name_in_any_case(
     pulse: Pulse, tmp_path: Path, device: str
 ) -> None:
     pcm = noise(2400, len(device) * 7 + ord(device[0]))
-    async with SoundCard(context(tmp_path), Options(device=device), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options(device=device)) as card:
         await card.probe()
         await card.play(pieces(pcm), 24000, Recorder())
     assert await pulse.hears(pcm)
@@ -49,7 +49,7 @@ async def test_a_device_is_found_by_part_of_its_name_in_any_case(
 
 async def test_probing_makes_no_sound_and_leaves_nothing_open(pulse: Pulse, tmp_path: Path) -> None:
     before = pulse.without_silence()
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options()) as card:
         await card.probe()
         await card.probe()
         assert pulse.streams() == 0
@@ -58,7 +58,7 @@ async def test_probing_makes_no_sound_and_leaves_nothing_open(pulse: Pulse, tmp_
 
 
 async def test_an_unknown_device_lists_those_there_are(pulse: Pulse, tmp_path: Path) -> None:
-    async with SoundCard(context(tmp_path), Options(device="cellar"), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options(device="cellar")) as card:
         with pytest.raises(
             OutputError, match=r"no device named 'cellar'.*'pulse', 'Attic-Speaker', 'default'"
         ) as raised:
@@ -69,7 +69,7 @@ async def test_an_unknown_device_lists_those_there_are(pulse: Pulse, tmp_path: P
 
 @pytest.mark.usefixtures("no_devices")
 async def test_no_sound_card_says_how_to_choose_a_file(tmp_path: Path) -> None:
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options()) as card:
         with pytest.raises(OutputError, match=r"there is no sound card.*output: wav_file"):
             await card.probe()
         progress = Recorder()
@@ -133,7 +133,7 @@ from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import context
 
 async def main():
-    async with SoundCard(context(Path(".")), Options(), "kitchen") as card:
+    async with SoundCard(context(Path(".")), Options()) as card:
         await card.probe()
 
 asyncio.run(main())

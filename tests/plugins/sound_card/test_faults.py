@@ -188,7 +188,7 @@ async def test_signals_for_the_whole_group_do_not_cut_the_sound(pulse: Pulse, ca
 
 
 async def test_the_process_ends_with_the_output(pulse: Pulse, tmp_path: Path) -> None:
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options()) as card:
         await card.probe()
         pid = card.pid
     assert await pulse.until(lambda: not psutil.pid_exists(pid or 0))
@@ -203,7 +203,7 @@ from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import noise
 
 async def main():
-    async with SoundCard(context(Path(".")), Options(), "kitchen") as card:
+    async with SoundCard(context(Path(".")), Options()) as card:
         print(card.pid, flush=True)
         await card.play(pieces(noise(240000)), 24000, Recorder())
 

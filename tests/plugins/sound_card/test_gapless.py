@@ -85,6 +85,6 @@ async def test_the_output_does_not_close_before_the_last_sample_was_heard(
     pulse: Pulse, tmp_path: Path
 ) -> None:
     pcm = noise(4811)
-    async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options()) as card:
         await card.play(pieces(pcm), RATE, Recorder())
     assert await pulse.hears(pcm)

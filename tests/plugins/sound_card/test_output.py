@@ -35,7 +35,7 @@ async def test_another_rate_equals_soxr_in_one_shot(pulse: Pulse, tmp_path: Path
     pcm = noise(12001)
     once = soxr.resample(np.frombuffer(pcm, np.int16), 12000, RATE).tobytes()
     progress = Recorder()
-    async with SoundCard(context(tmp_path), Options(sample_rate=RATE), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options(sample_rate=RATE)) as card:
         await card.play(pieces(pcm, largest=500), 12000, progress)
     assert progress.frames_heard == 12001
     assert await pulse.hears(once, within=1)
@@ -48,7 +48,7 @@ async def test_a_card_of_48_khz_gets_what_soxr_gives_in_one_shot(
         pulse.enter(monkeypatch)
         pcm = noise(RATE)
         once = soxr.resample(np.frombuffer(pcm, np.int16), RATE, 48000).tobytes()
-        async with SoundCard(context(tmp_path), Options(sample_rate=48000), "kitchen") as card:
+        async with SoundCard(context(tmp_path), Options(sample_rate=48000)) as card:
             await card.play(pieces(pcm), RATE, Recorder())
         assert await pulse.hears(once, within=1)
         assert not await pulse.hears(once[2:] + once[:2], within=1, timeout=0)

@@ -32,7 +32,7 @@ def sleepy(monkeypatch: pytest.MonkeyPatch) -> Iterator[SleepySpeaker]:
 async def spoken(speaker: SleepySpeaker, folder: Path, options: Options) -> None:
     """Says one word to a speaker that sleeps, and another right behind it."""
     await speaker.sleeps()
-    async with SoundCard(context(folder), options, "kitchen") as card:
+    async with SoundCard(context(folder), options) as card:
         for pcm in (WORD, NEXT):
             progress = Recorder()
             await card.play(pieces(pcm), RATE, progress)
@@ -55,7 +55,7 @@ async def test_a_lead_in_saves_the_first_word_and_is_not_repeated_before_the_nex
 
 
 async def test_after_a_sleep_it_comes_again(sleepy: SleepySpeaker, tmp_path: Path) -> None:
-    async with SoundCard(context(tmp_path), Options(lead_in=400), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options(lead_in=400)) as card:
         for pcm in (WORD, NEXT):
             await sleepy.sleeps()
             await card.play(pieces(pcm), RATE, Recorder())
@@ -75,9 +75,9 @@ async def test_a_sink_is_known_by_what_the_sound_server_calls_it(
         pulse.enter(monkeypatch)
         pulse.load("module-null-sink sink_name=alsa_output.usb-Attic-00.analog-stereo")
         pulse.set_default_sink("alsa_output.usb-Attic-00.analog-stereo")
-        async with SoundCard(context(tmp_path), Options(), "kitchen") as card:
+        async with SoundCard(context(tmp_path), Options()) as card:
             assert await pulse.until(lambda: card.lead_in.why == "a USB sink")
-        async with SoundCard(context(tmp_path), Options(lead_in=0), "kitchen") as card:
+        async with SoundCard(context(tmp_path), Options(lead_in=0)) as card:
             await card.probe()
             assert card.lead_in.seconds == 0
 
@@ -87,7 +87,7 @@ async def test_the_silence_runs_while_the_speech_is_still_being_made_and_the_sou
 ) -> None:
     await sleepy.sleeps()
     progress = Recorder()
-    async with SoundCard(context(tmp_path), Options(lead_in=400), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options(lead_in=400)) as card:
         playing = asyncio.create_task(card.play(in_bursts([b"", WORD], 1.0), RATE, progress))
         await sleepy.until(lambda: len(sleepy.captured()) // 2 > RATE // 2)
         assert progress.frames_handed == 0
@@ -99,7 +99,7 @@ async def test_one_that_is_cancelled_during_the_lead_in_was_not_heard(
     sleepy: SleepySpeaker, tmp_path: Path
 ) -> None:
     await sleepy.sleeps()
-    async with SoundCard(context(tmp_path), Options(lead_in=600), "kitchen") as card:
+    async with SoundCard(context(tmp_path), Options(lead_in=600)) as card:
         progress = Recorder()
         playing = asyncio.create_task(card.play(pieces(NEXT), RATE, progress))
         await asyncio.sleep(0.4)

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from edgevoice.config.options import MODELS
 from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
+from edgevoice_plugins.lightning.options import MODELS
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
 
 _ACCOUNT = {

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
-from edgevoice.config.options import MODELS, RATES, RETIRED_MODELS
+from edgevoice_plugins.lightning.options import MODELS, RATES, RETIRED_MODELS
 
 if TYPE_CHECKING:
-    from edgevoice.config.options import Lightning
     from edgevoice.plugin import SpeechRequest
+    from edgevoice_plugins.lightning.options import LightningOptions
 
 PATH_WHOLE = "/waves/v1/tts"
 PATH_LIVE = "/waves/v1/tts/live"
@@ -63,7 +63,7 @@ class RetiredModel(BadRequest):
 
 
 def speech_body(
-    lightning: Lightning, request: SpeechRequest, *, output_format: str | None = None
+    lightning: LightningOptions, request: SpeechRequest, *, output_format: str | None = None
 ) -> dict[str, Any]:
     """The JSON object of a request; without `output_format` for WebSocket, where it has no meaning."""
     body: dict[str, Any] = {
@@ -71,8 +71,8 @@ def speech_body(
         "voice_id": request.voice or lightning.voice,
         "model": lightning.model,
         "sample_rate": request.sample_rate,
-        "speed": request.speed or lightning.speed,
-        "language": request.language or lightning.language,
+        "speed": request.speed,
+        "language": request.language,
     }
     if output_format:
         body["output_format"] = output_format
