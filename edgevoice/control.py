@@ -247,7 +247,10 @@ def _explain_common(
 ) -> dict[str, Any]:
     available, fallbacks = available_transports(settings), fallback_transports(settings)
     order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
-    key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
+    text = settings.plugins.filter_text(
+        announcement.text or "", announcement.language or settings.speech.language
+    )
+    key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
     cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,

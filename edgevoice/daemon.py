@@ -110,7 +110,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
         forecast=latency,
     )
     synthesizer = await stack.enter_async_context(
-        Synthesizer(synthesis_context, routes(settings), cache=cache, spool=SpoolDir(folder))
+        Synthesizer(
+            synthesis_context,
+            routes(settings),
+            cache=cache,
+            spool=SpoolDir(folder),
+            filter_text=plugins.filter_text,
+        )
     )
     prerenderer = Prerenderer(core.phrases, cache, synthesizer, faults.set)
     recorder = Recorder(store, observers, has_texts=core.history.texts)

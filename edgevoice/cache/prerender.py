@@ -50,9 +50,10 @@ class Prerenderer:
         self._set_fault = set_fault
         self._retry_s = retry_s
         self._fault_after_s = fault_after_s
-        by_key = {
-            synthesizer.cache_key(phrase, phrase.text): phrase for phrase in map(_announcement, phrases)
-        }
+        by_key = {}
+        for phrase in map(_announcement, phrases):
+            spoken = synthesizer.filtered(phrase)
+            by_key[synthesizer.cache_key(spoken, spoken.text)] = phrase
         self._phrases = {key: phrase for key, phrase in by_key.items() if key is not None}
         self._next = deque(self._phrases)
         self._check_now = asyncio.Event()

@@ -7,6 +7,7 @@ of one part, `Asking` one of them.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Self
 
@@ -47,11 +48,13 @@ class Synthesizer:
         *,
         cache: Cache,
         spool: Callable[[], Path],
+        filter_text: Callable[[str, str], str] = lambda text, _language: text,
     ) -> None:
         self._means = means
         self._routes = routes
         self._cache = cache
         self._spool = spool
+        self._filter_text = filter_text
         self._tasks: dict[Clip, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -105,7 +108,14 @@ class Synthesizer:
 
     def new_job(self, announcement: Announcement) -> SpeechJob:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return SpeechJob(announcement, self.new_clip(), self)
+        return SpeechJob(self.filtered(announcement), self.new_clip(), self)
+
+    def filtered(self, announcement: Announcement) -> Announcement:
+        """Return the announcement with the text that plugins make of it."""
+        if announcement.text is None:
+            return announcement
+        text = self._filter_text(announcement.text, announcement.language or self._means.speech.language)
+        return announcement if text == announcement.text else dataclasses.replace(announcement, text=text)
 
     def new_clip(self) -> Clip:
         """An empty one."""
