@@ -20,7 +20,7 @@ from edgevoice.components import available_transports, fallback_transports, rout
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
-from edgevoice.intake.intake import build_announcement
+from edgevoice.intake.factory import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot

@@ -70,8 +70,10 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     from rich.console import Console  # noqa: PLC0415 - only needed here
     from rich.table import Table  # noqa: PLC0415
 
-    columns = ("at", "speaker", "id", "urgency", "outcome", "transport", "first sound", "text")
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("at", "speaker", "id", "urgency", "outcome", "transport", "sound after"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("text")  # gives way where the terminal is narrow
     for one in outcomes:
         table.add_row(*_cells(one))
     Console().print(table)

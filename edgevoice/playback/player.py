@@ -123,7 +123,7 @@ class Player:
     def park(self) -> None:
         """End after what was written; more live text is not waited for."""
         self._is_parked = True
-        if self._patience is not None:
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(_now())
 
     async def wait_for_pause(self) -> None:
