@@ -233,8 +233,10 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
 
 def _known_names(settings: Settings) -> Known:
     """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
-    chimes = [*Chimes(chimes_dir(settings)).names, NO_CHIME]
-    return {"transport": [*available_transports(settings), FALLBACK_ALIAS], "chime": chimes}
+    return {
+        "transport": [*available_transports(settings), FALLBACK_ALIAS],
+        "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
+    }
 
 
 def _explain_common(

@@ -84,7 +84,7 @@ async def kitchen(output=None, **policy):
         chimes=SimpleNamespace(),
         new_job=synthesis.new_job,
         escalate=escalated.append,
-        observers=Observers({"told": told}),
+        recorder=Recorder(told_store(), Observers({"told": told})),
         faults=Faults(),
     ) as speaker:
         running = asyncio.create_task(speaker.run())

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar
 
 from edgevoice import Transport
 from edgevoice_plugins.lightning.limits import Limits
-from edgevoice_plugins.lightning.options import LightningOptions, api_key, endpoint, option_issues, option_warnings
+from edgevoice_plugins.lightning.options import (
+    LightningOptions,
+    api_key,
+    endpoint,
+    option_issues,
+    option_warnings,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
