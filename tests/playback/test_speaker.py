@@ -7,11 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgevoice import Observer
 from edgevoice.announcement import RepeatPolicy, Urgency
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.faults import Faults
-from edgevoice.observers import Observers
 from edgevoice.playback.speaker import Speaker
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
@@ -59,12 +57,17 @@ class Output:
                 self.played += 0.1
 
 
-class Told(Observer):
+class Told:
+    """Stands for the recorder: remembers what the speaker reports."""
+
     def __init__(self):
         self.events, self.states = [], []
 
-    def on_event(self, event, origin):
+    def on_event(self, event, item):
         self.events.append(event)
+
+    def on_setting(self, speaker, name, settings):
+        pass
 
     def on_state(self, speaker, state):
         self.states.append(state)
@@ -84,7 +87,7 @@ async def kitchen(output=None, **policy):
         chimes=SimpleNamespace(),
         new_job=synthesis.new_job,
         escalate=escalated.append,
-        recorder=Recorder(told_store(), Observers({"told": told})),
+        recorder=told,
         faults=Faults(),
     ) as speaker:
         running = asyncio.create_task(speaker.run())
