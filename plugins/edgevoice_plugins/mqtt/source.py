@@ -60,6 +60,7 @@ class MqttSource(Source, Observer):
         return []
 
     def __init__(self, context: Context, options: Mqtt) -> None:
+        super().__init__(context, options)
         self._context = context
         self._options = options
         self._broker = broker_of(options)
