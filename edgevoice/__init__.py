@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from edgevoice.hookspecs import Registry, hookimpl
     from edgevoice.http_client import ConnectionCounter
     from edgevoice.http_client import open_session as open_http_session
-    from edgevoice.intake.payload import check_text
     from edgevoice.logs import redact, register_secret
     from edgevoice.logs import setup as setup_logging
     from edgevoice.outcome import OUTCOMES, Attempt, Event, EventType, Rejection, SpeakerState
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
         WordMark,
     )
     from edgevoice.secrets import read_secret_file, secret_problem, systemd_credential
+    from edgevoice.text.checks import check_text
     from edgevoice.text.live import LiveText
     from edgevoice.text.sentences import sentence_ends
     from edgevoice.text.sentences import split as split_sentences
@@ -123,7 +123,7 @@ _MODULES = {
     "TransportError": "edgevoice.errors",
     "Urgency": "edgevoice.announcement",
     "WordMark": "edgevoice.plugin",
-    "check_text": "edgevoice.intake.payload",
+    "check_text": "edgevoice.text.checks",
     "closest": "edgevoice.text.suggest",
     "hookimpl": "edgevoice.hookspecs",
     "load_settings": "edgevoice.config.load:load",
@@ -214,7 +214,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        value: Any = _version()
+        value: Any = importlib.import_module("edgevoice.version").edgevoice_version()
     elif name in _MODULES:
         module, _, original = _MODULES[name].partition(":")
         value = getattr(importlib.import_module(module), original or name)
@@ -226,12 +226,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 20 ms
-
-    try:
-        return version("edgevoice")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
-from edgevoice.synthesis.priority import Priority
+from edgevoice.priority import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import (
-    MAX_TEXT_CHARS,
     ParsedPayload,
-    check_characters,
     decode_utf8,
     has_only_options,
     is_object,
     normalize_keys,
     parse_options,
 )
+from edgevoice.text.checks import MAX_TEXT_CHARS, check_characters
 from edgevoice.text.live import MAX_LIVE_CHARS, LiveText
 from edgevoice.text.strict_json import parse_object, replace_invalid_characters
 

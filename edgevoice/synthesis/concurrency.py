@@ -12,7 +12,7 @@ from edgevoice.errors import TooManyRequests
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.synthesis.priority import Rank
+    from edgevoice.priority import Rank
 
 
 class Requester(Protocol):

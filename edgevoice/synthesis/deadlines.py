@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.priority import Priority
+from edgevoice.priority import Priority
 from edgevoice.synthesis.segments import LiveSegment
 
 if TYPE_CHECKING:

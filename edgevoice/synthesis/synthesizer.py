@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Self
 from edgevoice.audio.clip import Clip
 from edgevoice.config.options import AUTO, FALLBACK_ALIAS
 from edgevoice.errors import ClipError, EdgeVoiceError
+from edgevoice.priority import Priority
 from edgevoice.synthesis.failover import ClipFiller
-from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.routing import CACHED, NO_OUTLOOK, decide, routing_request
 from edgevoice.synthesis.segments import first_request
 from edgevoice.synthesis.speech import SpeechJob

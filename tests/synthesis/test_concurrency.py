@@ -7,8 +7,8 @@ import random
 import pytest
 
 from edgevoice import Urgency
+from edgevoice.priority import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter, Preempted
-from edgevoice.synthesis.priority import Priority
 from tests.support.asker import Asker
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency

@@ -7,6 +7,7 @@ import pytest
 from edgevoice import Urgency
 from edgevoice.config.options import CoreOptions
 from edgevoice.plugin import Role, SpeechOptions
+from edgevoice.priority import Priority
 from edgevoice.synthesis.context import SegmentJob, SynthesisContext
 from edgevoice.synthesis.deadlines import (
     NO_SCHEDULE,
@@ -15,7 +16,6 @@ from edgevoice.synthesis.deadlines import (
     first_audio_timeout,
     next_audio_timeout,
 )
-from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.segments import TextSegment
 from tests.support.announcements import NoSynthesis, announcement
 
