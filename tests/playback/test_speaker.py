@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from edgevoice.announcement import RepeatPolicy, Urgency
-from edgevoice.errors import ClipError, OutputError
+from edgevoice.errors import ClipError, InvalidAnnouncement, OutputError
 from edgevoice.faults import Faults
 from edgevoice.playback.speaker import Speaker
 from edgevoice.scheduler.actions import Admission
@@ -58,16 +58,17 @@ class Output:
 
 
 class Told:
-    """Stands for the recorder: remembers what the speaker reports."""
+    """In place of the recorder: what it was told."""
 
     def __init__(self):
-        self.events, self.states = [], []
+        self.events, self.states, self.settings = [], [], []
 
     def on_event(self, event, item):
+        assert (event.id, event.speaker) == (item.announcement.id, "kitchen")
         self.events.append(event)
 
     def on_setting(self, speaker, name, settings):
-        pass
+        self.settings.append((speaker, name, getattr(settings, {"dnd": "dnd_until"}.get(name, name))))
 
     def on_state(self, speaker, state):
         self.states.append(state)
@@ -242,3 +243,12 @@ def test_do_not_disturb_ends_by_itself():
             assert house.steps("a")[-1] == "finished"
 
     virtual_time.run(main())
+
+
+async def test_settings_are_recorded_when_they_are_set():
+    async with kitchen() as house:
+        house.speaker.apply_setting("volume", "40")
+        house.speaker.apply_setting("mute", "ON")
+        with pytest.raises(InvalidAnnouncement):
+            house.speaker.apply_setting("dnd", "maybe")
+        assert house.told.settings == [("kitchen", "volume", 40), ("kitchen", "mute", True)]
