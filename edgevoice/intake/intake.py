@@ -95,6 +95,8 @@ class Intake:
         self._said = ReplayHistory(synthesis.new_job)
         #: The ids of restored announcements by target and payload, and until when a redelivery gets them.
         self._restored: dict[tuple[str, bytes], list[tuple[str, float]]] = {}
+        #: The topic of the last announcement for each target; the rates of an explained one are those of it.
+        self._last_topics: dict[str, str] = {}
         self._burst_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -159,7 +161,8 @@ class Intake:
             speaker.admission(announcement) is Admission.QUEUED
             for speaker in self._speakers.get(announcement.target, ())
         )
-        topic = announcement.topic or announcement.target
+        target = announcement.target
+        topic = announcement.topic or self._last_topics.get(target, target)
         return not is_queued or self._rate_limiter.would_allow(announcement, topic, _now())
 
     def _escalate(self, announcement: Announcement) -> None:
@@ -211,7 +214,7 @@ class Intake:
         """
         speakers = self._speakers[announcement.target]
         queueing = [speaker for speaker in speakers if speaker.admission(announcement) is Admission.QUEUED]
-        topic = announcement.topic or announcement.target
+        topic = self._last_topics[announcement.target] = announcement.topic or announcement.target
         if queueing and not self._rate_limiter.try_acquire(announcement, topic, _now()):
             self._suppress(announcement, queueing)
             _call(acknowledge)
@@ -291,7 +294,7 @@ class Intake:
         """Say how many announcements were suppressed."""
         now = _now()
         for burst in self._rate_limiter.finished_bursts(now):
-            sentence = messages.skipped(burst.count, burst.topic, self._language)
+            sentence = messages.skipped(burst.count, burst.target, self._language)
             tag = f"edgevoice-storm-{burst.topic}"[:64]
             self._add(
                 internal_announcement(
