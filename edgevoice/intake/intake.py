@@ -199,7 +199,9 @@ class Intake:
         if command.redelivered and (id_ := self._restored_id(command)) is not None:
             # It was stored before a crash, but the sender's side had not been told so.
             values = {"id": id_, **values}
-        announcement = build_announcement(command, values, reading.warnings, received_monotonic=_now())
+        announcement = build_announcement(
+            command, values, reading.warnings, received_monotonic=_now(), local_now=self._local_now()
+        )
         self._accept(announcement, command.payload, command.acknowledge)
 
     def _accept(
@@ -267,7 +269,9 @@ class Intake:
     def _accept_live(
         self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement:
-        announcement = build_announcement(command, values, warnings, live=live, received_monotonic=_now())
+        announcement = build_announcement(
+            command, values, warnings, live=live, received_monotonic=_now(), local_now=self._local_now()
+        )
         self._add(announcement)
         return announcement
 
@@ -360,6 +364,6 @@ def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSe
 
 
 def press_as_empty(payload: bytes) -> str:
-    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
+    """Return a command's word; what buttons send (PRESS of Home Assistant, single, on) counts as empty."""
     text = decode_utf8(payload).strip()
-    return "" if text == "PRESS" else text
+    return "" if text.casefold() in ("press", "single", "on") else text
