@@ -228,7 +228,10 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
     payload = str(request["text"]).encode("utf-8", "surrogateescape")
     parsed = parse_payload(payload, request.get("urgency"), known)
     say = Say(target=target, payload=payload)
-    return build_announcement(say, parsed.values, parsed.warnings, received_monotonic=0.0)
+    local_now = local_clock(settings.core)()
+    return build_announcement(
+        say, parsed.values, parsed.warnings, received_monotonic=0.0, local_now=local_now
+    )
 
 
 def _known_names(settings: Settings) -> Known:
