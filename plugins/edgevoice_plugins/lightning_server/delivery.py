@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgevoice.errors import TransportError
 from edgevoice_plugins.lightning.protocol.reply import Chunk, Complete, Ids, Problem, Word, write_frame
 from edgevoice_plugins.lightning_server.speech import spoken
-from edgevoice_plugins.local_voice.voices import PERSONAS
+from edgevoice_plugins.local_voice.voices import VOICES
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -88,8 +88,8 @@ class Delivery:
     async def _speak(self, segment: Segment) -> None:
         request = segment.request
         ids = self._ids(request.session_id, request.request_id)
-        persona = PERSONAS.get(request.voice_id)
-        words = request.word_timestamps and persona is not None and persona.times_words
+        mapping = VOICES.get(request.voice_id)
+        words = request.word_timestamps and mapping is not None and mapping.has_word_timestamps
         self._current, begun = segment, False
         try:
             async with aclosing(spoken(self._voice, request, segment.text)) as speech:
