@@ -1,4 +1,4 @@
-"""The lists of voices, as the vendor's API gives them."""
+"""The lists of voices, as the vendor's API returns them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Any
 
 from edgevoice_plugins.local_voice.voices import LANGUAGES, VOICES, VoiceMapping
 
+#: The first model speaks the first twenty languages, the other one all (vendor's API reference).
 _V31_LANGUAGES = tuple(LANGUAGES.values())[:20]
-"""The first model speaks the first twenty, the other all (vendor's API reference)."""
 
 
 def list_voices(model: str) -> dict[str, Any]:
-    """The voices of one model, by its name in bodies."""
-    return {"voices": [_voice(name, mapping) for name, mapping in VOICES.items() if mapping.model == model]}
+    """Return the voices of one model, given by its name in bodies."""
+    return {"voices": [_voice(name, voice) for name, voice in VOICES.items() if voice.model == model]}
 
 
 def catalogue() -> dict[str, Any]:
-    """The voices of all models, with what only this list has."""
+    """Return the voices of all models, with the keys that only this list has."""
     return {
         "voices": [
             {
                 "_id": f"local-{name}",
-                **_voice(name, mapping),
+                **_voice(name, voice),
                 "description": "Spoken by the local voice",
                 "audioPreview": "",
             }
-            for name, mapping in VOICES.items()
+            for name, voice in VOICES.items()
         ]
     }
 
