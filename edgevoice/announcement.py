@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -86,3 +87,26 @@ class Announcement:
     def expires(self) -> float:
         """Monotonic second after which a first sound would be stale."""
         return self.due + self.ttl
+
+
+def internal_announcement(
+    text: str,
+    target: str,
+    *,
+    received_monotonic: float,
+    received_at: datetime,
+    private: bool = False,
+    tag: str | None = None,
+) -> Announcement:
+    """Return an announcement of the daemon itself."""
+    return Announcement(
+        id=f"edgevoice-{uuid.uuid4().hex[:8]}",
+        target=target,
+        text=text,
+        urgency=Urgency.NORMAL,
+        received_monotonic=received_monotonic,
+        received_at=received_at,
+        ttl=DEFAULT_TTL_S[Urgency.NORMAL],
+        private=private,
+        tag=tag,
+    )

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edgevoice.config.options import DEFAULT_ROUTES
 from edgevoice.errors import ConfigError, ConfigIssue, OutputError
-from edgevoice.paths import state_dir
 from edgevoice.plugin import Context, Observer, Output, Role, Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
+    from pathlib import Path
 
     import aiohttp
 
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.faults import Faults
+    from edgevoice.outcome import Event
     from edgevoice.plugin import Plugin, Progress, Transport
 
 logger = logging.getLogger(__name__)
@@ -51,17 +52,18 @@ class ComponentStack:
 
 
 def make_context(
-    settings: Settings, stack: AsyncExitStack, entered: ComponentStack, faults: Faults
+    settings: Settings,
+    folder: Path,
+    stack: AsyncExitStack,
+    entered: ComponentStack,
+    faults: Faults,
+    delivered: Callable[[str, Event], None],
 ) -> Context:
-    """Return what every plugin is given.
-
-    Raises:
-        ConfigError: The state folder cannot be made or written.
-    """
+    """Return what every plugin is given; `folder` is the state folder."""
     core = settings.core
     return Context(
         node=core.node,
-        state_dir=state_dir(core.state_dir),
+        state_dir=folder,
         speakers=tuple(core.speakers),
         targets=frozenset(speakers_by_target(settings)),
         speech=settings.speech,
@@ -69,6 +71,7 @@ def make_context(
         fault=faults.set,
         stalled=entered.stalled,
         ready=asyncio.Event(),
+        delivered=delivered,
     )
 
 

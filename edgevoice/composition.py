@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,13 +14,13 @@ from edgevoice.announcement import Urgency
 from edgevoice.audio.chimes import Chimes
 from edgevoice.components import speakers_by_target
 from edgevoice.config.options import DAYS, PerMinute
+from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.intake.intake import Intake
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.playback.speaker import Speaker
 from edgevoice.plugin import SpeechOptions
-from edgevoice.speaker.insisting import Escalation
-from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
-from edgevoice.speaker.quiet import QuietWindow, minute_of_day
-from edgevoice.speaker.speaker import Speaker
+from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
+from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.token_bucket import Rate
 
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import CoreOptions, QuietHours, SpeakerOptions
     from edgevoice.faults import Faults
-    from edgevoice.journal.keeper import Keeper
     from edgevoice.observers import Observers
     from edgevoice.plugin import Output
+    from edgevoice.storage.recorder import Recorder
     from edgevoice.synthesis.synthesizer import Synthesizer
 
 
@@ -54,24 +55,21 @@ def build_node(
     outputs: Mapping[str, Output],
     synthesis: Synthesizer,
     observers: Observers,
+    recorder: Recorder,
     faults: Faults,
-    keeper: Keeper,
 ) -> Node:
-    """Make the speakers and the intake; nothing is running yet."""
+    """Build the speakers and the intake; nothing runs yet."""
     core, chimes, clock = settings.core, Chimes(chimes_dir(settings)), local_clock(settings.core)
-
-    def escalate(announcement: Announcement) -> None:
-        intake.escalate(announcement)
-
+    escalations: asyncio.Queue[Announcement] = asyncio.Queue()
     speakers = {
         name: Speaker(
             name,
             outputs[name],
             SpeakerSettings(speaker_policy(settings, options), options.volume, clock),
             chimes=chimes,
-            speech_of=synthesis.new_job,
-            escalate=escalate,
-            observers=observers,
+            new_job=synthesis.new_job,
+            escalate=escalations.put_nowait,
+            recorder=recorder,
             faults=faults,
         )
         for name, options in core.speakers.items()
@@ -84,10 +82,12 @@ def build_node(
         answering,
         synthesis,
         observers,
-        storms=RateLimiter(rate_limits(core)),
-        keep=keeper.keep,
+        escalations=escalations,
+        rate_limiter=RateLimiter(rate_limits(core)),
+        persist=recorder.persist,
         chimes=chimes.names,
         language=settings.speech.language,
+        local_now=clock,
     )
     return Node(speakers, intake)
 
@@ -106,7 +106,7 @@ def speaker_policy(settings: Settings, speaker: SpeakerOptions) -> SpeakerPolicy
         digest_keep=core.digest_keep,
         say_age=core.say_age or None,
         language=settings.speech.language,
-        growth=Escalation(core.insist.gap, core.insist.volume),
+        growth=RepeatGrowth(core.insist.gap, core.insist.volume),
         queue=core.limits.queue,
     )
 

@@ -7,11 +7,12 @@ import contextlib
 import json
 import logging
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.cache.cache import build_cache
+from edgevoice.cache.cache import cache_dir
+from edgevoice.cache.files import ClipFiles
+from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
 from edgevoice.components import available_transports, fallback_transports, routes, speakers_by_target
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
@@ -20,8 +21,9 @@ from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.intake import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
-from edgevoice.speaker.presence import SpeakerSettings
-from edgevoice.speaker.rules import Against, against
+from edgevoice.playback.speaker import SpeakerSnapshot
+from edgevoice.scheduler.policy import Preemption, preemption_for
+from edgevoice.scheduler.settings import SpeakerSettings
 from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.forecast.outlook import LatencyPrediction
-    from edgevoice.journal.keeper import Keeper
-    from edgevoice.speaker.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Control:
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()  # of a daemon that was killed; two at once are refused by the journal
+            self._path.unlink()  # of a daemon that was killed; two at once are refused by the store
         try:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
             self._path.chmod(0o600)
@@ -125,7 +125,6 @@ def query(folder: Path, **question: Any) -> Any:
 def build_handlers(
     settings: Settings,
     node: Node,
-    keeper: Keeper,
     cache: Cache,
     phrases: Prerenderer,
     outlook: Callable[[str | None], LatencyPrediction],
@@ -136,12 +135,16 @@ def build_handlers(
         state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
         if question.get("clear"):
             cache.clear()
+            phrases.check_now()
         return state
 
     def explain(question: dict[str, Any]) -> dict[str, Any]:
         announcement = parse_explain_request(settings, question)
+        now = asyncio.get_running_loop().time()
         on = [
-            explain_speaker(name, announcement, node.speakers[name].presence, _snapshot(node.speakers[name]))
+            explain_speaker(
+                name, announcement, node.speakers[name].settings, node.speakers[name].snapshot, now
+            )
             for name in speakers_by_target(settings)[announcement.target]
         ]
         taken = (
@@ -150,7 +153,7 @@ def build_handlers(
             else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement, cache, outlook(announcement.text)),
+            **_common(settings, announcement, cache.contains, outlook(announcement.text)),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
@@ -158,7 +161,6 @@ def build_handlers(
 
     return {
         "explain": explain,
-        "history": lambda question: keeper.history[-int(question.get("last", 500)) :],
         "cache": kept,
     }
 
@@ -174,11 +176,11 @@ def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[st
     on = []
     for name in speakers_by_target(settings)[announcement.target]:
         options = settings.core.speakers[name]
-        presence = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
-        on.append(explain_speaker(name, announcement, presence, SpeakerSnapshot()))
+        speaker = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
+        on.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
     alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
-    folder = expanded(str(find_state_dir(settings.core.state_dir)))
-    return {**_common(settings, announcement, build_cache(settings, folder)), **alone}
+    files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
+    return {**_common(settings, announcement, files.has), **alone}
 
 
 def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Announcement:
@@ -199,63 +201,54 @@ def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Annou
 
 
 def _common(
-    settings: Settings, announcement: Announcement, cache: Cache, outlook: LatencyPrediction = NO_OUTLOOK
+    settings: Settings,
+    announcement: Announcement,
+    is_cached: Callable[[str], bool],
+    outlook: LatencyPrediction = NO_OUTLOOK,
 ) -> dict[str, Any]:
     available, fallbacks = available_transports(settings), fallback_transports(settings)
     order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
-    key = cache.key(announcement, announcement.text, order[0]) if order else None
+    text = settings.plugins.filter_text(
+        announcement.text or "", announcement.language or settings.speech.language
+    )
+    key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
+    cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(
-            announcement, routes(settings), available, outlook, fallbacks, cached=cache.contains(key)
-        ),
+        **explain_route(announcement, routes(settings), available, outlook, fallbacks, cached=cached),
     }
 
 
-def _snapshot(speaker: Speaker) -> SpeakerSnapshot:
-    current, heard_s = speaker.saying
-    return SpeakerSnapshot(current, heard_s, [turn.announcement for turn in speaker.backlog])
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerSnapshot:
-    """How a speaker stands: what it says and of that so many seconds, and what waits, in order."""
-
-    current: Announcement | None = None
-    heard_s: float = 0.0
-    waiting: Sequence[Announcement] = ()
-
-
 _DOES = {
-    Against.NOW: "interrupts what is being said at once",
-    Against.AT_PAUSE: "interrupts what is being said at its next pause, at the latest after 2 s",
-    Against.JOIN: "joins what is being said: the same alarm",
-    Against.WAIT: "waits until what is being said has ended",
+    Preemption.NOW: "interrupts what is being said at once",
+    Preemption.AT_PAUSE: "interrupts what is being said at its next pause, at the latest after 2 s",
+    Preemption.COALESCE: "joins what is being said: the same alarm",
+    Preemption.WAIT: "waits until what is being said has ended",
 }
 
 
 def explain_speaker(
-    speaker: str, announcement: Announcement, presence: SpeakerSettings, scene: SpeakerSnapshot
+    speaker: str, announcement: Announcement, settings: SpeakerSettings, snapshot: SpeakerSnapshot, now: float
 ) -> dict[str, Any]:
-    """What one speaker would do now."""
-    held = presence.posture.holds(announcement.urgency)
-    ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in scene.waiting)
+    """Return what one speaker would do at `now` (monotonic seconds)."""
+    held = settings.hold_state(now).holds(announcement.urgency)
+    ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in snapshot.waiting)
     if held is not None:
         what = f"is held: {held}"
-    elif scene.current is None:
+    elif snapshot.current is None:
         what = "is said at once" if not ahead else f"waits for {ahead}"
     else:
-        what = _DOES[against(announcement, scene.current, scene.heard_s)]
+        what = _DOES[preemption_for(announcement, snapshot.current, snapshot.heard_s)]
     return {
         "speaker": speaker,
         "what": what,
         "held": held,
         "ahead": ahead,
-        "volume": presence.loudness(announcement),
-        "chime": presence.chime(announcement),
+        "volume": settings.effective_volume(announcement, now),
+        "chime": settings.chime(announcement),
         "ttl": announcement.ttl,
     }
 

@@ -1,15 +1,15 @@
-"""The daemon: everything entered in order, run together, and left in reverse."""
+"""The life of the daemon on one page: start the components in order, run them together, stop in reverse."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edgevoice.backoff import Backoff
 from edgevoice.cache.cache import build_cache
 from edgevoice.cache.prerender import Prerenderer
 from edgevoice.components import (
@@ -24,13 +24,15 @@ from edgevoice.components import (
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
-from edgevoice.forecast.file import ForecastFile
 from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.journal.journal import Journal
-from edgevoice.journal.keeper import Keeper
+from edgevoice.forecast.persistence import LatencyPersistence
+from edgevoice.intake.intake import payload_of
 from edgevoice.observers import Observers
-from edgevoice.paths import SpoolDir
+from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
+from edgevoice.storage.recorder import Recorder
+from edgevoice.storage.recovery import Recovery
+from edgevoice.storage.store import Store
 from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.synthesizer import Synthesizer
 
@@ -39,116 +41,151 @@ if TYPE_CHECKING:
 
     from edgevoice.composition import Node
     from edgevoice.config import Settings
-    from edgevoice.speaker.speaker import Speaker
+    from edgevoice.playback.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
+#: Interval at which speakers compare the wall clock with quiet hours.
 TICK_S = 10.0
-"""Seconds between looks at the clock on the wall."""
+#: How long the current announcement may go on after the daemon was told to stop.
 DRAIN_TIMEOUT_S = 4.0
-"""Seconds that what is being said may go on after the daemon was told to end."""
+#: Delay before a failed component is started again: at first, and at most.
+RESTART_S, MAX_RESTART_S = 1.0, 60.0
+#: A component that ran this long counts as recovered.
+STABLE_S = 60.0
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run until `stop` is set; then let what is being said end, tell every outcome, and leave.
+    """Run until `stop` is set, then finish the current announcements, publish every outcome and return.
 
     Raises:
-        ConfigError: what only shows at run time, such as neither a key nor a local voice.
+        ConfigError: A mistake that only shows at run time, such as no transport that could speak.
     """
     async with AsyncExitStack() as stack:
         try:
             async with _abort_when(stop):
-                inside = await _start(settings, stack)
+                runtime = await _start(settings, stack)
         except TimeoutError:
             if stop.is_set():
                 return  # nothing was accepted yet
             raise
-        await _serve(inside, stop)
+        await _serve(runtime, stop)
 
 
 @dataclass(frozen=True, slots=True)
 class _Runtime:
-    """What was entered, and now is to run: the node, and the parts around it by name."""
+    """The started components, and what has to run."""
 
     node: Node
-    parts: Mapping[str, Callable[[], Awaitable[None]]]
-    keeper: Keeper
-    try_outputs: Callable[[], Awaitable[None]]
+    #: Functions that must never return, by the name of their component.
+    services: Mapping[str, Callable[[], Awaitable[None]]]
+    #: Functions that may return.
+    jobs: Mapping[str, Callable[[], Awaitable[None]]]
+    recorder: Recorder
+    probe_outputs: Callable[[], Awaitable[None]]
     ready: asyncio.Event
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
-    entered, faults, plugins = ComponentStack(stack), Faults(), settings.plugins
-    context = make_context(settings, stack, entered, faults)
+    components, faults, plugins, core = ComponentStack(stack), Faults(), settings.plugins, settings.core
+    folder = state_dir(core.state_dir)
     # First: it refuses a second daemon on the same state before that touches anything.
-    journal = await stack.enter_async_context(Journal(context.state_dir / "journal", fault=faults.set))
-    keeper = Keeper(journal, context)
-    transports = await start_transports(settings, context, entered)
-    outputs = await start_outputs(settings, context, entered)
-    watching = await start_plugins(settings, context, entered, plugins.observers)
-    sources = await start_plugins(settings, context, entered, plugins.sources)
+    store = await stack.enter_async_context(Store(folder, fault=faults.set))
+    context = make_context(settings, folder, stack, components, faults, store.delivered)
+    transports = await start_transports(settings, context, components)
+    outputs = await start_outputs(settings, context, components)
+    watching = await start_plugins(settings, context, components, plugins.observers)
+    sources = await start_plugins(settings, context, components, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-    cache = await stack.enter_async_context(build_cache(settings, context.state_dir))
-    core = settings.core
-    forecast = LatencyModel()
-    kept = await stack.enter_async_context(ForecastFile(context.state_dir / "forecast.json", forecast))
-    spool = SpoolDir(context.state_dir)
-    limiters = concurrency_limiters(settings, faults)
-    means = SynthesisContext(transports, core, settings.speech, limiters, faults.set, forecast=forecast)
-    synthesis = await stack.enter_async_context(
-        Synthesizer(means, routes(settings), cache=cache, spool=spool)
+    observers = Observers(watching)
+    cache = await stack.enter_async_context(build_cache(settings, folder))
+    latency = LatencyModel()
+    latency_file = await stack.enter_async_context(LatencyPersistence(store, latency))
+    synthesis_context = SynthesisContext(
+        transports,
+        core,
+        settings.speech,
+        concurrency_limiters(settings, faults),
+        faults.set,
+        forecast=latency,
     )
-    phrases = Prerenderer(core.phrases, cache, synthesis, faults.set)
-    observers = Observers({"journal": keeper, **watching})
-    node = build_node(settings, outputs, synthesis, observers, faults, keeper)
-    faults.on_change = node.publish_state
-    await stack.enter_async_context(
-        Control(context.state_dir, build_handlers(settings, node, keeper, cache, phrases, synthesis.outlook))
+    synthesizer = await stack.enter_async_context(
+        Synthesizer(
+            synthesis_context,
+            routes(settings),
+            cache=cache,
+            spool=SpoolDir(folder),
+            filter_text=plugins.filter_text,
+        )
     )
-    keeper.restore(node.speakers, node.intake.restore)
-    parts: dict[str, Callable[[], Awaitable[None]]] = {
-        name: partial(source.listen, node.intake.submit) for name, source in sources.items()
-    }
-    parts |= {f"{name}, watching": observer.run for name, observer in watching.items()}
-    parts |= {"cache": cache.run, "phrases": phrases.run, "forecast": kept.run}
-    return _Runtime(node, parts, keeper, partial(probe_outputs, context, outputs), context.ready)
+    prerenderer = Prerenderer(core.phrases, cache, synthesizer, faults.set)
+    recorder = Recorder(store, observers, has_texts=core.history.texts)
+    node = build_node(settings, outputs, synthesizer, observers, recorder, faults)
+    for speaker in node.speakers.values():
+        await stack.enter_async_context(speaker)
+    faults.subscribe(node.publish_state)
+    handlers = build_handlers(settings, node, cache, prerenderer, synthesizer.outlook)
+    await stack.enter_async_context(Control(folder, handlers))
+    recovery = Recovery(store, recorder, observers, node.speakers, node.intake.restore)
+    if store.is_loaded:
+        await recovery.run()  # before anything new arrives
+    return _Runtime(
+        node,
+        services={name: partial(source.listen, node.intake.submit) for name, source in sources.items()},
+        jobs={
+            **{f"{name}, observing": observer.run for name, observer in watching.items()},
+            "intake": node.intake.run,
+            "phrases": prerenderer.run,
+            "latency": latency_file.run,
+            "storage": recovery.run,
+        },
+        recorder=recorder,
+        probe_outputs=partial(probe_outputs, context, outputs),
+        ready=context.ready,
+    )
 
 
-async def _serve(inside: _Runtime, stop: asyncio.Event) -> None:
-    node = inside.node
+async def _serve(runtime: _Runtime, stop: asyncio.Event) -> None:
+    node = runtime.node
     speakers = node.speakers.values()
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(_supervise(name, part)) for name, part in inside.parts.items()]
-        running.append(group.create_task(_run_speakers(inside)))
-        running.append(group.create_task(_tick_speakers(speakers)))
+        running = [
+            *(group.create_task(supervise(name, run)) for name, run in runtime.services.items()),
+            *(group.create_task(supervise(name, run, may_return=True)) for name, run in runtime.jobs.items()),
+            group.create_task(_run_speakers(runtime)),
+            group.create_task(_tick_speakers(speakers)),
+        ]
         node.publish_state()
         await stop.wait()
-        logger.info("ending")
+        logger.info("stopping")
         node.intake.close()
-        survives = inside.keeper.survives
-        await asyncio.gather(
-            *(speaker.drain(DRAIN_TIMEOUT_S, partial(survives, speaker.name)) for speaker in speakers)
-        )
+        await asyncio.gather(*(_drain(speaker, runtime.recorder) for speaker in speakers))
         for task in running:
             task.cancel()
 
 
-async def _run_speakers(inside: _Runtime) -> None:
-    """Say what comes, once each output was tried: meanwhile the sources connect already."""
-    await inside.try_outputs()
+async def _drain(speaker: Speaker, recorder: Recorder) -> None:
+    """Let a speaker finish the current announcement, and keep what waits for the next start."""
+    for item in await speaker.drain(DRAIN_TIMEOUT_S):
+        recorder.keep(speaker.name, item, payload_of(item.announcement))
+
+
+async def _run_speakers(runtime: _Runtime) -> None:
+    """Run the speakers once each output was probed. Sources connect in the meantime."""
+    await runtime.probe_outputs()
     async with asyncio.TaskGroup() as group:
-        for speaker in inside.node.speakers.values():
+        for speaker in runtime.node.speakers.values():
             group.create_task(speaker.run())
-        inside.ready.set()
-        logger.info("ready, as %s", ", ".join(inside.node.speakers))
+        runtime.ready.set()
+        logger.info("ready, as %s", ", ".join(runtime.node.speakers))
 
 
 @asynccontextmanager
 async def _abort_when(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Give the body up when `stop` is set, however long it would still take.
+    """Cancel the body when `stop` is set, however long it would still take.
 
     Raises:
-        TimeoutError: it was given up.
+        TimeoutError: The body was cancelled.
     """
     async with asyncio.timeout(None) as scope:
 
@@ -163,21 +200,30 @@ async def _abort_when(stop: asyncio.Event) -> AsyncIterator[None]:
             watching.cancel()
 
 
-async def _supervise(name: str, run_part: Callable[[], Awaitable[None]]) -> None:
-    """Run a part; one that raises is begun again, with a growing pause, and never takes the others down."""
-    loop, pause = asyncio.get_running_loop(), 1.0
+async def supervise(
+    name: str, run_component: Callable[[], Awaitable[None]], *, may_return: bool = False
+) -> None:
+    """Run a component, and start it again after a growing delay if it fails. Other components run on.
+
+    A component that returns has failed, too, unless it `may_return`.
+    """
+    clock, backoff = asyncio.get_running_loop().time, Backoff(RESTART_S, MAX_RESTART_S)
     while True:
-        began = loop.time()
+        started_at = clock()
         try:
-            return await run_part()
+            await run_component()
+            if may_return:
+                return
+            logger.error("%s returned, but must run until it is cancelled; it is started again", name)
         except (Exception, SystemExit):
-            logger.exception("%s failed; it begins again in at most %.0f s", name, pause)
-        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
-        pause = 1.0 if loop.time() - began > 60 else min(pause * 2, 60.0)
+            logger.exception("%s failed; it is started again", name)
+        if clock() - started_at > STABLE_S:
+            backoff.reset()
+        await asyncio.sleep(backoff.next_delay_s())
 
 
 async def _tick_speakers(speakers: Collection[Speaker]) -> None:
-    """Let the speakers see that time goes by: quiet hours begin and end, do not disturb runs out."""
+    """Let the speakers notice that quiet hours begin or end, and that do not disturb runs out."""
     while True:
         await asyncio.sleep(TICK_S)
         for speaker in speakers:

@@ -1,4 +1,4 @@
-"""What is broken now, by part: said once when it comes, once when it goes."""
+"""The current faults of a node, by component; each is logged once when it comes and once when it goes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SPEAKER = "speaker "
+
 
 class Faults:
-    """The faults of a node; `changed` is called when there is one more, one less, or another."""
+    """The current faults of a node. Subscribers are called after each change."""
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}
-        self.on_change: Callable[[], None] = lambda: None
+        self._subscribers: list[Callable[[], None]] = []
+
+    def subscribe(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` whenever a fault is raised, cleared or gets another sentence."""
+        self._subscribers.append(on_change)
 
     def set(self, part: str, sentence: str | None) -> None:
-        """Raise the fault of a part, or clear it."""
+        """Raise the fault of a component, or clear it with None."""
         if self._faults.get(part) == sentence:
             return
         if sentence is None:
@@ -28,14 +34,15 @@ class Faults:
         else:
             self._faults[part] = sentence
             logger.warning("%s: %s", part, sentence)
-        self.on_change()
+        for on_change in self._subscribers:
+            on_change()
 
     def of(self, speaker: str) -> str | None:
-        """The faults a speaker shows: its own first, then those of the parts that all share."""
-        own = self._faults.get(f"speaker {speaker}")
-        shared = [f"{part}: {text}" for part, text in self._faults.items() if not part.startswith("speaker ")]
+        """Return the faults that concern a speaker: its output's first, then those of shared components."""
+        own = self.fault_of(speaker)
+        shared = [f"{part}: {text}" for part, text in self._faults.items() if not part.startswith(_SPEAKER)]
         return "; ".join(([own] if own else []) + shared) or None
 
     def fault_of(self, speaker: str) -> str | None:
-        """The fault of a speaker's own output."""
-        return self._faults.get(f"speaker {speaker}")
+        """Return the fault of a speaker's output."""
+        return self._faults.get(_SPEAKER + speaker)

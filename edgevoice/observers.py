@@ -20,6 +20,18 @@ class Observers:
     def __init__(self, observers: Mapping[str, Observer]) -> None:
         self._observers = observers
 
+    @property
+    def durable(self) -> tuple[str, ...]:
+        """The observers that must deliver the outcomes of high and critical announcements."""
+        return tuple(name for name, observer in self._observers.items() if observer.durable)
+
+    def redeliver(self, name: str, event: Event) -> bool:
+        """Tell one observer an outcome that it has not delivered; return whether it still wants to know."""
+        if name not in self.durable:
+            return False
+        self._tell_one(name, lambda observer: observer.on_event(event, None))
+        return True
+
     def on_event(self, event: Event, origin: object) -> None:
         self._tell(lambda observer: observer.on_event(event, origin))
 
@@ -30,8 +42,11 @@ class Observers:
         self._tell(lambda observer: observer.on_rejected(rejection, origin))
 
     def _tell(self, what: Callable[[Observer], None]) -> None:
-        for name, observer in self._observers.items():
-            try:
-                what(observer)
-            except (Exception, SystemExit):
-                logger.exception("observer %s failed; the others go on", name)
+        for name in self._observers:
+            self._tell_one(name, what)
+
+    def _tell_one(self, name: str, what: Callable[[Observer], None]) -> None:
+        try:
+            what(self._observers[name])
+        except (Exception, SystemExit):
+            logger.exception("observer %s failed; the others go on", name)

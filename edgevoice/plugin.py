@@ -147,6 +147,12 @@ class Plugin:
         del options
         return []
 
+    @classmethod
+    def option_warnings(cls, options: Any) -> list[tuple[str, str]]:
+        """Return warnings about options that are allowed but unwise, as pairs of key and sentence."""
+        del options
+        return []
+
     def stall_reason(self) -> str | None:
         """Return a sentence if the plugin stopped making progress and cannot recover, else None."""
         return None

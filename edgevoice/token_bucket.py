@@ -1,4 +1,4 @@
-"""Token buckets: how many announcements a topic, and all together, may bring in a while."""
+"""Token buckets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many a minute on average, and so many at once."""
+    """A number of events per minute on average, and at once."""
 
     per_minute: float
     burst: int
@@ -22,17 +22,15 @@ class TokenBucket:
         self._filled = now
 
     def can_take(self, now: float, tokens: int = 1) -> bool:
-        """Whether there are so many tokens now."""
         self._fill(now)
         return self._tokens >= tokens
 
     def take(self, now: float, tokens: int = 1) -> None:
-        """Use tokens, which have to be there."""
+        """Use tokens, which must be there."""
         self._fill(now)
         self._tokens -= tokens
 
     def seconds_until_full(self, now: float) -> float:
-        """Seconds until it is as if nothing had ever been taken."""
         self._fill(now)
         return (self._rate.burst - self._tokens) * 60 / self._rate.per_minute
 

@@ -1,9 +1,12 @@
 """The commands: what they print, with which exit status, and never a traceback or a secret."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,6 +16,7 @@ from click.testing import CliRunner
 from edgevoice import cli
 from edgevoice.cli import edgevoice
 from tests.support.dropin import NEEDY, TIN_CAN, dropin
+from tests.support.stores import Rig, outcome
 
 EDGEVOICE = Path(sys.executable).parent / "edgevoice"
 SECRET = "sk_0123456789abcdef_secret"
@@ -211,12 +215,67 @@ def test_explain_says_what_would_be_refused(house, text):
 # ---- history -----------------------------------------------------------------------------------------
 
 
-def test_history_says_that_no_daemon_runs_and_where_it_looked(house, tmp_path):
+def test_history_of_a_daemon_that_never_ran(house, tmp_path):
     result = run("history", "--config", house)
     assert result.exit_code == 1
-    assert f"no daemon runs with the state folder {tmp_path}" in result.stderr
+    assert str(tmp_path / "edgevoice.db") in result.stderr
     assert "`edgevoice run`" in result.stderr
     assert run("history", "--last", "501", "--config", house).exit_code == 2
+
+
+@pytest.fixture
+def told(house, tmp_path):
+    """Fill the database as a daemon does, and return a function that runs `history`."""
+    rig = Rig(tmp_path)
+    rig.clocks.wall = time.time() - 7200
+
+    async def fill():
+        async with rig.enter() as store:
+            store.record(outcome("a1"), text="Dinner is ready.")
+            await store.flush()
+            rig.clocks.advance(7000)
+            store.record(outcome("b2", "study", "failed", reason="restart"), text="DINNER is cold. [/no]")
+            store.record(outcome("c3", "study"))
+
+    asyncio.run(fill())
+
+    def ids(*arguments):
+        result = run("history", "--json", "--config", house, *arguments)
+        assert result.exit_code == 0, result.stderr
+        return [one["id"] for one in json.loads(result.stdout)]
+
+    return ids
+
+
+def test_history_is_filtered(told):
+    assert told() == ["a1", "b2", "c3"]
+    assert told("--last", "2") == ["b2", "c3"]
+    assert told("--speaker", "study") == ["b2", "c3"]
+    assert told("--outcome", "failed") == ["b2"]
+    assert told("--since", "10m") == ["b2", "c3"]
+    assert told("--since", datetime.now().astimezone().isoformat()) == []
+    assert told("--text", "dinner") == ["a1", "b2"]
+    assert told("--text", "dinner", "--speaker", "kitchen") == ["a1"]
+
+
+def test_history_is_a_table(told, house):
+    result = run("history", "--config", house)
+    assert result.exit_code == 0
+    assert "failed (restart)" in result.stdout
+    assert "Dinner is ready." in result.stdout
+    assert "[/no]" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--outcome", "spoken"), ("--since", "yesterday"), ("--last", "0")])
+def test_history_refuses_wrong_filters(told, house, arguments):
+    assert run("history", "--config", house, *arguments).exit_code == 2
+
+
+def test_history_of_a_damaged_database_says_so(house, tmp_path):
+    (tmp_path / "edgevoice.db").write_bytes(b"no database" * 100)
+    result = run("history", "--config", house)
+    assert result.exit_code == 1
+    assert "edgevoice.db" in result.stderr
 
 
 # ---- plugins and schema ------------------------------------------------------------------------------

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from edgevoice.announcement import DEFAULT_TTL_S, Urgency
-from edgevoice.control import SpeakerSnapshot, explain_route, explain_speaker
-from edgevoice.speaker.insisting import Escalation
-from edgevoice.speaker.presence import SpeakerPolicy, SpeakerSettings
-from edgevoice.speaker.quiet import QuietWindow
-from edgevoice.speaker.rules import UNDERSTOOD
+from edgevoice.control import explain_route, explain_speaker
+from edgevoice.playback.speaker import SpeakerSnapshot
+from edgevoice.scheduler.policy import UNDERSTOOD_S, QuietWindow, RepeatGrowth
+from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from tests.support.announcements import announcement
 
@@ -28,13 +27,13 @@ AT_ONCE = "is said at once"
 
 
 def presence(volume: int = 60, *, at: datetime = NOON, **manners: Any) -> SpeakerSettings:
-    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: at, lambda: 1000.0)
+    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: at)
 
 
 def explained(
     said: Any, at: SpeakerSettings | None = None, scene: SpeakerSnapshot | None = None
 ) -> dict[str, Any]:
-    return explain_speaker("kitchen", said, at or presence(), scene or SpeakerSnapshot())
+    return explain_speaker("kitchen", said, at or presence(), scene or SpeakerSnapshot(), 1000.0)
 
 
 def against(urgency: Urgency, current: Urgency, *, heard_s: float = 1.0, **more: Any) -> str:
@@ -66,8 +65,8 @@ def test_each_urgency_does_to_each_that_is_being_said_what_the_contract_says(urg
 
 
 def test_another_critical_one_cuts_in_once_the_older_was_understood():
-    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD - 0.1) == WAITS
-    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD) == NOW
+    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S - 0.1) == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S) == NOW
 
 
 def test_the_same_alarm_joins_by_its_tag_or_its_text():
@@ -150,7 +149,7 @@ def test_the_volume_of_an_urgency_goes_before_the_speakers():
 
 
 def test_the_first_round_is_not_louder():
-    at = presence(growth=Escalation(gap=0.5, volume=20))
+    at = presence(growth=RepeatGrowth(gap=0.5, volume=20))
     assert explained(announcement(HIGH), at)["volume"] == 60
     assert at.loudness(announcement(HIGH), 2) == 80
 

@@ -12,7 +12,7 @@ import pytest
 
 from edgevoice import EdgeVoiceError, InvalidAnnouncement
 from edgevoice.config import settings_from
-from edgevoice.control import Control, build_handlers, explain_from_config, parse_explain_request, query
+from edgevoice.control import explain_from_config, parse_explain_request, query
 from tests.support.broker import Broker
 from tests.support.house import House
 
@@ -105,25 +105,6 @@ def test_a_target_that_nobody_answers_to_names_those_there_are():
         parse_explain_request(settings_from(HOUSE), {"text": TEXT, "target": "attic"})
 
 
-class Kept:
-    """What the history is read from."""
-
-    def __init__(self, count: int) -> None:
-        self.history = [{"id": str(number)} for number in range(count)]
-
-
-async def test_the_history_gives_the_last_ones_oldest_first(tmp_path):
-    answering = build_handlers(settings_from(HOUSE), None, Kept(30), None, None, None)  # type: ignore[arg-type]
-    async with Control(tmp_path, answering):
-
-        async def last(**question: Any) -> list[str]:
-            outcomes = await asyncio.to_thread(query, tmp_path, ask="history", **question)
-            return [outcome["id"] for outcome in outcomes]
-
-        assert await last(last=2) == ["28", "29"]
-        assert len(await last()) == len(await last(last=500)) == 30
-
-
 @pytest.fixture(scope="module")
 def broker():
     with Broker() as running:
@@ -158,20 +139,3 @@ async def test_the_running_daemon_answers_from_what_it_does_now(broker):
             await asked(house, TEXT, target="attic")
         with pytest.raises(EdgeVoiceError, match="blank"):
             await asked(house, " ")
-
-
-async def test_the_history_of_the_running_daemon_outlives_it(broker):
-    async with House(broker) as house:
-        await house.said("One.", id="one")
-        await house.said("Two.", id="two")
-        await house.leave()
-        await house.again()
-        await house.said("Three.", id="three")
-        outcomes = await asyncio.to_thread(query, house.folder, ask="history")
-        assert [(outcome["id"], outcome["event_type"]) for outcome in outcomes] == [
-            ("one", "finished"),
-            ("two", "finished"),
-            ("three", "finished"),
-        ]
-        assert outcomes[0]["speaker"] == "kitchen"
-        assert outcomes[0]["ms"]["first_sound"] >= 0

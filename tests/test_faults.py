@@ -8,7 +8,7 @@ from edgevoice.faults import Faults
 def test_a_fault_is_told_when_it_comes_changes_and_goes_and_not_between(caplog):
     caplog.set_level(logging.INFO)
     faults, changes = Faults(), []
-    faults.on_change = lambda: changes.append(faults.of("kitchen"))
+    faults.subscribe(lambda: changes.append(faults.of("kitchen")))
     for sentence in (None, "gone", "gone", "gone for good", None, None):
         faults.set("speaker kitchen", sentence)
     assert changes == ["gone", "gone for good", None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +17,8 @@ from edgevoice.commands import InvalidCommand, Say, SetSetting
 from edgevoice.config import settings_from
 from edgevoice.intake.payload import Payload, parse_payload
 from edgevoice.outcome import Event, EventType, SpeakerState
-from edgevoice.speaker.presence import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
-from edgevoice.speaker.rules import Posture
-from edgevoice.speaker.switches import switch
+from edgevoice.scheduler.policy import HoldState
+from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
 from edgevoice_plugins.mqtt.payload import encode
 from edgevoice_plugins.mqtt.topics import Message, command_of, filters
 from tests.support.pages import HOME_ASSISTANT_GUIDE, MQTT_GUIDE, README, URGENCY_GUIDE, blocks, shell_lines
@@ -69,10 +67,7 @@ def assert_understood(topic: str, payload: bytes) -> None:
     if isinstance(command, Say):
         assert parse_payload(command.payload, command.urgency).warnings == ()
     elif isinstance(command, SetSetting):
-        speaker = SimpleNamespace(
-            presence=SpeakerSettings(SpeakerPolicy(), 50, datetime.now), tick=lambda: None
-        )
-        switch(speaker, command.setting, payload.decode())  # type: ignore[arg-type]
+        SpeakerSettings(SpeakerPolicy(), 50, datetime.now).apply(command.setting, payload.decode(), 0.0)
 
 
 def mappings(value: Any) -> Iterator[dict[str, Any]]:
@@ -171,7 +166,7 @@ def test_the_table_of_urgencies_says_what_is_so(page):
         DEFAULT_TTL_S[one] for one in Urgency
     ]
     assert rows["chime"] == [DEFAULT_CHIMES.get(urgency, "none") for urgency in Urgency]
-    posture = {"quiet hours": Posture(quiet=True), "do not disturb, mute": Posture(dnd=True, mute=True)}
+    posture = {"quiet hours": HoldState(quiet=True), "do not disturb, mute": HoldState(dnd=True, mute=True)}
     for name, held in posture.items():
         shown = [cell == "held" for cell in rows[name]]
         assert shown == [held.holds(urgency) is not None for urgency in Urgency], name

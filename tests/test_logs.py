@@ -148,12 +148,12 @@ def test_no_text_makes_the_search_for_secrets_slow(text):
 
 
 def test_the_journal_gets_the_announcement_as_a_field(sent):
-    logging.getLogger("edgevoice.speaker.speaker").warning("late: %d ms", 7, extra={"ANNOUNCEMENT_ID": "a1"})
+    logging.getLogger("edgevoice.playback.speaker").warning("late: %d ms", 7, extra={"ANNOUNCEMENT_ID": "a1"})
     (fields,) = sent
     assert {"MESSAGE=late: 7 ms", "ANNOUNCEMENT_ID=a1", "PRIORITY=4", "SYSLOG_IDENTIFIER=edgevoice"} <= set(
         fields
     )
-    assert "LOGGER=edgevoice.speaker.speaker" in fields
+    assert "LOGGER=edgevoice.playback.speaker" in fields
 
 
 def test_no_field_of_the_journal_holds_a_secret(sent, hidden):

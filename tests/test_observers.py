@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from edgevoice import EventType, Observer, Rejection, SpeakerState
 from edgevoice.observers import Observers
-from tests.support.announcements import turn
+from tests.support.stores import outcome
 
 
 class Heard(Observer):
@@ -31,10 +33,25 @@ class Raises(Heard):
 async def test_all_are_told_whatever_one_of_them_does(caplog):
     first, last = Heard(), Heard()
     observers = Observers({"first": first, "broken": Raises(), "last": last})
-    event, origin = turn().event(EventType.QUEUED), object()
+    event, origin = outcome("a1", event_type=EventType.QUEUED), object()
     rejection = Rejection(node="n", at=datetime.now(UTC), target=None, reason="r")
     observers.on_event(event, origin)
     observers.on_state("kitchen", SpeakerState())
     observers.on_rejected(rejection, None)
     assert first.told == last.told == [(event, origin), ("kitchen", SpeakerState()), (rejection, None)]
     assert caplog.text.count("observer broken failed; the others go on") == 3
+
+
+class Durable(Heard):
+    durable = True
+
+
+@pytest.mark.parametrize("name", ["plain", "gone"])
+def test_only_a_durable_observer_is_told_again(name):
+    plain, durable = Heard(), Durable()
+    observers = Observers({"plain": plain, "durable": durable})
+    event = outcome("a1")
+    assert observers.durable == ("durable",)
+    assert not observers.redeliver(name, event)
+    assert observers.redeliver("durable", event)
+    assert (plain.told, durable.told) == ([], [(event, None)])

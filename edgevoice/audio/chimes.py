@@ -1,8 +1,10 @@
-"""Chimes: a small set made of notes, and the WAV files of a folder, called by name only."""
+"""Chimes: five built-in ones, synthesized from notes, and the WAV files of a folder, by name."""
 
 from __future__ import annotations
 
 import array
+import functools
+import logging
 import math
 import re
 import sys
@@ -16,23 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 CHIME_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+#: The chime's name that means: no chime.
 NO_CHIME = "none"
+#: Longest chime: the speech waits for it.
 MAX_CHIME_S = 10.0
-"""Seconds of a chime at most; what is longer keeps the speech waiting."""
+#: Share of full scale: about as loud as speech.
 PEAK_LEVEL = 0.35
-"""Of full scale: about as loud as speech."""
+#: Sounds in place of a user's chime whose file cannot be read, if no built-in one has its name.
+FALLBACK_CHIME = "attention"
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note like that of a bell: Hz, seconds from the start, and seconds until it has died away."""
+    """A note of a bell: it decays within `length_s`."""
 
-    pitch: float
-    start: float
-    length: float
+    pitch_hz: float
+    start_s: float
+    length_s: float
 
 
+#: The alarm's lower note is near 520 Hz, which wakes most people with a hearing loss.
 BUILT_IN: Mapping[str, tuple[Note, ...]] = {
     "ding": (Note(880.0, 0.0, 0.6),),
     "attention": (Note(659.3, 0.0, 0.45), Note(880.0, 0.22, 0.6)),
@@ -40,41 +48,52 @@ BUILT_IN: Mapping[str, tuple[Note, ...]] = {
     "done": (Note(784.0, 0.0, 0.35), Note(523.3, 0.2, 0.6)),
     "alarm": tuple(Note(pitch, 0.16 * index, 0.22) for index, pitch in enumerate((523.3, 784.0) * 3)),
 }
-"""Made for EdgeVoice. The alarm's lower note lies near 520 Hz, which wakes most people who hear badly."""
-
+#: Multiples of a note's pitch, and their amplitudes.
 OVERTONES = ((1.0, 1.0), (2.0, 0.35), (3.0, 0.15))
-"""Multiples of a note's pitch, and how loud each is."""
 
 
 class Chimes:
-    """The chimes there are; a user's own goes before a built-in one of the same name."""
+    """The built-in chimes and the user's own, which win where both have the same name."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Raises OSError if the folder cannot be read."""
+        """List the folder, which blocks.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
         self._files = {file.stem: file for file in _files(folder)} if folder else {}
-        self._made: dict[tuple[str, int], bytes] = {}
+        self._sounds: dict[tuple[str, int], bytes] = {}
+        self._unreadable: set[str] = set()
 
     @property
     def names(self) -> list[str]:
         return sorted({*BUILT_IN, *self._files})
 
     def sound(self, name: str, rate: int) -> bytes:
-        """A chime as s16le mono at `rate` Hz, kept once it was made; empty if there is none of that name."""
+        """Return a chime as s16le mono at `rate` Hz; empty for an unknown name. Blocks unless it `is_loaded`.
+
+        A built-in chime takes the place of a file that cannot be read. The file is tried again the next time.
+        """
         key = (name, rate)
-        if key not in self._made:
-            self._made[key] = self._make(name, rate)
-        return self._made[key]
+        if key not in self._sounds:
+            if name not in self._files:
+                self._sounds[key] = render(BUILT_IN.get(name, ()), rate)
+            elif (pcm := self._read(name, rate)) is not None:
+                self._sounds[key] = pcm
+            else:
+                return render(BUILT_IN.get(name, BUILT_IN[FALLBACK_CHIME]), rate)
+        return self._sounds[key]
 
     def is_loaded(self, name: str, rate: int) -> bool:
-        """Whether the sound is there at once."""
-        return (name, rate) in self._made
+        """Return whether `sound` returns without reading or computing."""
+        return (name, rate) in self._sounds
 
     def tone(self, rate: int) -> bytes:
-        """What sounds where a critical announcement cannot be spoken: the alarm, three times."""
+        """Return what replaces a critical announcement that cannot be spoken: the alarm, three times."""
         return self.sound("alarm", rate) * 3
 
     def problems(self) -> list[tuple[str, str]]:
-        """What is wrong with the files of the folder: the name of each, and why it cannot be used."""
+        """Return name and problem of each file of the folder that cannot be used."""
         problems = []
         for name, file in self._files.items():
             try:
@@ -83,23 +102,34 @@ class Chimes:
                 problems.append((name, str(error)))
         return problems
 
-    def _make(self, name: str, rate: int) -> bytes:
-        if name in self._files:
-            try:
-                return read_wav(self._files[name], rate)
-            except (OSError, EOFError, wave.Error, ValueError):
-                pass  # told when the configuration was checked
-        return render(BUILT_IN.get(name, ()), rate)
+    def _read(self, name: str, rate: int) -> bytes | None:
+        """Return a user's chime; None if its file cannot be read, which is logged once until it can be."""
+        try:
+            pcm = read_wav(self._files[name], rate)
+        except (OSError, EOFError, wave.Error, ValueError) as error:
+            if name not in self._unreadable:
+                self._unreadable.add(name)
+                reason = getattr(error, "strerror", None) or error or type(error).__name__
+                logger.warning(
+                    "chime %s: cannot read %s: %s; a built-in chime is played",
+                    name,
+                    self._files[name],
+                    reason,
+                )
+            return None
+        self._unreadable.discard(name)
+        return pcm
 
 
+@functools.lru_cache(maxsize=32)
 def render(notes: tuple[Note, ...], rate: int) -> bytes:
-    """Notes as s16le mono at `rate` Hz."""
-    total = round(max((note.start + note.length for note in notes), default=0.0) * rate)
+    """Synthesize notes as s16le mono at `rate` Hz."""
+    total = round(max((note.start_s + note.length_s for note in notes), default=0.0) * rate)
     mix = [0.0] * total
     for note in notes:
-        begin, span = round(note.start * rate), round(note.length * rate)
+        begin, span = round(note.start_s * rate), round(note.length_s * rate)
         for index in range(min(span, total - begin)):
-            mix[begin + index] += _bell(note.pitch, index / rate, note.length)
+            mix[begin + index] += _bell(note, index / rate)
     peak = max((abs(value) for value in mix), default=0.0) or 1.0
     samples = array.array("h", (round(value / peak * PEAK_LEVEL * 32767) for value in mix))
     if sys.byteorder == "big":
@@ -107,39 +137,41 @@ def render(notes: tuple[Note, ...], rate: int) -> bytes:
     return samples.tobytes()
 
 
-def _bell(pitch: float, time: float, length: float) -> float:
-    """A struck bell: overtones that die away, an attack of 4 ms, and an end in silence."""
-    envelope = min(1.0, time / 0.004) * math.exp(-5.0 * time / length) * min(1.0, (length - time) / 0.01)
-    return envelope * sum(loud * math.sin(2 * math.pi * pitch * over * time) for over, loud in OVERTONES)
+def _bell(note: Note, time_s: float) -> float:
+    """Return a sample of a struck bell: decaying overtones, an attack of 4 ms, and silence at the end."""
+    attack, release = min(1.0, time_s / 0.004), min(1.0, (note.length_s - time_s) / 0.01)
+    phase = 2 * math.pi * note.pitch_hz * time_s
+    tone = sum(amplitude * math.sin(phase * multiple) for multiple, amplitude in OVERTONES)
+    return attack * release * math.exp(-5.0 * time_s / note.length_s) * tone
 
 
 def check_wav(file: Path) -> None:
-    """Raises as `read_wav` does, without reading the samples."""
+    """Check the header of a WAV file; raises what `read_wav` raises."""
     with wave.open(str(file)) as opened:
-        channels, width, given, frames = opened.getparams()[:4]
+        channels, width, file_rate, frames = opened.getparams()[:4]
     if width != 2 or channels not in (1, 2):
-        raise ValueError(f"{channels} channels, {width * 8} bit; it has to be 16 bit, mono or stereo")
-    if frames / given > MAX_CHIME_S:
-        raise ValueError(f"{frames / given:.0f} s long; at most {MAX_CHIME_S:g} s")
+        raise ValueError(f"{channels} channels, {width * 8} bit; must be 16 bit, mono or stereo")
+    if frames / file_rate > MAX_CHIME_S:
+        raise ValueError(f"{frames / file_rate:.0f} s long; must be at most {MAX_CHIME_S:g} s")
 
 
 def read_wav(file: Path, rate: int) -> bytes:
-    """A WAV file of 16 bit, one or two channels, as s16le mono at `rate` Hz.
+    """Read a WAV file of 16 bit, mono or stereo, as s16le mono at `rate` Hz.
 
     Raises:
-        ValueError: another width, too many channels, or too long.
+        ValueError: the width or the channels are others, or it is too long.
         OSError, EOFError, wave.Error: it cannot be read.
     """
     check_wav(file)
     with wave.open(str(file)) as opened:
-        channels, given, frames = opened.getnchannels(), opened.getframerate(), opened.getnframes()
+        channels, _, file_rate, frames = opened.getparams()[:4]
         pcm = opened.readframes(frames)
     if channels == 2:
         samples = array.array("h", pcm)
         pcm = array.array(
             "h", ((a + b) // 2 for a, b in zip(samples[::2], samples[1::2], strict=True))
         ).tobytes()
-    return Resampler(given, rate).feed(pcm, last=True)
+    return Resampler(file_rate, rate).feed(pcm, last=True)
 
 
 def _files(folder: Path) -> list[Path]:

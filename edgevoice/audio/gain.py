@@ -1,4 +1,4 @@
-"""How loud: software gain, of which 100 leaves samples unchanged and nothing is ever more."""
+"""Software gain and fades of s16le mono. Gain only ever attenuates: 100 leaves samples unchanged."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import array
 import math
 import struct
 import sys
+from typing import TYPE_CHECKING
 
+from edgevoice.audio import BYTES_PER_FRAME
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: A sound that cuts in grows to its volume within this, so that it does not click.
 RAMP_S = 0.005
-"""Seconds over which a sound that cuts in grows to its volume, so that it does not click."""
+#: A change of volume in mid-speech is spread over this.
 GLIDE_S = 0.02
-"""Seconds over which a change of volume in mid-speech is made."""
+#: A truncated end fades out within this; the audio that follows fades in (`Ramp`).
+FADE_S = 0.005
+#: Silence between a truncated end and its continuation: long enough to be found as a pause to resume from.
+SPLICE_SILENCE_S = 0.12
 
 
 def effective_volume(
@@ -21,7 +31,7 @@ def effective_volume(
     ceiling: int | None = None,
     floor: int | None = None,
 ) -> int:
-    """The announcement's volume, else the usual one; then the night's ceiling; last the critical floor."""
+    """Return the volume in percent: `asked`, else `usual`, plus `louder`; then the ceiling; the floor wins."""
     volume = min(100, round(usual if asked is None else asked) + louder)
     if ceiling is not None:
         volume = min(volume, ceiling)
@@ -29,52 +39,58 @@ def effective_volume(
 
 
 def load() -> None:
-    """Load what gain needs; takes a fraction of a second, so not on the event loop."""
+    """Import numpy, which takes a fraction of a second: not on the event loop."""
     import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
     del np
 
 
 class Gain:
-    """Software gain over consecutive pieces of s16le mono at `rate` Hz; a change glides over 20 ms."""
+    """Software gain over consecutive pieces of s16le mono. A change of volume glides over 20 ms, across pieces."""
 
     def __init__(self, volume: int, rate: int) -> None:
         self._volume = volume
-        self._span = round(rate * GLIDE_S)
+        self._glide_frames = round(rate * GLIDE_S)
+        #: Gains of the frames that the current glide has left; None once it has ended.
+        self._glide: np.ndarray | None = None
 
     def is_ready(self, volume: int) -> bool:
-        """Whether `take` can be called without loading anything."""
+        """Return whether `apply` needs no import."""
         return volume == self._volume == 100 or "numpy" in sys.modules
 
     def apply(self, pcm: bytes, volume: int) -> bytes:
-        """The piece at `volume` percent of its amplitude."""
-        before, self._volume = self._volume, volume
-        if before == volume == 100:
+        """Return the next piece at `volume` percent of its amplitude."""
+        if volume == self._volume == 100 and self._glide is None:
             return pcm
         import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
+        if volume != self._volume:
+            start = self._volume / 100 if self._glide is None else self._glide[0]
+            self._glide = np.linspace(start, volume / 100, self._glide_frames)
+            self._volume = volume
         samples = np.frombuffer(pcm, dtype="<i2")
         gain = np.full(len(samples), volume / 100)
-        if before != volume:
-            glide = np.linspace(before / 100, volume / 100, self._span)[: len(samples)]
-            gain[: len(glide)] = glide
+        if self._glide is not None:
+            head, rest = np.split(self._glide, [len(samples)])
+            gain[: len(head)] = head
+            self._glide = rest if len(rest) else None
         scaled: bytes = np.rint(samples * gain).astype("<i2").tobytes()
         return scaled
 
 
 class Ramp:
-    """Lets the first 5 ms of s16le mono at `rate` Hz grow from nothing, however small the pieces; 0 Hz, none."""
+    """Fades in the first 5 ms of s16le mono at `rate` Hz, across pieces. A rate of 0 changes nothing."""
 
     def __init__(self, rate: int) -> None:
         self._span = round(rate * RAMP_S)
         self._done = 0
 
     def apply(self, pcm: bytes) -> bytes:
-        """The next piece."""
-        count = min(self._span - self._done, len(pcm) // 2)
+        """Return the next piece."""
+        count = min(self._span - self._done, len(pcm) // BYTES_PER_FRAME)
         if count <= 0:
             return pcm
-        head = array.array("h", pcm[: count * 2])
+        head = array.array("h", pcm[: count * BYTES_PER_FRAME])
         if sys.byteorder == "big":
             head.byteswap()
         for index in range(count):
@@ -82,18 +98,12 @@ class Ramp:
         if sys.byteorder == "big":
             head.byteswap()
         self._done += count
-        return head.tobytes() + pcm[count * 2 :]
-
-
-FADE_S = 0.005
-"""Seconds in which the broken end comes to rest; what follows grows over as many (`volume.Ramp`)."""
-SPLICE_SILENCE_S = 0.12
-"""Seconds of silence before it goes on: a pause, from which an interrupted announcement may go on, too."""
+        return head.tobytes() + pcm[count * BYTES_PER_FRAME :]
 
 
 def fade_tail(last: bytes, rate: int) -> bytes:
-    """What follows a last sample, s16le mono at `rate` Hz: from its value down to nothing, and a breath."""
+    """Return what follows a truncated end whose last sample is `last`: a fade to zero, and a pause of 120 ms."""
     (value,) = struct.unpack("<h", last)
     count = round(rate * FADE_S)
-    fall = [round(value * (1 + math.cos(math.pi * step / count)) / 2) for step in range(1, count + 1)]
-    return struct.pack(f"<{count}h", *fall) + bytes(2 * round(rate * SPLICE_SILENCE_S))
+    fade = [round(value * (1 + math.cos(math.pi * step / count)) / 2) for step in range(1, count + 1)]
+    return struct.pack(f"<{count}h", *fade) + bytes(BYTES_PER_FRAME * round(rate * SPLICE_SILENCE_S))

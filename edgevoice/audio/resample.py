@@ -1,51 +1,49 @@
-"""Streaming sample-rate conversion of s16le mono, with soxr, loaded only when two rates differ."""
+"""Streaming sample-rate conversion of s16le mono with soxr, which is imported only if two rates differ."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgevoice.audio import BYTES_PER_FRAME
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BYTES_PER_FRAME = 2
+__all__ = ["BYTES_PER_FRAME", "Resampler"]
+
+#: soxr's preset for 16-bit audio; a better one changes no sample by more than the last bit.
 QUALITY = "HQ"
-"""soxr's recipe for 16-bit audio; a better one changes no sample by more than the last bit."""
 
 
 class Resampler:
-    """Turns s16le mono at `source_rate` Hz into `target_rate` Hz; equal rates pass untouched.
+    """Converts s16le mono from `source_rate` to `target_rate` Hz; equal rates pass unchanged.
 
-    Making the first one whose rates differ imports numpy and soxr, which takes about 0.2 s: do that
-    in a thread.
+    The constructor imports numpy and soxr if the rates differ, which takes about 0.2 s: call it in a thread.
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self.source_rate = source_rate
         self.target_rate = target_rate
+        #: Frames of the source so far.
         self.taken = 0
-        """Frames of the source so far."""
+        #: Frames of the result so far.
         self.made = 0
-        """Frames of the result so far."""
         self._stream = None if source_rate == target_rate else _SoxrStream(source_rate, target_rate)
 
     def feed(self, pcm: bytes, last: bool = False) -> bytes:
-        """Take whole samples and give what is finished of the result; `last` gives the rest of it."""
+        """Convert whole samples. Returns what is finished of the result; with `last`, all of it."""
         result = pcm if self._stream is None else self._stream.feed(pcm, last=last)
         self.taken += len(pcm) // BYTES_PER_FRAME
         self.made += len(result) // BYTES_PER_FRAME
         return result
 
     def source_frames(self, made: int) -> int:
-        """How many frames of the source the first `made` frames of the result stand for."""
+        """Return the number of source frames that the first `made` frames of the result stand for."""
         return min(self.taken, made * self.source_rate // self.target_rate)
 
 
 class _SoxrStream:
-    """One soxr stream.
-
-    In float, since soxr dithers 16-bit output: two dithered runs differ by up to 2 LSB, a rounded one
-    from a dithered one by 1 at most (docs/decisions/resampler.md).
-    """
+    """One soxr stream, in float32, because soxr dithers 16-bit output (docs/decisions/resampler.md)."""
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         import numpy as np  # noqa: PLC0415 - 20 MB and 0.2 s that most nodes never need

@@ -1,7 +1,7 @@
-"""Pauses in speech: where an interrupted announcement may go on, and where one may be interrupted.
+"""Silence detection: where speech may be interrupted, and from where it may be resumed.
 
 A pause is at least 80 ms that lie 30 dB or more below the loud level of the last 5 s, the 95th percentile
-of its 10 ms windows (contract). Levels are mean squares of s16le samples.
+of its 10 ms windows (contract). Levels are mean squares of s16le mono samples.
 """
 
 from __future__ import annotations
@@ -9,34 +9,36 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
+from edgevoice.audio import BYTES_PER_FRAME
+
 if TYPE_CHECKING:
     import numpy as np
 
 WINDOW_S = 0.01
-"""Seconds of a window."""
+#: Windows that a pause has at least: 80 ms.
 MIN_SILENCE_WINDOWS = 8
-"""Windows that a pause has at least."""
+#: -30 dB as a ratio of mean squares.
 SILENCE_RATIO = 10 ** (-30 / 10)
-"""How far below the loud level a pause lies, as a ratio of mean squares."""
+#: Share of the windows that are quieter than the loud level.
 LOUD_QUANTILE = 0.95
-"""The share of windows that are quieter than the loud level."""
+#: The loud level is that of the last 5 s.
 LOUDNESS_WINDOW_S = 5.0
-"""Seconds whose loud level counts."""
+#: A pause to resume from is searched this far before the cut.
 SEARCH_S = 10.0
-"""Seconds before a cut in which a pause is looked for."""
+#: Without a pause, the quietest 80 ms are searched this far before the cut.
 FALLBACK_SEARCH_S = 1.5
-"""Seconds before a cut in which the quietest 80 ms are taken, where there is no pause."""
+#: Speech that was cut earlier than this starts again from the beginning.
 EARLY_S = 1.5
-"""Seconds of speech before which an announcement that was cut begins anew."""
 
 
 def resume_frame(pcm: bytes, rate: int) -> int:
-    """Where to go on after a cut at the end of `pcm`: an offset into it, in frames.
+    """Return the frame of `pcm` to resume from after a cut at its end.
 
-    `pcm` is what was heard before the cut, at most the last `SEARCH` + `LOOK_BACK` seconds. It is the end of
-    the last pause, less 80 ms; else of the quietest 80 ms of the last 1.5 s; else the start.
+    `pcm` is what was heard before the cut, at most the last `SEARCH_S` + `LOUDNESS_WINDOW_S`. The frame is
+    80 ms before the end of the last pause; without one, the start of the quietest 80 ms of the last 1.5 s;
+    early on, 0.
     """
-    if len(pcm) // 2 < EARLY_S * rate:
+    if len(pcm) // BYTES_PER_FRAME < EARLY_S * rate:
         return 0
     levels = window_power(pcm, rate)
     begin = max(0, len(levels) - round(SEARCH_S / WINDOW_S))
@@ -46,7 +48,7 @@ def resume_frame(pcm: bytes, rate: int) -> int:
 
 
 def next_silence(pcm: bytes, rate: int, start: int) -> int | None:
-    """Frame of `pcm` at which a pause of 80 ms that ends behind frame `start` is whole; None without one."""
+    """Return the frame at which the first pause that ends after `start` has lasted 80 ms; None without one."""
     size = window_frames(rate)
     for first, end in silences_in(window_power(pcm, rate)):
         if end * size > start:
@@ -55,8 +57,8 @@ def next_silence(pcm: bytes, rate: int, start: int) -> int | None:
 
 
 def silences_in(levels: np.ndarray) -> list[tuple[int, int]]:
-    """First window, and the one behind the last, of each pause."""
-    import numpy as np  # noqa: PLC0415 - loaded only by who needs it
+    """Return each pause as its first window and the window after its last."""
+    import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
     quiet = levels <= loudness_percentile(levels) * SILENCE_RATIO
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
@@ -65,8 +67,8 @@ def silences_in(levels: np.ndarray) -> list[tuple[int, int]]:
 
 
 def loudness_percentile(levels: np.ndarray) -> np.ndarray:
-    """For each window the 95th percentile of the 5 s that end with it; of what there is, near the start."""
-    import numpy as np  # noqa: PLC0415 - loaded only by who needs it
+    """Return for each window the 95th percentile of the (up to) 5 s that end with it."""
+    import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
     span, values = round(LOUDNESS_WINDOW_S / WINDOW_S), levels.tolist()
     ordered: list[float] = []
@@ -80,8 +82,8 @@ def loudness_percentile(levels: np.ndarray) -> np.ndarray:
 
 
 def window_power(pcm: bytes, rate: int) -> np.ndarray:
-    """The mean square of each whole window, float64."""
-    import numpy as np  # noqa: PLC0415 - loaded only by who needs it
+    """Return the mean square of each whole window, as float64."""
+    import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
     size = window_frames(rate)
     samples = np.frombuffer(pcm, dtype="<i2")
@@ -95,8 +97,8 @@ def window_frames(rate: int) -> int:
 
 
 def _quietest(levels: np.ndarray) -> int:
-    """First window of the quietest 80 ms of the last 1.5 s."""
-    import numpy as np  # noqa: PLC0415 - loaded only by who needs it
+    """Return the first window of the quietest 80 ms of the last 1.5 s."""
+    import numpy as np  # noqa: PLC0415 - 15 MB that most speakers never need
 
     begin = max(0, len(levels) - round(FALLBACK_SEARCH_S / WINDOW_S))
     energy = np.convolve(levels[begin:], np.ones(MIN_SILENCE_WINDOWS), "valid")

@@ -1,1 +1,1 @@
-"""Clips that were said before, and phrases that are kept ready."""
+"""Cached clips, and phrases that are rendered in advance."""

@@ -1,4 +1,7 @@
-"""The folder of the cache: a file for each clip, written whole or not at all, believed only if its checksum is right."""
+"""Files of the cache: one checked file for each clip, in one folder.
+
+Every method blocks and may raise OSError: the event loop calls them with `call_in_thread` only.
+"""
 
 from __future__ import annotations
 
@@ -8,123 +11,150 @@ import os
 import re
 import stat
 import struct
+import threading
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from edgevoice.audio.clip import READ_BYTES, PcmSnapshot, SpoolFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+#: Disk space that the cache leaves free: the database needs it more.
 RESERVE_BYTES = 32 * 1024 * 1024
-"""Bytes that are left free on the disk, which the journal needs more."""
+
 _MAGIC = b"EVclip01"
+#: Magic, key, Hz, bytes of s16le mono. The samples follow, then the CRC-32 of everything before it.
 _HEADER = struct.Struct("<8s40sIQ")
-"""Magic, name, Hz, bytes of s16le mono; they follow, and then the checksum of all before it."""
 _CHECKSUM = struct.Struct("<I")
 _CLIP, _PART = ".clip", ".part"
-_NAME = re.compile(r"[0-9a-f]{40}\.clip")
+_FILE_NAME = re.compile(r"[0-9a-f]{40}\.clip")
+
+Result = TypeVar("Result")
 
 
 class CorruptClipError(Exception):
-    """A file that is not what was written; it was thrown away."""
+    """A clip's file is not what was written. It has been removed."""
 
 
 class ClipFiles:
-    """The files, by the names of their clips; every method may block, and raise OSError."""
+    """The folder of the cache. A file's mtime is the last use of its clip."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reserve_bytes: int = RESERVE_BYTES) -> None:
         self.path = path
+        self._reserve_bytes = reserve_bytes
 
     def scan(self) -> dict[str, tuple[int, float]]:
-        """Size and last use (bytes on the disk, wall seconds) of each clip; what was half written is removed."""
+        """Return size (bytes) and last use (Unix time) of each clip, the least recently used first.
+
+        Files that a killed process left half written are removed.
+        """
         found: dict[str, tuple[int, float]] = {}
         if not self.path.is_dir():
             return found
         with os.scandir(self.path) as entries:
             for entry in entries:
-                if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                if _FILE_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     status = entry.stat(follow_symlinks=False)
-                    found[entry.name.removesuffix(_CLIP)] = (_on_disk(status.st_size), status.st_mtime)
+                    found[entry.name.removesuffix(_CLIP)] = (status.st_size, status.st_mtime)
                 elif entry.name.endswith((_CLIP, _PART)):
                     with contextlib.suppress(IsADirectoryError):
                         os.unlink(entry.path)  # noqa: PTH108 - a plain string
-        return found
+        return dict(sorted(found.items(), key=lambda item: item[1][1]))
 
-    def has(self, name: str) -> bool:
-        """Whether there is a file of that name, whatever is in it."""
-        return os.path.isfile(self._file(name, _CLIP))  # noqa: PTH113 - Path.is_file raises without permission
+    def has(self, key: str) -> bool:
+        """Return whether there is a file for this key. Its content is not checked."""
+        return os.path.isfile(self._file(key, _CLIP))  # noqa: PTH113 - Path.is_file raises without permission
 
-    def write(self, name: str, rate: int, recording: PcmSnapshot) -> None:
-        """Write a clip beside, and rename it when it is whole.
+    def write(self, key: str, rate: int, samples: PcmSnapshot) -> None:
+        """Write a clip to a temporary file, then rename it.
 
-        Nothing is synced: after a power cut the checksum finds what did not get to the disk.
+        Nothing is synced: after a power cut the checksum finds a clip that did not reach the disk
+        (see docs/decisions/cache.md).
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = self._file(name, _PART)
+        part = self._file(key, _PART)
         try:
-            self._leave_room(size_on_disk(recording))
-            with open(part, "wb", opener=_private) as file:
-                _write(file, _HEADER.pack(_MAGIC, name.encode(), rate, recording.size), recording)
-            part.replace(self._file(name, _CLIP))
+            self._check_free_space(file_size(samples))
+            with open(part, "wb", opener=_open_private) as file:
+                _write(file, _HEADER.pack(_MAGIC, key.encode(), rate, samples.size), samples)
+            part.replace(self._file(key, _CLIP))
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
 
-    def open(self, name: str, rate: int, *, note_use: bool = False) -> PcmSnapshot:
-        """Read all of a clip once, to check it; then it can be read from the file.
+    def open(self, key: str, rate: int) -> PcmSnapshot | None:
+        """Check the whole file of a clip, note the use, and return its samples, which stay in the file.
+
+        Returns None if there is no file.
 
         Raises:
-            DamagedClip: and there is no such file any more.
+            CorruptClipError: the file was damaged, of another key, or of another sample rate.
         """
-        path = self._file(name, _CLIP)
-        # Not blocking: what lies there may be a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        samples = SpoolFile(descriptor, _HEADER.size)
-        size = _size_of_samples(descriptor, name, rate)
+        path = self._file(key, _CLIP)
+        # O_NONBLOCK: opening a pipe in the clip's place must not block.
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        file = SpoolFile(descriptor, _HEADER.size)
+        size = _checked_size(descriptor, key, rate)
         if size is None:
             path.unlink(missing_ok=True)
             raise CorruptClipError
-        if note_use:
-            with contextlib.suppress(OSError):
-                os.utime(descriptor)
-        return PcmSnapshot(samples, size)
+        with contextlib.suppress(OSError):  # a read-only disk
+            os.utime(descriptor)
+        return PcmSnapshot(file, size)
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove clips; those that are not there are removed already."""
-        for name in names:
-            self._file(name, _CLIP).unlink(missing_ok=True)
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove clips; missing ones are ignored."""
+        for key in keys:
+            self._file(key, _CLIP).unlink(missing_ok=True)
 
-    def _leave_room(self, size: int) -> None:
+    def _check_free_space(self, size: int) -> None:
         disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize < size + RESERVE_BYTES:
+        if disk.f_bavail * disk.f_frsize < size + self._reserve_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _file(self, name: str, suffix: str) -> Path:
-        return self.path / f"{name}{suffix}"
+    def _file(self, key: str, suffix: str) -> Path:
+        return self.path / f"{key}{suffix}"
 
 
-def size_on_disk(recording: PcmSnapshot) -> int:
-    """Bytes that the file of a recording takes."""
-    return _on_disk(_HEADER.size + recording.size + _CHECKSUM.size)
+def call_in_thread(work: Callable[[], Result]) -> Future[Result]:
+    """Run blocking disk work in a daemon thread of its own.
+
+    An executor would not do: a call that hangs would hold one of its few threads, and keep the process from exiting.
+    """
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised where the future is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="cache", daemon=True).start()
+    return future
 
 
-def _on_disk(size: int) -> int:
-    """In whole blocks of 4 KiB, as nearly every file system has them."""
-    return -(-size // 4096) * 4096
+def file_size(samples: PcmSnapshot) -> int:
+    """Return the size of a clip's file in bytes."""
+    return _HEADER.size + samples.size + _CHECKSUM.size
 
 
-def _size_of_samples(descriptor: int, name: str, rate: int) -> int | None:
-    """Bytes of samples of a clip; None if the file is anything else, or not whole."""
+def _checked_size(descriptor: int, key: str, rate: int) -> int | None:
+    """Return the bytes of samples in a file; None if header, length or checksum are wrong."""
     status = os.fstat(descriptor)
     head = os.pread(descriptor, _HEADER.size, 0) if stat.S_ISREG(status.st_mode) else b""
     if len(head) < _HEADER.size:
         return None
-    magic, named, hertz, size = _HEADER.unpack(head)
+    magic, file_key, file_rate, size = _HEADER.unpack(head)
     end = _HEADER.size + size
-    if (magic, named, hertz) != (_MAGIC, name.encode(), rate) or end + _CHECKSUM.size != status.st_size:
+    if (magic, file_key, file_rate) != (_MAGIC, key.encode(), rate) or end + _CHECKSUM.size != status.st_size:
         return None
     checksum, position = zlib.crc32(head), _HEADER.size
     while position < end and (pcm := os.pread(descriptor, min(READ_BYTES, end - position), position)):
@@ -132,17 +162,16 @@ def _size_of_samples(descriptor: int, name: str, rate: int) -> int | None:
     return size if os.pread(descriptor, _CHECKSUM.size, end) == _CHECKSUM.pack(checksum) else None
 
 
-def _write(file: BinaryIO, head: bytes, recording: PcmSnapshot) -> None:
-    """Raises OSError also where the recording is not what it was."""
+def _write(file: BinaryIO, head: bytes, samples: PcmSnapshot) -> None:
     file.write(head)
     checksum, size = zlib.crc32(head), 0
-    for pcm in recording.pieces():
+    for pcm in samples.pieces():
         file.write(pcm)
         checksum, size = zlib.crc32(pcm, checksum), size + len(pcm)
-    if size != recording.size:
+    if size != samples.size:
         raise OSError("the clip cannot be read back")
     file.write(_CHECKSUM.pack(checksum))
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)

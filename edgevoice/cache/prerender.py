@@ -1,4 +1,4 @@
-"""Phrases that are kept ready: made one after the other when nothing else is asked for, and made again when lost."""
+"""Prerendering: synthesize the configured phrases while nothing else needs the account, and keep them cached."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import logging
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency
+from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
-from edgevoice.speaker.held import announcement as own_announcement
 from edgevoice.synthesis.priority import Priority
 
 if TYPE_CHECKING:
@@ -24,38 +24,40 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RANK = Urgency.LOW
-"""Whose place at the gate they take: that of whoever can wait longest."""
+#: Longest pause between attempts, and between checks that all phrases are intact.
 MAX_PAUSE_S = 3600.0
-"""Seconds between attempts at most, each pause in vain being twice the last; and between looks at whether all are whole."""
 
 
 class Prerenderer:
-    """`run` has them made, as long as the daemon runs; `fault` is told if they cannot be.
+    """Keeps the configured phrases in the cache, pinned. Clips that are missing or damaged are made again.
 
-    `pause` is the first one between attempts, `patience` how long they may fail, both in seconds.
+    `set_fault("phrases", sentence)` is called if phrases have been missing for `fault_after_s`, and with None
+    once they are there. After a failure the next attempt follows after `retry_s`, doubled each time in vain.
     """
 
     def __init__(
         self,
         phrases: Sequence[str | Phrase],
         cache: Cache,
-        synthesis: Synthesizer,
-        fault: Callable[[str, str | None], None],
+        synthesizer: Synthesizer,
+        set_fault: Callable[[str, str | None], None],
         *,
-        pause: float = 10.0,
-        patience: float = 600.0,
+        retry_s: float = 10.0,
+        fault_after_s: float = 600.0,
     ) -> None:
         self._cache = cache
-        self._synthesis = synthesis
-        self._fault = fault
-        self._pause = pause
-        self._patience = patience
-        said = [_announcement(phrase) for phrase in phrases]
-        named = {synthesis.cache_key(announcement, announcement.text): announcement for announcement in said}
-        self._phrases = {name: announcement for name, announcement in named.items() if name is not None}
+        self._synthesizer = synthesizer
+        self._set_fault = set_fault
+        self._retry_s = retry_s
+        self._fault_after_s = fault_after_s
+        by_key = {}
+        for phrase in map(_announcement, phrases):
+            spoken = synthesizer.filtered(phrase)
+            by_key[synthesizer.cache_key(spoken, spoken.text)] = phrase
+        self._phrases = {key: phrase for key, phrase in by_key.items() if key is not None}
         self._next = deque(self._phrases)
-        self._told = -1
+        self._check_now = asyncio.Event()
+        self._logged_ready = -1
         self._failures = 0
         cache.pin(self._phrases)
 
@@ -64,76 +66,83 @@ class Prerenderer:
 
     @property
     def ready(self) -> int:
-        """How many can be said without a request."""
-        return sum(self._cache.contains(name) for name in self._phrases)
+        """Number of phrases that need no request."""
+        return sum(self._cache.contains(key) for key in self._phrases)
+
+    def check_now(self) -> None:
+        """Check the phrases at once, for instance after the cache was cleared."""
+        self._check_now.set()
 
     async def run(self) -> None:
-        """Make what is not there; after a pause again what could not be made, or was lost."""
-        await self._cache.known()
-        pause, well = self._pause, _now()
+        """Make missing phrases, forever."""
+        await self._cache.wait_scanned()
+        now = asyncio.get_running_loop().time
+        pause, complete_at = self._retry_s, now()
         while self._phrases:
-            self._cache.cleared.clear()
+            self._check_now.clear()
             before = self.ready
-            why = await self._make_missing()
-            if why is None:
-                pause, well = self._pause, _now()
+            problem = await self._make_missing()
+            if problem is None:
+                pause, complete_at = self._retry_s, now()
             else:
-                pause = self._pause if self.ready > before else min(pause * 2, MAX_PAUSE_S)
-            late = _now() - well > self._patience
-            self._fault("phrases", f"{self.ready} of {len(self)} are ready: {why}" if late else None)
+                pause = self._retry_s if self.ready > before else min(pause * 2, MAX_PAUSE_S)
+            is_overdue = now() - complete_at > self._fault_after_s
+            self._set_fault(
+                "phrases", f"{self.ready} of {len(self)} ready: {problem}" if is_overdue else None
+            )
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(MAX_PAUSE_S if why is None else pause):
-                    await self._cache.cleared.wait()
+                async with asyncio.timeout(MAX_PAUSE_S if problem is None else pause):
+                    await self._check_now.wait()
 
     async def _make_missing(self) -> str | None:
-        """Why not all are there; the one that failed is the last to be tried again."""
+        """Return why a phrase could not be made; that phrase is the last to be tried next time."""
         for _ in range(len(self)):
-            name = self._next[0]
+            key = self._next[0]
             self._next.rotate(-1)
-            why = None if await self._cache.is_whole(name) else await self._make(name)
-            self._tell()
-            if why is not None:
-                return why
+            problem = None if await self._cache.is_intact(key) else await self._make(key)
+            self._log_progress()
+            if problem is not None:
+                return problem
         return None
 
-    async def _make(self, name: str) -> str | None:
-        """Why it could not be made."""
-        self._cache.misses -= 1  # nobody looked for it
-        ways = self._synthesis.prerender_transports(self._phrases[name])
-        if not ways:
-            return "no transport is available whose speech can be kept"
-        way = ways[self._failures % len(ways)]
-        announcement = dataclasses.replace(self._phrases[name], received_monotonic=_now(), transport=way)
-        speech = self._synthesis.new_job(announcement)
-        speech.join()
+    async def _make(self, key: str) -> str | None:
+        """Synthesize one phrase into the cache. Returns why that failed."""
+        transports = self._synthesizer.prerender_transports(self._phrases[key])
+        if not transports:
+            return "no transport is available whose speech can be cached"
+        transport = transports[self._failures % len(transports)]
+        now = asyncio.get_running_loop().time()
+        announcement = dataclasses.replace(self._phrases[key], received_monotonic=now, transport=transport)
+        job = self._synthesizer.new_job(announcement)
+        job.join()
         try:
-            speech.request(need=Priority.PRERENDER)
-            await speech.clip.wait_end()
-            await self._cache.written()
+            job.request(need=Priority.PRERENDER)
+            await job.clip.wait_end()
+            await self._cache.flush()
         except ClipError as error:
             self._failures += 1
             return str(error)
         finally:
-            speech.leave()
-        return (
-            None
-            if self._cache.contains(name)
-            else "there was no room for it in the cache, or it was cut short"
-        )
+            job.leave()
+        if self._cache.contains(key):
+            return None
+        return "no room in the cache (see cache.max_mb), or the audio was cut short"
 
-    def _tell(self) -> None:
-        if self.ready != self._told:
-            self._told = self.ready
-            logger.info("%d of %d phrases ready", self._told, len(self))
+    def _log_progress(self) -> None:
+        if self.ready != self._logged_ready:
+            self._logged_ready = self.ready
+            logger.info("%d of %d phrases ready", self.ready, len(self))
 
 
 def _announcement(phrase: str | Phrase) -> Announcement:
     phrase = Phrase(text=phrase) if isinstance(phrase, str) else phrase
-    said = own_announcement(phrase.text, "", 0.0)
-    return dataclasses.replace(
-        said, urgency=RANK, voice=phrase.voice, language=phrase.language, speed=phrase.speed
+    announcement = internal_announcement(
+        phrase.text, "", received_monotonic=0.0, received_at=datetime.now(UTC)
     )
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+    return dataclasses.replace(
+        announcement,
+        urgency=Urgency.LOW,  # every announcement goes first
+        voice=phrase.voice,
+        language=phrase.language,
+        speed=phrase.speed,
+    )

@@ -94,10 +94,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     critical: PerMinute | Literal[False] = PerMinute(per_minute=10, burst=10)
 
 
-class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `speakers`; the keys that are not here belong to its output."""
+DEFAULT_OUTPUT = "sound_card"
 
-    output: str = "sound_card"
+
+class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `speakers`, without the options of its output."""
+
+    #: Name of the output.
+    output: str = DEFAULT_OUTPUT
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
     volumes: dict[Urgency, Volume] = field(default_factory=dict)
@@ -118,6 +122,12 @@ class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     enabled: bool = True
     max_mb: Annotated[int, Meta(ge=1, le=100_000)] = 200
     max_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
+class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `history` section. `texts`: the history keeps what was announced, unless it is private."""
+
+    texts: bool = True
 
 
 class Phrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -168,6 +178,7 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: CacheOptions = field(default_factory=CacheOptions)
+    history: HistoryOptions = field(default_factory=HistoryOptions)
 
     def hedging_enabled(self, concurrency: int) -> bool:
         """Return whether a second request may run beside a late one, if the account allows `concurrency`."""

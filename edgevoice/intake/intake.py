@@ -1,4 +1,4 @@
-"""Says of each command whether it is accepted: makes announcements of it, or tells why not."""
+"""Intake: parses, limits, stores, queues and acknowledges each command, or tells why it is not accepted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import dataclasses
 import logging
 import uuid
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from msgspec import UnsetType
 
-from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency
+from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency, internal_announcement
 from edgevoice.audio.chimes import NO_CHIME
 from edgevoice.commands import (
     Acknowledge,
@@ -28,9 +29,8 @@ from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.live_streams import LiveStreams
 from edgevoice.intake.payload import decode_utf8, parse_payload, peek_id
 from edgevoice.intake.replay import MAX_REPLAYABLE, ReplayHistory
-from edgevoice.outcome import EventType, Rejection
-from edgevoice.speaker.held import announcement as own_announcement
-from edgevoice.speaker.switches import switch
+from edgevoice.outcome import Rejection
+from edgevoice.scheduler.actions import Admission
 from edgevoice.text import messages
 
 if TYPE_CHECKING:
@@ -38,101 +38,138 @@ if TYPE_CHECKING:
 
     from edgevoice.intake.payload import Repeat
     from edgevoice.intake.rate_limit import RateLimiter
-    from edgevoice.journal.journal import Kept
     from edgevoice.observers import Observers
-    from edgevoice.speaker.speaker import Speaker
+    from edgevoice.playback.speaker import Speaker
     from edgevoice.synthesis.speech import SpeechJob
     from edgevoice.synthesis.synthesizer import Synthesizer
     from edgevoice.text.live import LiveText
 
 logger = logging.getLogger(__name__)
 
+#: Seconds after the start in which a redelivered message may be one that was restored: as long as a broker
+#: keeps the session of a daemon that is away.
+REDELIVERY_S = 600.0
+
+
+class Persist(Protocol):
+    """Stores an announcement, as its payload, for the named speakers."""
+
+    def __call__(
+        self, announcement: Announcement, payload: bytes, speakers: Sequence[str]
+    ) -> asyncio.Future[None]: ...
+
 
 class Intake:
-    """Where all commands of all sources arrive; `submit` never blocks and never raises.
+    """Accepts the commands of all sources; `submit` never blocks and never raises.
 
-    `speakers` are those that answer to each target. `keep` puts an announcement that has to survive a
-    power cut on the disk, and calls back once it is there.
+    `speakers` are those of each target. `persist` stores an announcement for the named speakers; its future is
+    done once a power cut would not lose it, or the disk refused. `escalations` brings the alerts that were not
+    acknowledged and go to further targets. `local_now` is the wall clock's time.
     """
 
-    def __init__(  # noqa: PLR0913 - all that it stands between
+    def __init__(  # noqa: PLR0913 - the parts it connects
         self,
         node: str,
         speakers: Mapping[str, Sequence[Speaker]],
         synthesis: Synthesizer,
         observers: Observers,
         *,
-        storms: RateLimiter,
-        keep: Callable[[Announcement, Say], None],
+        escalations: asyncio.Queue[Announcement],
+        rate_limiter: RateLimiter,
+        persist: Persist,
         chimes: Collection[str],
         language: str,
+        local_now: Callable[[], datetime],
     ) -> None:
         self._node = node
         self._speakers = speakers
         self._synthesis = synthesis
         self._observers = observers
-        self._storms = storms
-        self._keep = keep
+        self._escalations = escalations
+        self._rate_limiter = rate_limiter
+        self._persist = persist
         self._language = language
+        self._local_now = local_now
         self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
         self._streams = LiveStreams(self._accept_live, self._known)
         self._said = ReplayHistory(synthesis.new_job)
-        self._kept: dict[tuple[str, bytes], str] = {}
-        self._calm: asyncio.TimerHandle | None = None
+        #: The ids of restored announcements by target and payload, and until when a redelivery gets them.
+        self._restored: dict[tuple[str, bytes], list[tuple[str, float]]] = {}
+        self._burst_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     def submit(self, command: Command) -> None:
-        """Accept a command, or tell why it is not."""
+        """Accept a command, or tell why it is not accepted."""
         try:
             self._take(command)
         except InvalidAnnouncement as refusal:
             self._reject(command, refusal)
         except Exception:
-            logger.exception("intake broke on a %s", type(command).__name__)
+            logger.exception("intake failed on a %s", type(command).__name__)
             self._reject(command, InvalidAnnouncement("internal error; the log has it"))
+
+    async def run(self) -> None:
+        """Submit the alerts that go to further targets, forever."""
+        while True:
+            self._escalate(await self._escalations.get())
 
     def close(self) -> None:
         """Accept nothing more."""
         self._closed = True
         self._streams.close()
         self._said.close()
-        if self._calm is not None:
-            self._calm.cancel()
+        if self._burst_timer is not None:
+            self._burst_timer.cancel()
 
-    def restore(self, kept: Kept, speaker: str, left: float) -> None:
-        """Say once more what was kept over a restart and has `left` seconds; nothing of it is stale."""
-        command = Say(target=kept.target, payload=kept.payload, urgency=kept.urgency)
-        self._kept[kept.target, kept.payload] = kept.id
+    def restore(
+        self, command: Say, id_: str, *, received: float, due: float, deadlines: Mapping[str, float]
+    ) -> list[str]:
+        """Submit an announcement that was stored over a restart; return the speakers that took it.
+
+        `received`, `due` and the deadline of each speaker are monotonic seconds. A speaker that the configuration does
+        not have any more, or a payload that cannot be read, takes nothing.
+        """
+        now = _now()
         try:
-            reading = parse_payload(kept.payload, kept.urgency)
+            reading = parse_payload(command.payload, command.urgency)
         except InvalidAnnouncement:  # it was accepted once; a newer version may know better
-            logger.warning("what was kept cannot be read any more", extra={"ANNOUNCEMENT_ID": kept.id})
-            return
+            logger.warning("a stored announcement cannot be read any more", extra={"ANNOUNCEMENT_ID": id_})
+            return []
+        key = (command.target, command.payload)
+        self._restored.setdefault(key, []).append((id_, now + REDELIVERY_S))
+        values = {**reading.values, "id": id_}
         announcement = dataclasses.replace(
-            build_announcement(
-                command, {**reading.values, "id": kept.id}, reading.warnings, received_monotonic=_now()
-            ),
-            ttl=left,
-            not_before=0.0,
+            build_announcement(command, values, reading.warnings, received_monotonic=received),
+            received_at=datetime.now(UTC) - timedelta(seconds=now - received),
+            ttl=max(deadlines.values(), default=now) - due,
+            not_before=due - received,
             repeated=True,
         )
-        for one in self._speakers["all"]:
-            if one.name == speaker:
-                one.add(self._synthesis.new_job(announcement))
+        job = self._synthesis.new_job(announcement)
+        speakers = [speaker for speaker in self._speakers["all"] if speaker.name in deadlines]
+        job.join()
+        for speaker in speakers:
+            speaker.submit(job, deadline=deadlines[speaker.name])
+        job.leave()
+        return [speaker.name for speaker in speakers]
 
     def would_accept(self, announcement: Announcement) -> bool:
-        """Whether it would be accepted now, and not suppressed because there are too many."""
-        return self._storms.would_allow(announcement, announcement.topic or announcement.target, _now())
+        """Return whether an announcement would be accepted now, and not suppressed by the rate limits."""
+        is_queued = any(
+            speaker.admission(announcement) is Admission.QUEUED
+            for speaker in self._speakers.get(announcement.target, ())
+        )
+        topic = announcement.topic or announcement.target
+        return not is_queued or self._rate_limiter.would_allow(announcement, topic, _now())
 
-    def escalate(self, announcement: Announcement) -> None:
-        """Take an alert that nobody acknowledged on to further targets."""
-        insists = announcement.repeat
-        for target in insists.escalate_to if insists else ():
-            if target in self._speakers:
-                self._add(
-                    dataclasses.replace(announcement, target=target, received_monotonic=_now(), origin=None),
-                    target,
+    def _escalate(self, announcement: Announcement) -> None:
+        policy = announcement.repeat
+        for target in policy.escalate_to if policy is not None else ():
+            if target in self._speakers and not self._closed:
+                escalated = dataclasses.replace(
+                    announcement, target=target, received_monotonic=_now(), not_before=0.0, origin=None
                 )
+                self._accept(escalated, payload_of(escalated), None)
 
     def _take(self, command: Command) -> None:
         if isinstance(command, InvalidCommand):
@@ -158,38 +195,79 @@ class Intake:
     def _say(self, command: Say) -> None:
         reading = parse_payload(command.payload, command.urgency, self._known)
         values = reading.values
-        if command.redelivered and (name := self._kept.get((command.target, command.payload))) is not None:
-            # It was kept before a crash, but the sender's side had not been told so.
-            values = {"id": name, **values}
+        if command.redelivered and (id_ := self._restored_id(command)) is not None:
+            # It was stored before a crash, but the sender's side had not been told so.
+            values = {"id": id_, **values}
         announcement = build_announcement(command, values, reading.warnings, received_monotonic=_now())
-        admitted = self._admits(announcement, command.topic or command.target)
-        if admitted and announcement.urgency.rank >= Urgency.HIGH.rank:
-            self._keep(announcement, command)
-        elif command.acknowledge is not None:
-            command.acknowledge()
-        if admitted:
-            self._add(announcement, command.target)
+        self._accept(announcement, command.payload, command.acknowledge)
 
-    def _add(self, announcement: Announcement, target: str) -> None:
-        """Hand it to each speaker that answers to the target."""
-        speech = self._synthesis.new_job(announcement)
+    def _accept(
+        self, announcement: Announcement, payload: bytes, acknowledge: Callable[[], None] | None
+    ) -> None:
+        """Limit, store, queue and acknowledge an announcement.
+
+        It is stored for the speakers that would queue it before these do so, because their events tell the
+        store what became of it.
+        """
+        speakers = self._speakers[announcement.target]
+        queueing = [speaker for speaker in speakers if speaker.admission(announcement) is Admission.QUEUED]
+        topic = announcement.topic or announcement.target
+        if queueing and not self._rate_limiter.try_acquire(announcement, topic, _now()):
+            self._suppress(announcement, queueing)
+            _call(acknowledge)
+            return
+        if queueing and _must_be_stored(announcement):
+            stored = self._persist(announcement, payload, [speaker.name for speaker in queueing])
+            stored.add_done_callback(lambda _: _call(acknowledge))
+            self._add(announcement)
+        else:
+            # Before the announcement is queued, so that a sender's next message is not held up by synthesis.
+            _call(acknowledge)
+            self._add(announcement)
+
+    def _suppress(self, announcement: Announcement, queueing: Sequence[Speaker]) -> None:
+        """Refuse an announcement that is too much on the speakers that would queue it."""
+        job = self._synthesis.new_job(announcement)
+        job.join()
+        for speaker in self._speakers[announcement.target]:
+            if speaker in queueing:
+                speaker.refuse(job, "rate")
+            else:
+                speaker.submit(job)
+        job.leave()
+        self._watch_bursts()
+
+    def _add(self, announcement: Announcement) -> None:
+        """Submit an announcement to each speaker of its target."""
+        job = self._synthesis.new_job(announcement)
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
-            self._said.add(speech)
-        self._hand_out(speech, target)
+            self._said.add(job)
+        self._hand_out(job, announcement.target)
 
-    def _hand_out(self, speech: SpeechJob, target: str) -> None:
-        speech.join()  # else the first speaker, if it has no use for it, would close it for the others
-        for speaker in self._speakers[target]:
-            speaker.add(speech)
-        speech.leave()
+    def _hand_out(self, job: SpeechJob, target: str) -> None:
+        job.join()  # or else the first speaker, if it has no use for it, would close it for the others
+        try:
+            for speaker in self._speakers[target]:
+                speaker.submit(job)
+        finally:
+            job.leave()
+
+    def _restored_id(self, command: Say) -> str | None:
+        """Return the id of a restored announcement that a redelivered command is; each is given once."""
+        known = self._restored.get((command.target, command.payload), [])
+        while known:
+            id_, until = known.pop(0)
+            if until > _now():
+                return id_
+        return None
 
     def _accept_live(
         self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement:
         announcement = build_announcement(command, values, warnings, live=live, received_monotonic=_now())
-        self._add(announcement, command.target)
+        self._add(announcement)
         return announcement
 
     def _replay(self, command: Replay) -> None:
@@ -202,29 +280,26 @@ class Intake:
             announcement = replay_of(speech.announcement, command, _now())
             self._hand_out(self._said.again(speech, announcement), command.target)
 
-    def _admits(self, announcement: Announcement, topic: str) -> bool:
-        if self._storms.try_acquire(announcement, topic, _now()):
-            return True
-        speech = self._synthesis.new_job(announcement)
-        for speaker in self._speakers[announcement.target]:
-            speaker.refuse(speech, EventType.SUPPRESSED, "rate")
-        self._look_for_calm()
-        return False
-
-    def _look_for_calm(self) -> None:
+    def _watch_bursts(self) -> None:
+        """Set the timer for the end of the next burst of suppressed announcements."""
         loop = asyncio.get_running_loop()
-        wait = self._storms.next_wakeup(loop.time())
-        if wait is not None and (self._calm is None or self._calm.when() <= loop.time()):
-            self._calm = loop.call_later(max(wait, 0.1), self._speak_of_storms)
+        wait_s = self._rate_limiter.next_wakeup(loop.time())
+        if wait_s is not None and (self._burst_timer is None or self._burst_timer.when() <= loop.time()):
+            self._burst_timer = loop.call_later(max(wait_s, 0.1), self._report_bursts)
 
-    def _speak_of_storms(self) -> None:
+    def _report_bursts(self) -> None:
+        """Say how many announcements were suppressed."""
         now = _now()
-        for storm in self._storms.finished_bursts(now):
-            sentence = messages.skipped(storm.count, storm.topic, self._language)
-            tag = f"edgevoice-storm-{storm.topic}"[:64]
-            self._add(own_announcement(sentence, storm.target, now, tag=tag), storm.target)
-        self._calm = None
-        self._look_for_calm()
+        for burst in self._rate_limiter.finished_bursts(now):
+            sentence = messages.skipped(burst.count, burst.topic, self._language)
+            tag = f"edgevoice-storm-{burst.topic}"[:64]
+            self._add(
+                internal_announcement(
+                    sentence, burst.target, received_monotonic=now, received_at=self._local_now(), tag=tag
+                )
+            )
+        self._burst_timer = None
+        self._watch_bursts()
 
     def _reject(self, command: Command, refusal: InvalidAnnouncement) -> None:
         logger.info("rejected: %s", refusal)
@@ -250,6 +325,20 @@ def _id_of(command: Command) -> str | None:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _call(acknowledge: Callable[[], None] | None) -> None:
+    if acknowledge is not None:
+        acknowledge()
+
+
+def _must_be_stored(announcement: Announcement) -> bool:
+    """Return whether a power cut must not lose an announcement (contract).
+
+    Live text cannot be had again, and a private one is never written down.
+    """
+    is_urgent = announcement.urgency.rank >= Urgency.HIGH.rank
+    return is_urgent and announcement.live is None and not announcement.private
 
 
 def replay_of(said: Announcement, command: Replay, received_monotonic: float) -> Announcement:
@@ -311,6 +400,24 @@ def build_announcement(
     )
 
 
+def payload_of(announcement: Announcement) -> bytes:
+    """Return a payload that `build_announcement` makes the same announcement of, apart from its times."""
+    policy = announcement.repeat
+    keys: dict[str, Any] = {}
+    for key in ("text", "id", "tag", "voice", "language", "speed", "volume", "chime", "transport"):
+        if (value := getattr(announcement, key)) is not None:
+            keys[key] = value
+    keys |= {"urgency": str(announcement.urgency), "ttl": min(max(announcement.ttl, 1.0), 86_400.0)}
+    if announcement.private or announcement.resolves:
+        keys |= {"private": announcement.private, "resolves": announcement.resolves}
+    if policy is not None:
+        keys["repeat"] = {"times": policy.times or 1, "every": policy.every_s, "until_ack": policy.until_ack}
+        if policy.escalate_after is not None and policy.escalate_to:
+            escalate = {"after": policy.escalate_after, "to": list(policy.escalate_to)}
+            keys["repeat"]["escalate"] = escalate
+    return msgspec.json.encode(keys)
+
+
 def _insistence(repeat: Repeat) -> RepeatPolicy:
     given = repeat.escalate if not isinstance(repeat.escalate, UnsetType) else None
     return RepeatPolicy(
@@ -348,7 +455,7 @@ def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSe
         case Digest():
             speaker.read_digest()
         case SetSetting():
-            switch(speaker, command.setting, decode_utf8(command.payload).strip())
+            speaker.apply_setting(command.setting, decode_utf8(command.payload).strip())
 
 
 def press_as_empty(payload: bytes) -> str:

@@ -7,6 +7,7 @@ of one part, `Asking` one of them.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +15,7 @@ from edgevoice.audio.clip import Clip
 from edgevoice.config.options import AUTO, FALLBACK_ALIAS
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.synthesis.failover import ClipFiller
+from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.routing import CACHED, NO_OUTLOOK, decide, routing_request
 from edgevoice.synthesis.segments import first_request
 from edgevoice.synthesis.speech import SpeechJob
@@ -46,11 +48,13 @@ class Synthesizer:
         *,
         cache: Cache,
         spool: Callable[[], Path],
+        filter_text: Callable[[str, str], str] = lambda text, _language: text,
     ) -> None:
         self._means = means
         self._routes = routes
         self._cache = cache
         self._spool = spool
+        self._filter_text = filter_text
         self._tasks: dict[Clip, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -104,7 +108,14 @@ class Synthesizer:
 
     def new_job(self, announcement: Announcement) -> SpeechJob:
         """The speech of an announcement; nothing is asked for before it begins."""
-        return SpeechJob(announcement, self.new_clip(), self)
+        return SpeechJob(self.filtered(announcement), self.new_clip(), self)
+
+    def filtered(self, announcement: Announcement) -> Announcement:
+        """Return the announcement with the text that plugins make of it."""
+        if announcement.text is None:
+            return announcement
+        text = self._filter_text(announcement.text, announcement.language or self._means.speech.language)
+        return announcement if text == announcement.text else dataclasses.replace(announcement, text=text)
 
     def new_clip(self) -> Clip:
         """An empty one."""
@@ -131,7 +142,8 @@ class Synthesizer:
         try:
             decision = speech.decision = self.decide(speech.announcement)
             key = self.cache_key(speech.announcement, speech.text)
-            speech.cached = await self._cache.load_into(clip, key)
+            is_prerender = speech.priority is Priority.PRERENDER  # no one asked to hear it
+            speech.cached = await self._cache.load_into(clip, key, counts=not is_prerender)
             if speech.cached:
                 speech.decision = CACHED
                 speech.first_audio_at = asyncio.get_running_loop().time()

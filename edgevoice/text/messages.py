@@ -23,7 +23,7 @@ class Messages:
 
 
 ENGLISH = Messages(
-    skipped=("One more message from {name}.", "{count} more messages from {name}."),
+    skipped=("One more message for {name} was skipped.", "{count} more messages for {name} were skipped."),
     held=("One announcement was held.", "{count} announcements were held."),
     more_held=("One more is waiting.", "{count} more are waiting."),
     waiting=("One announcement is waiting.", "{count} announcements are waiting."),
@@ -32,7 +32,10 @@ ENGLISH = Messages(
     hours_ago=("An hour ago: {text}", "{count} hours ago: {text}"),
 )
 GERMAN = Messages(
-    skipped=("Eine weitere Meldung von {name}.", "{count} weitere Meldungen von {name}."),
+    skipped=(
+        "Eine weitere Meldung für {name} wurde übersprungen.",
+        "{count} weitere Meldungen für {name} wurden übersprungen.",
+    ),
     held=("Eine Durchsage wurde zurückgehalten.", "{count} Durchsagen wurden zurückgehalten."),
     more_held=("Eine weitere wartet.", "{count} weitere warten."),
     waiting=("Eine Durchsage wartet.", "{count} Durchsagen warten."),
@@ -41,7 +44,10 @@ GERMAN = Messages(
     hours_ago=("Vor einer Stunde: {text}", "Vor {count} Stunden: {text}"),
 )
 FRENCH = Messages(
-    skipped=("Un autre message de {name}.", "{count} autres messages de {name}."),
+    skipped=(
+        "Un autre message pour {name} a été ignoré.",
+        "{count} autres messages pour {name} ont été ignorés.",
+    ),
     held=("Une annonce a été retenue.", "{count} annonces ont été retenues."),
     more_held=("Une autre attend.", "{count} autres attendent."),
     waiting=("Une annonce attend.", "{count} annonces attendent."),
@@ -50,7 +56,10 @@ FRENCH = Messages(
     hours_ago=("Il y a une heure : {text}", "Il y a {count} heures : {text}"),
 )
 SPANISH = Messages(
-    skipped=("Un mensaje más de {name}.", "{count} mensajes más de {name}."),
+    skipped=(
+        "Se omitió un mensaje más para {name}.",
+        "Se omitieron {count} mensajes más para {name}.",
+    ),
     held=("Se retuvo un anuncio.", "Se retuvieron {count} anuncios."),
     more_held=("Hay uno más en espera.", "Hay {count} más en espera."),
     waiting=("Hay un anuncio en espera.", "Hay {count} anuncios en espera."),
@@ -62,7 +71,7 @@ LANGUAGES = {"en": ENGLISH, "de": GERMAN, "fr": FRENCH, "es": SPANISH}
 
 
 def skipped(count: int, name: str, language: str) -> str:
-    """How many messages were not said, and whose."""
+    """Return how many messages for a target were suppressed."""
     return _counted(_of(language).skipped, count).format(count=count, name=name)
 
 

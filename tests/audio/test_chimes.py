@@ -1,4 +1,4 @@
-"""Chimes: those made for EdgeVoice, a user's own by name only, and nothing that is no chime."""
+"""Chimes: the built-in ones, a user's own, and files that cannot be read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(file, samples, *, rate=RATE, channels=1, width=2):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("rate", [8000, 24000, 44100])
-def test_a_built_in_chime_is_short_not_too_loud_and_ends_in_silence(name, rate):
+def test_built_in_is_short_and_ends_in_silence(name, rate):
     sound = np.frombuffer(Chimes().sound(name, rate), "<i2").astype(float)
     assert 0.3 < len(sound) / rate < 1.5
     assert np.abs(sound).max() == pytest.approx(PEAK_LEVEL * 32767, rel=0.01)
@@ -31,19 +31,19 @@ def test_a_built_in_chime_is_short_not_too_loud_and_ends_in_silence(name, rate):
     assert np.abs(sound[-rate // 500 :]).max() < 1500
 
 
-def test_the_pitch_of_a_note_is_what_it_says():
+def test_pitch():
     sound = np.frombuffer(Chimes().sound("ding", RATE), "<i2").astype(float)
     spectrum = np.abs(np.fft.rfft(sound, RATE))
     assert abs(int(spectrum.argmax()) - 880) <= 3
 
 
-def test_the_alarm_is_another_sound_than_the_rest():
+def test_built_in_sounds_differ():
     sounds = {Chimes().sound(name, RATE) for name in BUILT_IN}
     assert len(sounds) == len(BUILT_IN)
     assert Chimes().tone(RATE) == Chimes().sound("alarm", RATE) * 3
 
 
-def test_a_sound_is_made_once():
+def test_sound_is_made_once():
     chimes = Chimes()
     assert not chimes.is_loaded("ding", RATE)
     assert chimes.sound("ding", RATE) is chimes.sound("ding", RATE)
@@ -51,11 +51,11 @@ def test_a_sound_is_made_once():
     assert not chimes.is_loaded("ding", RATE + 1)
 
 
-def test_an_unknown_name_is_silence():
+def test_unknown_name_is_silent():
     assert Chimes().sound("gong", RATE) == b""
 
 
-def test_a_users_own_goes_before_a_built_in_one(tmp_path):
+def test_own_chime_wins(tmp_path):
     samples = np.arange(2400, dtype="<i2").tobytes()
     write(tmp_path / "ding.wav", samples)
     write(tmp_path / "cuckoo.wav", samples)
@@ -65,7 +65,7 @@ def test_a_users_own_goes_before_a_built_in_one(tmp_path):
     assert chimes.problems() == []
 
 
-def test_stereo_is_mixed_and_another_rate_resampled(tmp_path):
+def test_stereo_is_mixed_and_resampled(tmp_path):
     left = (np.sin(np.arange(48000) * 2 * np.pi * 440 / 48000) * 8000).astype("<i2")
     write(
         tmp_path / "tone.wav", np.column_stack((left, left)).astype("<i2").tobytes(), rate=48000, channels=2
@@ -75,7 +75,7 @@ def test_stereo_is_mixed_and_another_rate_resampled(tmp_path):
     assert int(np.abs(np.fft.rfft(sound)).argmax()) == 440
 
 
-def test_files_that_are_no_chime_are_told(tmp_path):
+def test_problems_of_unusable_files(tmp_path):
     write(tmp_path / "deep.wav", bytes(2400), width=1)
     write(tmp_path / "long.wav", bytes(int((MAX_CHIME_S + 1) * 8000 * 2)), rate=8000)
     (tmp_path / "text.wav").write_text("not a sound")
@@ -84,10 +84,27 @@ def test_files_that_are_no_chime_are_told(tmp_path):
     assert set(problems) == {"deep", "long", "text", "empty"}
     assert "8 bit" in problems["deep"]
     assert "11 s long" in problems["long"]
-    assert Chimes(tmp_path).sound("text", RATE) == b""
 
 
-def test_only_plain_names_are_looked_at(tmp_path):
+@pytest.mark.parametrize(("name", "instead"), [("alarm", "alarm"), ("cuckoo", "attention")])
+def test_vanished_file_falls_back_and_is_retried(tmp_path, name, instead, caplog):
+    own, file = np.arange(2400, dtype="<i2").tobytes(), tmp_path / f"{name}.wav"
+    write(file, own)
+    chimes = Chimes(tmp_path)
+    for _ in range(2):
+        file.unlink()
+        for rate in (RATE, RATE, 44100):
+            assert chimes.sound(name, rate) == Chimes().sound(instead, rate)
+            assert not chimes.is_loaded(name, rate)
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert str(file) in caplog.text
+        caplog.clear()
+        write(file, own)
+        assert chimes.sound(name, RATE) == own
+        chimes._sounds.clear()
+
+
+def test_odd_names_links_and_pipes_are_ignored(tmp_path):
     outside = tmp_path / "outside.wav"
     write(outside, bytes(200))
     folder = tmp_path / "chimes"

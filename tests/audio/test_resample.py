@@ -18,7 +18,7 @@ def noise(frames: int, seed: int = 1) -> bytes:
 
 
 def in_pieces(resampler: Resampler, pcm: bytes, seed: int) -> bytes:
-    """Fed in pieces of odd numbers of frames, an empty one among them, and flushed by a bare `last`."""
+    """Feed pieces of odd numbers of frames, an empty one among them; flush with an empty `last` piece."""
     sizes = Random(seed)
     made = [resampler.feed(b"")]
     while pcm:
@@ -29,7 +29,7 @@ def in_pieces(resampler: Resampler, pcm: bytes, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize(("source_rate", "target_rate"), PAIRS)
-def test_a_stream_in_odd_pieces_equals_soxr_in_one_shot(source_rate: int, target_rate: int) -> None:
+def test_stream_equals_one_shot(source_rate: int, target_rate: int) -> None:
     pcm = noise(source_rate + 37)
     once = soxr.resample(np.frombuffer(pcm, np.int16), source_rate, target_rate, quality="HQ")
     streamed = np.frombuffer(in_pieces(Resampler(source_rate, target_rate), pcm, source_rate), np.int16)
@@ -37,12 +37,12 @@ def test_a_stream_in_odd_pieces_equals_soxr_in_one_shot(source_rate: int, target
     assert np.abs(streamed.astype(int) - once.astype(int)).max() <= 1
 
 
-def test_how_the_audio_is_cut_changes_no_bit_of_the_result() -> None:
+def test_result_is_independent_of_pieces() -> None:
     pcm = noise(24001)
     assert in_pieces(Resampler(24000, 48000), pcm, 1) == in_pieces(Resampler(24000, 48000), pcm, 2)
 
 
-def test_full_scale_is_clipped_and_does_not_wrap_round() -> None:
+def test_full_scale_is_clipped() -> None:
     square = np.repeat(np.array([32767, -32768] * 50, np.int16), 100)
     made = Resampler(24000, 44100).feed(square.tobytes(), last=True)
     once = soxr.resample(square.astype(np.float64), 24000, 44100)
@@ -50,11 +50,11 @@ def test_full_scale_is_clipped_and_does_not_wrap_round() -> None:
 
 
 @pytest.mark.parametrize("pcm", [b"", b"\x01\x02", noise(3)])
-def test_very_short_audio_keeps_its_length(pcm: bytes) -> None:
+def test_short_audio_keeps_length(pcm: bytes) -> None:
     assert len(Resampler(24000, 48000).feed(pcm, last=True)) == 2 * len(pcm)
 
 
-def test_frames_of_the_result_are_told_in_frames_of_the_source() -> None:
+def test_source_frames() -> None:
     resampler = Resampler(24000, 44100)
     resampler.feed(noise(24001), last=True)
     assert resampler.taken == 24001
@@ -63,7 +63,7 @@ def test_frames_of_the_result_are_told_in_frames_of_the_source() -> None:
     assert resampler.source_frames(resampler.made) in (24000, 24001)
 
 
-def test_equal_rates_pass_untouched_and_load_neither_numpy_nor_soxr() -> None:
+def test_equal_rates_pass_without_imports() -> None:
     program = (
         "import sys\nfrom edgevoice.audio.resample import Resampler\n"
         "resampler = Resampler(24000, 24000)\npcm = bytes(range(100))\n"

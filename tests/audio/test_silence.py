@@ -1,4 +1,4 @@
-"""Pauses in speech: as the contract defines them, in the local voice at three speeds and in known bursts."""
+"""Silence detection against the contract's definition, in the local voice at three speeds and in known bursts."""
 
 import math
 from random import Random
@@ -73,7 +73,7 @@ def spoken():
 
 
 @pytest.mark.parametrize("speed", [130, 175, 240])
-def test_in_real_speech_they_are_what_the_contract_says(spoken, speed):
+def test_silences_match_definition(spoken, speed):
     pcm, _ = spoken[speed]
     found = detection.silences_in(detection.window_power(pcm, RATE))
     assert found == by_definition(pcm, RATE)
@@ -82,7 +82,7 @@ def test_in_real_speech_they_are_what_the_contract_says(spoken, speed):
 
 
 @pytest.mark.parametrize("speed", [130, 175, 240])
-def test_real_speech_that_was_cut_anywhere_goes_on_in_a_pause_or_at_its_quietest(spoken, speed):
+def test_resume_frame_in_real_speech(spoken, speed):
     pcm, _ = spoken[speed]
     levels = detection.window_power(pcm, RATE)
     for cut in range(round(1.5 * RATE), len(pcm) // 2, round(0.137 * RATE)):
@@ -98,7 +98,7 @@ def test_real_speech_that_was_cut_anywhere_goes_on_in_a_pause_or_at_its_quietest
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100])
-def test_known_pauses_are_found_where_they_are(rate):
+def test_silences_in_known_bursts(rate):
     dice, pcm, expected = Random(rate), b"", []
     for length in (0.08, 0.07, 0.3, 0.05, 0.12, 1.0):
         pcm += tone(dice.randint(30, 150) / 100, rate=rate)
@@ -115,12 +115,12 @@ def test_known_pauses_are_found_where_they_are(rate):
 
 
 @pytest.mark.parametrize(("below", "is_pause"), [(-29, False), (-31, True)])
-def test_a_pause_lies_30_db_below_the_loud_level(below, is_pause):
+def test_silence_threshold_is_30_db(below, is_pause):
     pcm = tone(2) + tone(0.2, 8000 * 10 ** (below / 20)) + tone(0.5)
     assert bool(detection.silences_in(detection.window_power(pcm, RATE))) is is_pause
 
 
-def test_the_loud_level_is_that_of_the_last_5_s():
+def test_loudness_window_is_5_s():
     whisper = tone(1, 200)
     pcm = tone(2) + whisper + tone(1) + tone(5.5, 200) + silence(0.1) + whisper
     found = [
@@ -132,26 +132,26 @@ def test_the_loud_level_is_that_of_the_last_5_s():
     assert all(end - first < 5.5 for first, end in found)
 
 
-def test_early_on_it_goes_on_from_the_start():
+def test_resume_frame_early_is_0():
     assert detection.resume_frame(tone(0.5) + silence(0.3) + tone(0.6), RATE) == 0
     assert detection.resume_frame(b"", RATE) == 0
 
 
-def test_it_goes_on_from_the_last_pause_before_the_cut():
+def test_resume_frame_is_in_last_pause():
     pcm = tone(1.5) + silence(0.3) + tone(1.5) + silence(0.3) + tone(0.7)
     assert detection.resume_frame(pcm, RATE) == round((3.6 - 0.08) * RATE)
     # A cut in the pause itself is in it.
     assert detection.resume_frame(pcm[: round(3.4 * RATE) * 2], RATE) == round((3.4 - 0.08) * RATE)
 
 
-def test_a_pause_more_than_10_s_ago_is_none():
+def test_resume_frame_searches_10_s():
     pcm = tone(1.5) + silence(0.3) + tone(9.9)
     assert detection.resume_frame(pcm, RATE) == round(1.72 * RATE)
     pcm = tone(1.5) + silence(0.3) + tone(9) + tone(0.08, 2000) + tone(1.2)
     assert detection.resume_frame(pcm, RATE) == round(10.8 * RATE)
 
 
-def test_the_next_pause_is_the_one_that_is_not_over_yet():
+def test_next_silence_includes_current():
     pcm = tone(1) + silence(0.3) + tone(1) + silence(0.3) + tone(1)
 
     def next_pause(at):
@@ -161,7 +161,7 @@ def test_the_next_pause_is_the_one_that_is_not_over_yet():
     assert [next_pause(at) for at in (0, 0.99, 1.2, 1.31, 2.5, 2.61)] == [1.08, 1.08, 1.2, 2.38, 2.5, None]
 
 
-def test_each_burst_is_a_pause_away_from_the_next():
+def test_silences_between_bursts():
     pcm = samples(text_of(range(5)), RATE)
     found = detection.silences_in(detection.window_power(pcm, RATE))
     assert [round(first / 100, 1) for first, _ in found] == [1.5, 3.3, 5.1, 6.9, 8.7]

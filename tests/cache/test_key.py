@@ -1,4 +1,4 @@
-"""Two speeches have one name in the cache exactly if they sound alike."""
+"""Two announcements share a cache key exactly if they sound alike."""
 
 import pytest
 import yaml
@@ -24,7 +24,7 @@ def name(text=TEXT, *, recipe=RECIPE, over="http", **keys):
     return recipe.key(announcement(text=text, **keys), text, over)
 
 
-def test_what_does_not_change_the_sound_does_not_change_the_name():
+def test_key_ignores_options_without_sound():
     same = {
         name(),
         name(id="other", volume=3, chime="ding", tag="t", ttl=5.0),
@@ -36,7 +36,7 @@ def test_what_does_not_change_the_sound_does_not_change_the_name():
     assert len(same) == 1
 
 
-def test_whatever_changes_the_sound_changes_the_name():
+def test_key_differs_with_sound():
     lightning = [
         {"model": "lightning_v3.1_pro"},
         {"voice": "devansh"},
@@ -57,7 +57,7 @@ def test_whatever_changes_the_sound_changes_the_name():
     assert len(set(names)) == len(names)
 
 
-def test_what_is_never_kept_has_no_name():
+def test_uncacheable_has_no_key():
     live = announcement(live=LiveText())
     assert RECIPE.key(live, None, "http") is None
     assert name(private=True) is None
@@ -65,12 +65,12 @@ def test_what_is_never_kept_has_no_name():
     assert name(over="not_installed") is None
 
 
-def test_what_is_said_late_is_another_text():
+def test_age_prefix_changes_key():
     said = announcement(text=TEXT)
     assert RECIPE.key(said, f"A minute ago: {TEXT}", "http") != RECIPE.key(said, TEXT, "http")
 
 
-def test_a_name_tells_nothing_and_is_one_of_a_file():
+def test_key_is_opaque_hexadecimal():
     assert len(name()) == 40
     assert name().isalnum()
     assert name("../../etc/passwd\0\ud800").isalnum()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edgevoice.speaker import rules
+from edgevoice.scheduler import policy
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
 from tests.support.pulse import Pulse
@@ -32,7 +32,7 @@ def on_card(broker, lightning, **account):
 async def test_three_nested_cuts_while_the_clip_is_still_being_made(
     transport, broker, lightning, pulse, monkeypatch
 ):
-    monkeypatch.setattr(rules, "UNDERSTOOD", 2.0)
+    monkeypatch.setattr(policy, "UNDERSTOOD_S", 2.0)
     lightning.pace, lightning.concurrency = 1.2, 1
     # In several parts, so that also a transport that hands over a whole reply is still at it.
     async with on_card(broker, lightning, concurrency=1, max_request_chars=20) as house:

@@ -10,9 +10,13 @@ import signal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from edgevoice.audio.gain import Ramp
 from edgevoice.paths import mount_table
+from edgevoice.storage.history import read_history
+from edgevoice.storage.schema import FILE
+from tests.support.broker import Broker
 from tests.support.child import EDGEVOICE, ChildHouse, ended
 from tests.support.house import OUTCOMES
 
@@ -86,25 +90,32 @@ async def test_what_is_stale_by_then_expires(broker, lightning):
         assert (outcome["event_type"], outcome["repeated"]) == ("expired", True)
 
 
-async def test_sigterm_keeps_the_urgent_for_later_and_ends_the_rest(broker, lightning):
+async def test_sigterm_keeps_what_waits_for_the_next_start(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say("d20000z Very long.", id="said", urgency="critical")
         await house.step("said", "started")
         await house.say("d100z Urgent.", id="urgent", urgency="high")
         await house.say("d100z Normal.", id="normal")
-        await house.step("normal", "queued")
+        await house.say("d100z Low.", id="low", urgency="low")
+        await house.say("d100z Private.", id="private", private=True)
+        await house.step("private", "queued")
         await house.leave()
-        normal = await house.outcome("normal")
-        assert (normal["event_type"], normal["reason"]) == ("failed", "restart")
-        assert outcomes(house, "urgent") == []
+        private = await house.outcome("private")
+        assert (private["event_type"], private["reason"]) == ("failed", "restart")
+        assert [outcomes(house, name) for name in ("said", "urgent", "normal", "low")] == [[]] * 4
         await house.again()
         await house.client.publish("edgevoice/kitchen/stop", "said")
-        outcome = await house.outcome("urgent")
-        assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
+        for name in ("urgent", "normal", "low"):
+            outcome = await house.outcome(name)
+            assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
+            assert len(outcomes(house, name)) == 1
+        await house.leave()
+        await house.again()
+        await house.said("d100z The last one.", id="last")
         assert len(outcomes(house, "normal")) == 1
 
 
-async def test_what_the_journal_never_had_ends_at_sigterm(broker, lightning):
+async def test_sigterm_keeps_a_replay_that_waits(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d100z Fire.", id="fire", urgency="critical")
         await house.say("d20000z Very long.", id="long", urgency="critical")
@@ -116,8 +127,11 @@ async def test_what_the_journal_never_had_ends_at_sigterm(broker, lightning):
             )
         )
         await house.leave()
+        assert outcomes(house, replayed.json["id"]) == []
+        await house.again()
+        await house.client.publish("edgevoice/kitchen/stop", "long")
         outcome = await house.outcome(replayed.json["id"])
-        assert (outcome["event_type"], outcome["reason"]) == ("failed", "restart")
+        assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
 
 
 async def test_a_private_one_is_never_written_down(broker, lightning):
@@ -166,12 +180,14 @@ async def test_the_history_is_told_and_survives(broker, lightning):
         assert "one" not in out
 
 
-async def test_history_without_a_daemon_says_so(broker, lightning):
+async def test_the_history_is_told_without_a_daemon(broker, lightning):
     async with house_of(broker, lightning) as house:
+        await house.said("d50z One.", id="one")
         await house.leave()
-        status, out, err = await ended(*EDGEVOICE, "history", "--config", str(house.config), home=house.home)
-        assert (status, out) == (1, "")
-        assert "edgevoice run" in err
+        command = (*EDGEVOICE, "history", "--config", str(house.config), "--json")
+        status, out, _ = await ended(*command, home=house.home)
+        assert status == 0
+        assert [outcome["id"] for outcome in json.loads(out)] == ["one"]
 
 
 async def test_explain_asks_the_running_daemon(broker, lightning):
@@ -223,11 +239,151 @@ async def test_a_full_disk_is_a_fault_and_nothing_else(broker, lightning, tmp_pa
         for number in range(20):  # more than the last block has room for
             outcome = await house.said(f"d20z Spoken {number}.", urgency="critical")
             assert outcome["event_type"] == "finished"
-        await states.wait(lambda message: "journal" in (message.json["fault"] or ""))
+        await states.wait(lambda message: "storage" in (message.json["fault"] or ""))
         (inside / "rest").unlink()
         (inside / "more").unlink()
         await house.said("d100z Again.", urgency="critical")
         await states.wait(lambda message: message.json["fault"] is None and len(states.messages) > 2)
+
+
+async def test_low_and_normal_survive_a_polite_restart(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await house.say("d20000z Very long.", id="said")
+        await house.step("said", "started")
+        await house.say("d100z Normal.", id="normal")
+        await house.say("d100z Low.", id="low", urgency="low", ttl=60)
+        await house.say("d100z Soon over.", id="stale", urgency="low", ttl=2)
+        await house.say("d100z Secret.", id="private", private=True)
+        await house.step("private", "queued")
+        await house.leave()
+        private = await house.outcome("private")
+        assert (private["event_type"], private["reason"]) == ("failed", "restart")
+        assert [outcomes(house, name) for name in ("said", "normal", "low")] == [[], [], []]
+        await asyncio.sleep(2)
+        await house.again()
+        await house.client.publish("edgevoice/kitchen/stop", "said")
+        for name, how in (("normal", "finished"), ("low", "finished"), ("stale", "expired")):
+            outcome = await house.outcome(name)
+            assert (outcome["event_type"], outcome["repeated"]) == (how, True)
+        await house.leave(signal.SIGKILL)
+        await house.again()
+        await house.said("d50z Last.", id="last")
+        assert [len(outcomes(house, name)) for name in ("normal", "low", "stale", "private")] == [1, 1, 1, 1]
+
+
+async def test_a_restored_normal_one_is_not_said_twice_after_a_crash(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await house.say("d20000z Very long.", id="said")
+        await house.step("said", "started")
+        await house.leave()
+        house.events.messages.clear()
+        await house.again()
+        await house.step("said", "started")
+        await house.leave(signal.SIGKILL)
+        house.events.messages.clear()
+        await house.again()
+        await house.said("d50z Last.", id="last")
+        assert house.steps("said") == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_not_before_survives(how, broker, lightning):
+    """Defect 9.2: after a restart it was said at once."""
+    async with house_of(broker, lightning) as house:
+        began = asyncio.get_running_loop().time()
+        await house.say("d100z Later.", id="later", urgency="high", not_before=6)
+        await house.step("later", "queued")
+        await house.leave(how)
+        await house.again()
+        outcome = await house.outcome("later")
+        assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
+        assert asyncio.get_running_loop().time() - began > 5.5
+
+
+async def test_one_synthesis_for_all_speakers_after_a_restart(broker, lightning):
+    """Defect 9.9: it was paid for once for each speaker."""
+    speakers = {name: {"pace": True} for name in ("kitchen", "study", "bath")}
+    async with ChildHouse(broker, speakers=speakers, lightning={"base_url": lightning.url}) as house:
+        await house.say(LONG, id="said", to="all", urgency="high")
+        await house.step("said", "started")
+        await house.leave(signal.SIGKILL)
+        before = len(lightning.requests)
+        await house.again()
+        for name in speakers:
+            assert (await house.outcome("said", speaker=name))["event_type"] == "finished"
+        assert len(lightning.requests) == before + 1
+
+
+async def test_speakers_that_are_gone_end_what_they_had(broker, lightning):
+    """Defect 9.10: it stayed pending for ever, without an outcome."""
+    two = {"kitchen": {"pace": True}, "study": {"pace": True}}
+    async with ChildHouse(broker, speakers=two, lightning={"base_url": lightning.url}) as house:
+        await house.say(LONG, id="said", to="all", urgency="high")
+        await house.step("said", "started")
+        await house.leave(signal.SIGKILL)
+        configuration = yaml.safe_load(house.config.read_text())
+        del configuration["speakers"]["study"]
+        house.config.write_text(yaml.safe_dump(configuration))
+        await house.again()
+        gone = await house.outcome("said", speaker="study")
+        assert (gone["event_type"], gone["reason"], gone["repeated"]) == ("failed", "unknown speaker", True)
+        assert (await house.outcome("said", speaker="kitchen"))["event_type"] == "finished"
+        await house.leave(signal.SIGKILL)
+        house.events.messages.clear()
+        await house.again()
+        await house.said("d50z Last.", id="last")
+        assert house.steps("said") == []
+
+
+async def test_outcomes_of_an_outage_are_told_after_a_crash(lightning):
+    with Broker() as broker:
+        async with house_of(broker, lightning) as house:
+            await house.said("d100z First.", id="first", urgency="high")
+            await house.say("d1000z Urgent.", id="urgent", urgency="high")
+            await house.say("d100z Normal.", id="normal")
+            await house.step("urgent", "started")
+            broker.stop()
+            async with asyncio.timeout(30):
+                while len(history := read_history(house.folder / FILE, last=9)) < 3:
+                    await asyncio.sleep(0.05)
+            assert {told["id"] for told in history} == {"first", "urgent", "normal"}
+            await house.leave(signal.SIGKILL)
+            await house.client.__aexit__()
+            broker.start()
+            await house.connect()
+            await house.again()
+            outcome = await house.outcome("urgent")
+            assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
+            await house.said("d50z Last.", id="last")
+            assert outcomes(house, "normal") == []
+            await house.leave(signal.SIGKILL)
+            house.events.messages.clear()
+            await house.again()
+            await house.said("d50z Last.", id="last-one")
+            assert len(outcomes(house, "urgent")) == 0
+
+
+async def test_texts_are_in_the_history_unless_private(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await house.said("d50z Open.", id="open")
+        await house.said("The safe is behind the clock.", id="private", private=True)
+        told = {one["id"]: one.get("text") for one in read_history(house.folder / FILE, last=9)}
+        assert told == {"open": "d50z Open.", "private": None}
+    async with house_of(broker, lightning, history={"texts": False}) as house:
+        await house.said("d50z Open.", id="open")
+        [told] = read_history(house.folder / FILE, last=9)
+        assert "text" not in told
+
+
+async def test_a_damaged_database_is_a_fault_and_no_more(broker, lightning):
+    async with house_of(broker, lightning) as house:
+        await house.leave()
+        (house.folder / FILE).write_bytes(b"no database" * 1000)
+        states = await house.client.collect("edgevoice/kitchen/state")
+        await house.again()
+        await states.wait(lambda message: "damaged" in (message.json["fault"] or ""))
+        await house.said("d50z All the same.", urgency="critical")
+        await states.wait(lambda message: message.json["fault"] is None)
 
 
 def fill(file):

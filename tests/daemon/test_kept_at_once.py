@@ -61,7 +61,7 @@ async def test_what_joins_the_alarm_that_is_being_said_is_not_kept(
     async with house_of(broker, lightning) as house:
         await house.say("d9000z Fire!", id="first", urgency="critical", tag="fire")
         await house.step("first", "started")
-        await house.say("d200z Fire!", id="second", urgency="critical", tag="fire")
+        await house.say("d9000z Fire!", id="second", urgency="critical", tag="fire")
         assert (await house.outcome("second"))["event_type"] == "replaced"
         await house.client.publish("edgevoice/kitchen/stop", "first")
         await house.outcome("first")

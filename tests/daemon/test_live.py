@@ -7,7 +7,7 @@ import json
 import pytest
 
 from edgevoice.intake import live_streams
-from edgevoice.speaker import cursor
+from edgevoice.playback import player
 from edgevoice.synthesis import segments
 from tests.support.house import House
 from tests.support.lightning import Fault
@@ -87,7 +87,7 @@ async def test_two_at_once_are_said_one_after_the_other(broker, lightning):
 
 async def test_one_that_falls_silent_lets_another_go_first(broker, lightning, monkeypatch):
     monkeypatch.setattr(segments, "LIVE_IDLE_S", 0.3)
-    monkeypatch.setattr(cursor, "IDLE", 0.3)
+    monkeypatch.setattr(player, "LIVE_IDLE_S", 0.3)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "d100z A one. ")
         await house.step("a", "started")
@@ -120,7 +120,7 @@ async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, light
 
 @pytest.mark.parametrize("first", [{"urgency": "normal"}, {"text": "  "}], ids=["options", "blanks"])
 async def test_one_that_has_no_text_yet_lets_another_go_first(first, broker, lightning, monkeypatch):
-    monkeypatch.setattr(cursor, "IDLE", 0.3)
+    monkeypatch.setattr(player, "LIVE_IDLE_S", 0.3)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", json.dumps(first))
         await house.step("a", "queued")

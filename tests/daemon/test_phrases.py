@@ -112,7 +112,7 @@ class Rig:
             {"http": transport}, core, SpeechOptions(), {"lightning": ConcurrencyLimiter(1)}, self.fault
         )
         self.synthesis = Synthesizer(means, DEFAULT_ROUTES, cache=cache, spool=lambda: None)
-        self.phrases = Prerenderer(phrases, cache, self.synthesis, self.fault, **{"pause": 0.05, **pauses})
+        self.phrases = Prerenderer(phrases, cache, self.synthesis, self.fault, **{"retry_s": 0.05, **pauses})
 
     def fault(self, part, sentence):
         if part == "phrases":
@@ -144,19 +144,19 @@ async def test_what_fails_is_tried_again_and_the_others_do_not_wait_for_it(light
 async def test_what_cannot_be_made_for_long_is_a_fault_until_it_is(lightning, tmp_path):
     lightning.plan(Fault(at=-1, status=500, body=b'{"message": "no such voice"}'), on="http", times=4)
     async with running(tmp_path / "cache") as cache, opened("http", lightning.url) as transport:
-        rig = Rig(cache, transport, [DOOR], patience=0.01)
+        rig = Rig(cache, transport, [DOOR], fault_after_s=0.01)
         await rig.until(lambda: rig.phrases.ready == 1 and rig.faults[-1] is None)
     told = [fault for fault in rig.faults if fault]
     assert told
-    assert told[-1].startswith("0 of 1 are ready: no transport spoke (http: ")
+    assert told[-1].startswith("0 of 1 ready: no transport spoke (http: ")
     assert "no such voice" in told[-1]
 
 
 async def test_one_that_does_not_fit_is_told_and_the_others_are_ready(lightning, tmp_path):
     too_long = "d11000z Longer than half of the cache."
     async with running(tmp_path / "cache", max_mb=1) as cache, opened("http", lightning.url) as transport:
-        rig = Rig(cache, transport, [too_long, DOOR], patience=0.01)
-        told = "1 of 2 are ready: there was no room"
+        rig = Rig(cache, transport, [too_long, DOOR], fault_after_s=0.01)
+        told = "1 of 2 ready: no room"
         await rig.until(lambda: any(str(fault).startswith(told) for fault in rig.faults))
 
 
@@ -181,7 +181,7 @@ async def test_they_are_not_driven_out_by_what_is_said(lightning, tmp_path):
             speech.join()
             speech.request()
             await speech.clip.wait_end()
-            await cache.written()
+            await cache.flush()
             speech.leave()
         assert rig.phrases.ready == 2
 

@@ -13,7 +13,7 @@ def limits(**given):
 
 
 async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.intake.rate_limit.CALM", 0.5)
+    monkeypatch.setattr("edgevoice.intake.rate_limit.CALM_S", 0.5)
     rate = {"per_minute": 20, "burst": 3}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
         for number in range(10):
@@ -23,7 +23,7 @@ async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkey
         assert ended == [("finished", None)] * 3 + [("suppressed", "rate")] * 7
         await lightning.until(lambda: any("more messages" in request.text for request in lightning.requests))
         [sentence] = [request.text for request in lightning.requests if "more messages" in request.text]
-        assert sentence == "7 more messages from kitchen."
+        assert sentence == "7 more messages for kitchen were skipped."
 
 
 async def test_other_topics_are_not_limited_by_it(broker, lightning):
@@ -51,15 +51,35 @@ async def test_all_together_are_limited_too(broker, lightning):
         assert ended == ["finished", "finished", "suppressed", "suppressed"]
 
 
-async def test_the_critical_have_a_limit_of_their_own(broker, lightning):
-    rates = limits(total={"per_minute": 1, "burst": 1}, critical={"per_minute": 1, "burst": 2})
+async def test_critical_ones_are_not_suppressed_below_sixty_a_minute(broker, lightning):
+    rates = limits(total={"per_minute": 1, "burst": 1}, critical={"per_minute": 1, "burst": 1})
     async with House(broker, lightning={"base_url": lightning.url}, limits=rates) as house:
         await house.said("d20z Normal.")
-        ended = [
-            (await house.said(f"d20z Fire {number}.", urgency="critical"))["event_type"]
-            for number in range(3)
-        ]
-        assert ended == ["finished", "finished", "suppressed"]
+        for number in range(70):
+            await house.say("d20z Water.", id=f"n{number}", urgency="critical")
+        await house.say("d20z Smoke.", id="smoke", urgency="critical")
+        ended = [(await house.outcome(f"n{number}"))["event_type"] for number in range(70)]
+        assert set(ended[:60]) <= {"finished", "replaced"}
+        assert (await house.outcome("smoke"))["event_type"] == "finished"
+
+
+async def test_a_chattering_sensor_costs_no_other_alarm(broker, lightning):
+    """With the limits as they are by default."""
+    async with House(broker, pace=True, lightning={"base_url": lightning.url}, limits={}) as house:
+        for number in range(30):
+            await house.say("d600z Water in the cellar.", id=f"n{number}", urgency="critical", tag="water")
+            await asyncio.sleep(0.1)
+        await house.say("d100z Smoke.", id="smoke", urgency="critical", tag="smoke")
+        assert (await house.outcome("smoke"))["event_type"] == "finished"
+        outcomes = [(await house.outcome(f"n{number}"))["event_type"] for number in range(30)]
+        assert "suppressed" not in outcomes
+
+
+async def test_low_messages_cost_no_high_one(broker, lightning):
+    async with House(broker, lightning={"base_url": lightning.url}, limits={}) as house:
+        for number in range(6):
+            await house.say(f"d20z Low {number}.", id=f"n{number}", urgency="low")
+        assert (await house.said("d20z High.", urgency="high"))["event_type"] == "finished"
 
 
 async def test_a_chattering_sensor_is_understood_at_its_first_round(broker, lightning):
@@ -79,10 +99,10 @@ async def test_explain_says_that_there_are_too_many_and_counts_nothing(broker, l
     rate = {"per_minute": 1, "burst": 2}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
         question = {"ask": "explain", "text": "Hello.", "target": "kitchen", "urgency": None}
-        for wanted in ("accepted", "accepted", "suppressed"):
+        for number, wanted in enumerate(("accepted", "accepted", "suppressed")):
             for _ in range(3):
                 answer = await asyncio.to_thread(query, house.folder, **question)
                 assert answer["intake"].startswith(wanted)
-            await house.said("d20z One.")
+            await house.said(f"d20z Number {number}.")
         critical = await asyncio.to_thread(query, house.folder, **{**question, "urgency": "critical"})
         assert critical["intake"] == "accepted"

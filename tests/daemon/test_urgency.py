@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgevoice.audio.gain import RAMP_S
-from edgevoice.speaker import cursor
+from edgevoice.playback import player
 from edgevoice.synthesis import segments
 from tests.support.bursts import check, heard_in, text_of
 from tests.support.house import House
@@ -93,7 +93,7 @@ async def test_live_text_that_fell_silent_goes_on_where_it_was_and_after_a_cut_a
     broker, lightning, monkeypatch
 ):
     monkeypatch.setattr(segments, "LIVE_IDLE_S", 0.3)
-    monkeypatch.setattr(cursor, "IDLE", 0.3)
+    monkeypatch.setattr(player, "LIVE_IDLE_S", 0.3)
     topic = "edgevoice/kitchen/stream/live"
     async with paced(broker, lightning) as house:
         await house.client.publish(topic, "k0z. k1z. ")

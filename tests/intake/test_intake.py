@@ -1,20 +1,26 @@
 """Every command is accepted or told why not; nothing a source hands over ever raises."""
 
 import asyncio
+import dataclasses
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
 from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
-from edgevoice.intake.intake import Intake, _seconds_until
+from edgevoice.intake.intake import Intake, _seconds_until, build_announcement, payload_of
+from edgevoice.intake.payload import parse_payload
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.observers import Observers
+from edgevoice.scheduler.actions import Admission
+from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
 from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis
 from tests.support.examples import examples
@@ -34,12 +40,18 @@ class Ear:
     def __init__(self, name):
         self.name = name
         self.said, self.stopped, self.refused, self.acknowledged, self.digests = [], [], [], [], 0
+        self.deadlines = {}
+        self.admits = Admission.QUEUED
 
-    def add(self, speech):
-        self.said.append(speech.announcement)
+    def admission(self, announcement):
+        return self.admits
 
-    def refuse(self, speech, step, reason):
-        self.refused.append((speech.announcement.id, str(step), reason))
+    def submit(self, job, *, deadline=None):
+        self.said.append(job.announcement)
+        self.deadlines[job.announcement.id] = deadline
+
+    def refuse(self, job, reason):
+        self.refused.append((job.announcement.id, reason))
 
     def stop(self, what):
         self.stopped.append(what)
@@ -50,6 +62,9 @@ class Ear:
     def read_digest(self):
         self.digests += 1
 
+    def apply_setting(self, name, value):
+        SpeakerSettings(SpeakerPolicy(), 50, datetime.now).apply(name, value, 0.0)
+
 
 @pytest.fixture
 async def house():
@@ -58,17 +73,33 @@ async def house():
 
 def make_house(rates=None):
     kitchen, bath, observer, kept = Ear("kitchen"), Ear("bath"), Remembering(), []
+
+    def persist(announcement, payload, speakers):
+        kept.append(SimpleNamespace(announcement=announcement, payload=payload, speakers=speakers))
+        kept[-1].done = asyncio.get_running_loop().create_future()
+        return kept[-1].done
+
+    escalations = asyncio.Queue()
     intake = Intake(
         "attic",
         {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]},
         NoSynthesis(),
         Observers({"o": observer}),
-        storms=RateLimiter(rates or RateLimits()),
-        keep=lambda announcement, command: kept.append((announcement.id, command)),
+        escalations=escalations,
+        rate_limiter=RateLimiter(rates or RateLimits()),
+        persist=persist,
         chimes=["ding"],
         language="en",
+        local_now=lambda: datetime.now(UTC),
     )
-    return SimpleNamespace(intake=intake, kitchen=kitchen, bath=bath, rejected=observer.rejected, kept=kept)
+    return SimpleNamespace(
+        intake=intake,
+        kitchen=kitchen,
+        bath=bath,
+        rejected=observer.rejected,
+        kept=kept,
+        escalations=escalations,
+    )
 
 
 async def test_an_announcement_reaches_each_speaker_that_answers_to_its_target(house):
@@ -177,11 +208,79 @@ async def test_how_an_alert_insists_is_read(house):
     assert once is None
 
 
-async def test_an_alert_goes_on_to_further_targets(house):
-    payload = b'{"text": "a", "id": "x", "repeat": {"escalate": {"after": 1, "to": ["bath", "nowhere"]}}}'
+async def test_an_escalated_alert_is_submitted_and_stored_like_any_other(house):
+    payload = b'{"text": "a", "id": "x", "urgency": "critical", "repeat": {"until_ack": true, "escalate": {"after": 1, "to": ["bath", "nowhere"]}}}'
     house.intake.submit(Say(target="kitchen", payload=payload))
-    house.intake.escalate(house.kitchen.said[0])
+    house.escalations.put_nowait(house.kitchen.said[0])
+    running = asyncio.create_task(house.intake.run())
+    await asyncio.sleep(0)
+    running.cancel()
     assert [(said.id, said.target) for said in house.bath.said] == [("x", "bath")]
+    stored = house.kept[1]
+    assert (stored.announcement.target, stored.speakers) == ("bath", ["bath"])
+    reading = parse_payload(stored.payload)
+    rebuilt = build_announcement(Say(target="bath", payload=b""), reading.values, received_monotonic=0.0)
+    assert rebuilt.repeat == house.kitchen.said[0].repeat
+
+
+KEYS = {
+    "text": "Leak.",
+    "id": "x",
+    "urgency": "high",
+    "tag": "t",
+    "ttl": 30,
+    "voice": "v",
+    "language": "de",
+    "speed": 1.5,
+    "volume": 40,
+    "chime": "ding",
+    "transport": "http",
+    "repeat": {"times": 2, "every": 7, "escalate": {"after": 2, "to": ["bath"]}},
+    "resolves": True,
+}
+
+
+@pytest.mark.parametrize("keys", [{"text": "a", "id": "x"}, KEYS, {"text": "a", "id": "x", "repeat": {}}])
+def test_the_stored_payload_makes_the_same_announcement(keys):
+    def made(payload):
+        reading = parse_payload(payload)
+        return build_announcement(Say(target="all", payload=payload), reading.values, received_monotonic=1.0)
+
+    before = made(msgspec.json.encode(keys))
+    after = made(payload_of(before))
+    for field in dataclasses.fields(before):
+        if field.name != "received_at":
+            assert getattr(after, field.name) == getattr(before, field.name), field.name
+
+
+async def test_a_stored_announcement_is_restored_once_for_all_its_speakers(house):
+    now = asyncio.get_running_loop().time()
+    command = Say(target="all", payload=b"Leak.", urgency="high")
+    deadlines = {"kitchen": now + 400, "bath": now + 500, "gone": now + 1}
+    taken = house.intake.restore(command, "x", due=now + 100, deadlines=deadlines)
+    assert taken == ["kitchen", "bath"]
+    assert house.kitchen.said[0] is house.bath.said[0]
+    (said,) = house.kitchen.said
+    assert (said.id, said.repeated, said.urgency) == ("x", True, Urgency.HIGH)
+    assert said.due == pytest.approx(now + 100)
+    assert (house.kitchen.deadlines["x"], house.bath.deadlines["x"]) == (now + 400, now + 500)
+
+
+async def test_what_cannot_be_read_any_more_is_restored_nowhere(house):
+    command = Say(target="all", payload=b"{", urgency="high")
+    assert house.intake.restore(command, "x", due=0.0, deadlines={"kitchen": 1.0}) == []
+
+
+async def test_a_redelivery_gets_the_id_of_what_was_restored_once(house):
+    now = asyncio.get_running_loop().time()
+    command = Say(target="all", payload=b"Leak.", urgency="high")
+    house.intake.restore(command, "x", due=now, deadlines={"kitchen": now + 100})
+    redelivered = Say(target="all", payload=b"Leak.", urgency="high", redelivered=True)
+    house.intake.submit(redelivered)
+    house.intake.submit(redelivered)
+    ids = [said.id for said in house.kitchen.said]
+    assert ids[:2] == ["x", "x"]
+    assert ids[2] != "x"
 
 
 @pytest.mark.parametrize("payload", [b"", b" PRESS ", b"a1"])
@@ -216,7 +315,7 @@ async def test_a_number_of_replays_that_is_none_is_rejected(house, payload):
     assert house.rejected[0][0].key == "replay"
 
 
-async def test_the_urgent_are_acknowledged_once_they_are_kept_and_the_others_at_once(house):
+async def test_the_urgent_are_acknowledged_once_they_are_stored_and_the_others_at_once(house):
     acknowledged = []
     for urgency in ("low", "normal", "high", "critical"):
         command = Say(
@@ -228,7 +327,27 @@ async def test_the_urgent_are_acknowledged_once_they_are_kept_and_the_others_at_
         house.intake.submit(command)
     house.intake.submit(Say(target="all", payload=b"", acknowledge=lambda: acknowledged.append("refused")))
     assert acknowledged == ["low", "normal", "refused"]
-    assert [command.urgency for _, command in house.kept] == ["high", "critical"]
+    assert [str(stored.announcement.urgency) for stored in house.kept] == ["high", "critical"]
+    assert house.kept[0].speakers == ["kitchen", "bath"]
+    house.kept[0].done.set_result(None)
+    await asyncio.sleep(0)
+    assert acknowledged[3:] == ["high"]
+
+
+@pytest.mark.parametrize("admission", [Admission.DUPLICATE, Admission.COALESCED])
+async def test_what_no_speaker_queues_is_not_stored(house, admission):
+    acknowledged = []
+    house.kitchen.admits = house.bath.admits = admission
+    acknowledge = partial(acknowledged.append, 1)
+    house.intake.submit(Say(target="all", payload=b"a", urgency="critical", acknowledge=acknowledge))
+    assert (house.kept, acknowledged) == ([], [1])
+    assert len(house.kitchen.said) == 1
+
+
+async def test_it_is_stored_for_the_speakers_that_queue_it(house):
+    house.kitchen.admits = Admission.DUPLICATE
+    house.intake.submit(Say(target="all", payload=b"a", urgency="critical"))
+    assert house.kept[0].speakers == ["bath"]
 
 
 async def test_what_is_too_much_is_suppressed_and_acknowledged():
@@ -237,8 +356,31 @@ async def test_what_is_too_much_is_suppressed_and_acknowledged():
         payload = f'{{"text": "a", "id": "{name}"}}'.encode()
         house.intake.submit(Say(target="all", payload=payload, acknowledge=lambda: acknowledged.append(1)))
     assert [said.id for said in house.kitchen.said] == ["one"]
-    assert house.kitchen.refused == house.bath.refused == [("two", "suppressed", "rate")]
+    assert house.kitchen.refused == house.bath.refused == [("two", "rate")]
     assert len(acknowledged) == 2
+    house.intake.close()
+
+
+@pytest.mark.parametrize("admission", [Admission.DUPLICATE, Admission.COALESCED])
+async def test_the_rate_limiter_is_not_asked_for_what_would_not_be_queued(admission):
+    house = make_house(RateLimits(per_topic=Rate(1, 1), total=Rate(1, 1), critical=Rate(1, 1)))
+    house.kitchen.admits = house.bath.admits = admission
+    for _ in range(100):
+        house.intake.submit(Say(target="all", payload=b"Water.", urgency="normal"))
+    house.kitchen.admits = Admission.QUEUED
+    house.intake.submit(Say(target="all", payload=b"Hello."))
+    assert house.kitchen.refused == []
+    assert len(house.kitchen.said) == len(house.bath.said) == 101
+    house.intake.close()
+
+
+async def test_of_what_is_too_much_a_duplicate_is_told_as_one():
+    house = make_house(RateLimits(total=Rate(1, 1)))
+    house.intake.submit(Say(target="all", payload=b"one"))
+    house.bath.admits = Admission.DUPLICATE
+    house.intake.submit(Say(target="all", payload=b"two"))
+    assert (len(house.kitchen.refused), len(house.bath.refused)) == (1, 0)
+    assert len(house.bath.said) == 2
     house.intake.close()
 
 
@@ -250,10 +392,10 @@ async def test_a_rejection_names_the_id_that_was_sent(house):
 
 
 async def test_a_part_that_breaks_is_a_rejection_and_not_an_exception(house, caplog):
-    def broken(_speech):
+    def broken(_job):
         raise ZeroDivisionError
 
-    house.kitchen.add = broken
+    house.kitchen.submit = broken
     house.intake.submit(Say(target="kitchen", payload=b"a"))
     assert "internal error" in house.rejected[0][0].reason
     assert "ZeroDivisionError" in caplog.text

@@ -1,13 +1,11 @@
-"""Announcements, speeches and turns for tests of what keeps and orders them."""
+"""Announcements and synthesis jobs for tests of what keeps and orders them."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edgevoice.announcement import DEFAULT_TTL_S, Announcement, Urgency
 from edgevoice.audio.clip import Clip
 from edgevoice.audio.jitter_buffer import JitterStats
-from edgevoice.speaker.turn import Turn
 from edgevoice.synthesis.speech import SpeechJob
 
 
@@ -48,9 +46,3 @@ def announcement(urgency: Urgency = Urgency.NORMAL, **more) -> Announcement:
     if "live" not in more:
         more.setdefault("text", "Hello.")
     return Announcement(target="all", urgency=urgency, received_at=datetime.now(UTC), **more)
-
-
-def turn(number: int = 1, urgency: Urgency = Urgency.NORMAL, **more) -> Turn:
-    """A turn; needs a running event loop, as its clip does."""
-    asyncio.get_running_loop()
-    return Turn(NoSynthesis().new_job(announcement(urgency, id=f"a{number}", **more)), "kitchen", number, 60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 from typing import TYPE_CHECKING
@@ -60,7 +59,7 @@ async def found(cache: Cache, name: str) -> bytes | None:
 
 async def kept(cache: Cache, name: str, audio: bytes) -> None:
     cache.store(name, complete(audio))
-    await cache.written()
+    await cache.flush()
 
 
 def on_disk(folder: Path) -> int:
@@ -78,13 +77,7 @@ def clips(folder: Path) -> set[str]:
 
 @contextlib.asynccontextmanager
 async def running(folder: Path, **options: int | bool) -> AsyncIterator[Cache]:
-    """A cache that knows what is in its folder."""
+    """A cache that has scanned its folder."""
     async with Cache(folder, CacheOptions(**options), RECIPE) as cache:  # type: ignore[arg-type]
-        task = asyncio.create_task(cache.run())
-        try:
-            await cache.known()
-            await cache.written()
-            yield cache
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await cache.flush()
+        yield cache

@@ -43,6 +43,8 @@ class Heard:
     commands: Arrivals[Command]
     faults: Arrivals[str | None]
     ready: asyncio.Event
+    delivered: list[tuple[str, Event]]
+    """The outcomes that the broker has, with the name under which the source told it."""
     stop: Callable[[], object]
     """Ends `listen`; the source itself is left later, as in the daemon."""
 
@@ -54,7 +56,10 @@ class Heard:
 
 
 def context_of(
-    faults: Arrivals[str | None], ready: asyncio.Event, node: str = "pi", state_dir: Path = NOWHERE
+    faults: Arrivals[str | None],
+    ready: asyncio.Event,
+    node: str = "pi",
+    delivered: Callable[[str, Event], None] = lambda _name, _event: None,
 ) -> Context:
     def fault(part: str, sentence: str | None) -> None:
         assert part == "mqtt" or part.startswith("name of ")
@@ -62,11 +67,12 @@ def context_of(
 
     return Context(
         node=node,
-        state_dir=state_dir,
+        state_dir=NOWHERE,
         speakers=("kitchen",),
         targets=TARGETS,
         fault=fault,
         ready=ready,
+        delivered=delivered,
     )
 
 
@@ -76,7 +82,6 @@ async def listening(
     *,
     ready: bool = True,
     node: str = "pi",
-    state_dir: Path = NOWHERE,
     safe: bool = True,
     **options: Any,
 ) -> AsyncIterator[Heard]:
@@ -96,13 +101,16 @@ async def listening(
         if safe and isinstance(command, Say) and command.acknowledge is not None:
             command.acknowledge()
 
-    source = MqttSource(
-        context_of(faults, is_ready, node, state_dir), msgspec.convert({**where, **options}, Mqtt)
-    )
+    delivered: list[tuple[str, Event]] = []
+
+    def note(name: str, event: Event) -> None:
+        delivered.append((name, event))
+
+    source = MqttSource(context_of(faults, is_ready, node, note), msgspec.convert({**where, **options}, Mqtt))
     async with source:
         task = asyncio.create_task(source.listen(submit))
         try:
-            yield Heard(source, commands, faults, is_ready, task.cancel)
+            yield Heard(source, commands, faults, is_ready, delivered, task.cancel)
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

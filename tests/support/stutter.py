@@ -8,19 +8,25 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from statistics import fmean
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.announcement import Urgency
 from edgevoice.audio.jitter_buffer import JitterStats
-from edgevoice.speaker.playing import Playing
-from edgevoice.speaker.turn import Turn
+from edgevoice.playback.player import Player
+from edgevoice.scheduler.actions import Play
+from edgevoice.scheduler.item import QueueItem
 from tests.support import virtual_time
 from tests.support.announcements import NoSynthesis, announcement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from edgevoice.plugin import Progress
+    from edgevoice.synthesis.speech import SpeechJob
 
 RATE = 24000
 PULLED_AHEAD = 0.3
@@ -94,23 +100,16 @@ class Room:
         """Hear one announcement whose audio comes in these pieces; `chime` sounds for so many seconds before."""
         synthesis = NoSynthesis()
         synthesis.jitter = self.headstarts
-        turn = Turn(synthesis.new_job(announcement(urgency, **keys)), "kitchen", 1, 100)
-        began = _now()
-        playing = Playing(
-            turn,
-            chime=bytes(2 * round(chime * RATE)),
-            on_sound=lambda: None,
-            on_heard=lambda: None,
-            waits=lambda: False,
-        )
-        filling = asyncio.create_task(self._fill(turn, pieces))
-        ear = await _listen(playing)
+        job = synthesis.new_job(announcement(urgency, **keys))
+        ear, began = Ear(), _now()
+        filling = asyncio.create_task(self._fill(job, pieces))
+        await player(job, ear, chime).run()
         await filling
         ear.delay -= began + pieces[0][0]
         return ear
 
-    async def _fill(self, turn: Turn, pieces: Sequence[tuple[float, float]]) -> None:
-        speech, learns = turn.speech, turn.announcement.live is None
+    async def _fill(self, speech: SpeechJob, pieces: Sequence[tuple[float, float]]) -> None:
+        learns = speech.announcement.live is None
         async for pcm in self.headstarts.observed(TRANSPORT, _answer(pieces), RATE, learns=learns):
             speech.transport = TRANSPORT
             await speech.clip.append(pcm)
@@ -124,13 +123,22 @@ async def _answer(pieces: Iterable[tuple[float, float]]) -> AsyncIterator[bytes]
         yield bytes(2 * round(seconds * RATE))
 
 
-async def _listen(playing: Playing) -> Ear:
+def player(job: SpeechJob, ear: Ear, chime: float = 0.0) -> Player:
+    """A player whose output is an ear."""
+    one = QueueItem(job.announcement, is_internal=False, sequence=1, volume=100)
+    play = Play(one, 0.0, None, "chime" if chime else None, 100, None)
+    output = SimpleNamespace(play=partial(_listen, ear))
+    chimes = SimpleNamespace(is_loaded=lambda *_: True, sound=lambda *_: bytes(2 * round(chime * RATE)))
+    return Player(play, job, output, chimes, report=lambda _: None, fault=lambda _: None)  # type: ignore[arg-type]
+
+
+async def _listen(ear: Ear, audio: AsyncIterator[bytes], _rate: int, progress: Progress) -> None:
     """Play as a sound card would: from the first sample on, in ticks, taking a little ahead."""
-    ear, heard, taken, over, changed = Ear(), 0, 0, False, asyncio.Event()
+    heard, taken, over, changed = 0, 0, False, asyncio.Event()
 
     async def take() -> None:
         nonlocal taken, over
-        async for pcm in playing.audio():
+        async for pcm in audio:
             taken += len(pcm) // 2
             changed.set()
             while (taken - heard) / RATE > PULLED_AHEAD:
@@ -149,13 +157,12 @@ async def _listen(playing: Playing) -> Ear:
         elif dry_since is not None and _now() - dry_since > 1e-6:
             ear.holes.append(_now() - dry_since)
         frames = min(taken - heard, round(TICK * RATE))
-        playing.written(heard + frames)
+        progress.written(heard + frames)
         await asyncio.sleep(frames / RATE)
         heard += frames
-        playing.played(heard)
+        progress.played(heard)
         dry_since = _now()
     await taking
-    return ear
 
 
 def simple(pieces: Sequence[tuple[float, float]], delay: float = 0.0) -> Ear:

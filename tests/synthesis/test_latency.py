@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,10 @@ import pytest
 
 from edgevoice.errors import AccountRefused, ClipError, TransportError
 from edgevoice.forecast.estimate import KNOWN_LATE
-from edgevoice.forecast.file import KEPT, ForecastFile
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.forecast.outlook import MOST_TRIES, ExpectedLatency, LatencyPrediction
+from edgevoice.forecast.persistence import MAX_AGE_S, NAMESPACE, LatencyPersistence
+from edgevoice.storage.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,22 +239,23 @@ def test_the_same_is_said_and_done_until_something_new_is_learned():
     assert learned.forecast.outlook(40, WARM).draw != before
 
 
-async def kept(path: Path, learned: Learned, wall: float) -> None:
-    async with ForecastFile(path, learned.forecast, lambda: wall):
+def store_in(folder: Path) -> Store:
+    return Store(folder, fault=lambda _part, _sentence: None)
+
+
+async def restored(folder: Path, learned: Learned, wall: float) -> None:
+    async with store_in(folder) as store, LatencyPersistence(store, learned.forecast, lambda: wall):
         pass
 
 
 async def test_what_is_known_is_known_again_and_older(tmp_path):
-    path, learned = tmp_path / "forecast.json", Learned()
-    learned.answers("http", *[0.1] * 30)
-    written = learned.forecast.outlook(40, {"http": True}).of["http"]
-    async with ForecastFile(path, LatencyModel(), lambda: 1e9) as file:
-        file._forecast.estimates.update(learned.forecast.estimates)
-        file._forecast.now = learned.clock
-    assert path.stat().st_size < 2000
+    learned = Learned()
+    async with store_in(tmp_path) as store, LatencyPersistence(store, learned.forecast, lambda: 1e9):
+        learned.answers("http", *[0.1] * 30)
+        written = learned.forecast.outlook(40, {"http": True}).of["http"]
     again = Learned()
     again.clock.now = 5.0
-    await kept(path, again, 1e9 + 3600)
+    await restored(tmp_path, again, 1e9 + 3600)
     read = again.forecast.outlook(40, {"http": True}).of["http"]
     assert (read.seconds, read.requests) == (pytest.approx(written.seconds), 30)
     learned.clock.now += 3600
@@ -264,57 +265,53 @@ async def test_what_is_known_is_known_again_and_older(tmp_path):
 
 
 async def test_nothing_new_is_not_written(tmp_path):
-    path, learned = tmp_path / "forecast.json", Learned()
-    await kept(path, learned, 1e9)
-    assert not path.exists()
-    learned.answers("http", 0.1)
-    async with ForecastFile(path, LatencyModel(learned.clock), lambda: 1e9) as file:
-        file._forecast.estimates.update(learned.forecast.estimates)
-    stamp = path.stat().st_mtime_ns
-    await kept(path, Learned(), 1e9)
-    assert path.stat().st_mtime_ns == stamp
+    learned = Learned()
+    async with (
+        store_in(tmp_path) as store,
+        LatencyPersistence(store, learned.forecast, lambda: 1e9) as persistence,
+    ):
+        learned.answers("http", 0.1)
+        persistence.save()
+        saved = store.values(NAMESPACE)
+        assert list(saved) == ["http"]
+    async with store_in(tmp_path) as store, LatencyPersistence(store, Learned().forecast, lambda: 2e9):
+        assert store.values(NAMESPACE) == saved
 
 
 async def test_a_clock_that_was_set_back_makes_nothing_younger_than_now(tmp_path):
-    path, learned = tmp_path / "forecast.json", Learned()
-    async with ForecastFile(path, learned.forecast, lambda: 1e9):
+    learned = Learned()
+    async with store_in(tmp_path) as store, LatencyPersistence(store, learned.forecast, lambda: 1e9):
         learned.answers("http", 0.1)
     again = Learned()
-    await kept(path, again, 1e8)
+    await restored(tmp_path, again, 1e8)
     assert again.forecast.estimates["http"].at <= again.clock.now
     stale = Learned()
-    await kept(path, stale, 1e9 + KEPT)
+    await restored(tmp_path, stale, 1e9 + MAX_AGE_S)
     assert stale.forecast.estimates == {}
 
 
-async def test_a_damaged_file_is_no_file(tmp_path, caplog):
-    path, learned = tmp_path / "forecast.json", Learned()
-    async with ForecastFile(path, learned.forecast, lambda: 1e9):
-        learned.answers("http", 0.1, 0.2)
-    good = json.loads(path.read_bytes())
-    estimate = good["transports"]["http"]
-    spoilt = [
-        b"",
-        b"\xff\xfe",
-        path.read_bytes()[:-9],
-        json.dumps(good | {"version": 2}).encode(),
-        json.dumps(good | {"transports": {"http": estimate | {"mean": [1, 2]}}}).encode(),
-        json.dumps(good | {"transports": {"http": estimate | {"requests": -1}}}).encode(),
-        json.dumps(good | {"transports": {"http": estimate | {"ratios": [0.1] * 100}}}).encode(),
-    ]
-    for text in spoilt:
-        path.write_bytes(text)
-        again = Learned()
-        await kept(path, again, 1e9)
-        assert again.forecast.estimates == {}, text
-    assert len(caplog.messages) == 0 or all("measured anew" in told for told in caplog.messages)
-
-
-async def test_a_folder_that_cannot_be_written_loses_nothing_but_this(tmp_path, caplog):
+async def test_values_of_another_version_are_ignored(tmp_path):
     learned = Learned()
-    async with ForecastFile(tmp_path / "gone" / "forecast.json", learned.forecast):
-        learned.answers("http", 0.1)
-    assert "cannot be written" in caplog.text
+    async with (
+        store_in(tmp_path) as store,
+        LatencyPersistence(store, learned.forecast, lambda: 1e9) as persistence,
+    ):
+        learned.answers("http", 0.1, 0.2)
+        persistence.save()
+        good = store.values(NAMESPACE)["http"]
+        estimate = good["estimate"]
+        for value in (
+            None,
+            [1, 2],
+            {"estimate": estimate},
+            good | {"estimate": estimate | {"mean": [1, 2]}},
+            good | {"estimate": estimate | {"requests": -1}},
+            good | {"estimate": estimate | {"ratios": [0.1] * 100}},
+        ):
+            store.set_value(NAMESPACE, "http", value)
+            again = Learned()
+            async with LatencyPersistence(store, again.forecast, lambda: 1e9):
+                assert again.forecast.estimates == {}, value
 
 
 def test_an_estimate_stays_sound_whatever_is_measured():

@@ -19,7 +19,7 @@ def test_one_and_many_are_told_apart_in_each_language(language):
 
 
 def test_the_overflow_is_one_sentence():
-    assert messages.skipped(17, "the garage", "en") == "17 more messages from the garage."
+    assert messages.skipped(17, "the garage", "en") == "17 more messages for the garage were skipped."
 
 
 @pytest.mark.parametrize("language", ["it", "", "EN-GB", "en_US"])

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
@@ -41,6 +42,7 @@ RETIRED_MODELS = {
     "lightning_v3": "lightning_v3.1",
 }
 OUTPUT_FORMATS = ("wav", "pcm")
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class LightningOptions(SpeechOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -96,6 +98,15 @@ def option_issues(options: LightningOptions) -> list[tuple[str, str]]:
         problem = secret_problem(options.api_key_file, "API key")
         issues += [("api_key_file", problem)] if problem else []
     return issues
+
+
+def option_warnings(options: LightningOptions) -> list[tuple[str, str]]:
+    """Return a warning if the API key would cross a network unencrypted."""
+    server = urlsplit(options.root)
+    is_exposed = server.scheme == "http" and server.hostname not in LOOPBACK_HOSTS
+    if is_exposed and api_key(options) is not None:
+        return [("base_url", f"the API key is sent unencrypted to {server.netloc}; use https://")]
+    return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

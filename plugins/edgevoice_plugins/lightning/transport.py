@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar
 
 from edgevoice import Transport
 from edgevoice_plugins.lightning.limits import Limits
-from edgevoice_plugins.lightning.options import LightningOptions, api_key, endpoint, option_issues
+from edgevoice_plugins.lightning.options import (
+    LightningOptions,
+    api_key,
+    endpoint,
+    option_issues,
+    option_warnings,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,6 +64,10 @@ class WarmTransport(Transport, Generic[C]):
     @classmethod
     def validate_options(cls, options: LightningOptions) -> list[tuple[str, str]]:
         return option_issues(options)
+
+    @classmethod
+    def option_warnings(cls, options: LightningOptions) -> list[tuple[str, str]]:
+        return option_warnings(options)
 
     @classmethod
     def unavailable_reason(cls, options: LightningOptions) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,32 +29,21 @@ IN_FLIGHT = 10
 class Outgoing:
     """One message to publish, QoS 1; `correlation` and `content_type` are lost before MQTT 5.
 
-    One that is `lasting` is published after a crash if it was not before.
+    `delivered` is called once the broker has it; one that is dropped was never delivered.
     """
 
     topic: str
     payload: bytes
     retain: bool = False
-    lasting: bool = False
+    delivered: Callable[[], None] | None = field(default=None, compare=False)
     correlation: bytes | None = None
     content_type: str | None = None
 
 
-def _ignore(_message: Outgoing) -> None:
-    """Keep nothing for a restart."""
-
-
 class Outbox:
-    """Keeps each message until the broker has it; after a loss, what it had not is published again.
+    """Keeps each message until the broker has it; after a loss, what it had not is published again."""
 
-    `keep` is told of each lasting message that comes, and `sent` of each that the broker has.
-    """
-
-    def __init__(
-        self, keep: Callable[[Outgoing], None] = _ignore, sent: Callable[[Outgoing], None] = _ignore
-    ) -> None:
-        self._keep = keep
-        self._sent = sent
+    def __init__(self) -> None:
         self._dropped = 0
         self._events: deque[Outgoing] = deque()
         self._latest: dict[str, Outgoing] = {}
@@ -67,12 +56,6 @@ class Outbox:
 
     def put(self, message: Outgoing) -> None:
         """Publish it, soon or when there is a broker again."""
-        if message.lasting:
-            self._keep(message)
-        self.put_again(message)
-
-    def put_again(self, message: Outgoing) -> None:
-        """Publish what an earlier process was to publish."""
         self._empty.clear()
         if message.retain:
             self._latest[message.topic] = message
@@ -104,8 +87,8 @@ class Outbox:
     def acknowledged(self, packet: int) -> Outgoing | None:
         """The broker has answered for this packet id; returns its message."""
         message = self._unacknowledged.pop(packet, None)
-        if message is not None and message.lasting:
-            self._sent(message)
+        if message is not None and message.delivered is not None:
+            message.delivered()
         self._pump()
         return message
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from edgevoice.announcement import Urgency
 from edgevoice.commands import Acknowledge, Say
 from edgevoice.errors import ConfigError
 from edgevoice.plugin import Observer, Source
@@ -18,9 +18,9 @@ from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
 from edgevoice_plugins.mqtt.payload import encode
 from edgevoice_plugins.mqtt.recent import Recent
 from edgevoice_plugins.mqtt.topics import ACKNOWLEDGE_ALL, Origin, command_of
-from edgevoice_plugins.mqtt.unsent import Unsent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from edgevoice.commands import Command, Submit
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from edgevoice.plugin import Context
     from edgevoice_plugins.mqtt.topics import Message
 
+#: The name under which the source is registered.
+NAME = "mqtt"
 ALL = "all"
 ACKNOWLEDGED = "acknowledged"
 """The reason with which an alert that insists ends when somebody has heard it."""
@@ -58,11 +60,13 @@ class MqttSource(Source, Observer):
         return []
 
     def __init__(self, context: Context, options: Mqtt) -> None:
+        super().__init__(context, options)
         self._context = context
         self._options = options
         self._broker = broker_of(options)
-        self._unsent = Unsent(context.state_dir / "mqtt-outcomes")
-        self._outbox = Outbox(self._unsent.put, self._unsent.sent)
+        # Without a broker nothing is ever delivered.
+        self.durable = self._broker is not None
+        self._outbox = Outbox()
         self._deliveries = Deliveries()
         self._acknowledged = Recent(ACKNOWLEDGED_LATELY)
         self._set: dict[str, bytes] = {}
@@ -71,9 +75,6 @@ class MqttSource(Source, Observer):
         self._keeper: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        if self._broker is not None:
-            for left in self._unsent.open():
-                self._outbox.put_again(left)
         self._keeper = asyncio.create_task(self._keep(), name="mqtt")
         return self
 
@@ -84,7 +85,6 @@ class MqttSource(Source, Observer):
         self._keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeper
-        self._unsent.close()
 
     async def listen(self, submit: Submit) -> None:
         self._submit = submit
@@ -103,8 +103,8 @@ class MqttSource(Source, Observer):
 
     def on_event(self, event: Event, origin: object) -> None:
         payload = encode(event)
-        promised = event.event_type.is_outcome and event.urgency.rank >= Urgency.HIGH.rank
-        self._publish(f"{event.speaker}/event", payload, lasting=promised)
+        delivered = partial(self._context.delivered, NAME, event) if event.event_type.is_outcome else None
+        self._publish(f"{event.speaker}/event", payload, delivered=delivered)
         if event.event_type.is_outcome:
             self._answer(origin, payload)
         if event.reason == ACKNOWLEDGED and self._acknowledged.note(event.id):
@@ -150,10 +150,17 @@ class MqttSource(Source, Observer):
         if not isinstance(command, Say):
             new.acknowledge()
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False, lasting: bool = False) -> None:
+    def _publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        delivered: Callable[[], None] | None = None,
+    ) -> None:
         if self._broker is not None:
             topic = f"{self._options.base_topic}/{topic}"
-            self._outbox.put(Outgoing(topic=topic, payload=payload, retain=retain, lasting=lasting))
+            self._outbox.put(Outgoing(topic=topic, payload=payload, retain=retain, delivered=delivered))
 
     def _answer(self, origin: object, payload: bytes) -> None:
         if isinstance(origin, Origin):

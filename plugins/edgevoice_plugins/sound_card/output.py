@@ -78,7 +78,7 @@ class SoundCard(Output):
     async def __aenter__(self) -> Self:
         with suppress(ProcessLost):  # the first to need it will say so
             self._started()
-        self._waking.begin()
+        await self._waking.begin()
         # What resampling needs is loaded before the first announcement waits for it.
         await asyncio.to_thread(Resampler, self._usual_rate, self._rate(self._usual_rate))
         return self

@@ -31,9 +31,10 @@ class Waking:
         self._asking: asyncio.Task[None] | None = None
         self.lead_in = self._chosen()
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Read what was learned, and ask for the sink beside all else: a frozen sound server does not answer."""
-        self._learned = lead_in.load(self._state_dir).get(self._options.device)
+        learned = await asyncio.to_thread(lead_in.load, self._state_dir)
+        self._learned = learned.get(self._options.device)
         self._decide()
         if self._options.lead_in == "auto" and self._learned is None:
             self._asking = asyncio.create_task(self._ask())

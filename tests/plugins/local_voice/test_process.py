@@ -127,7 +127,9 @@ async def test_being_cancelled_while_the_child_starts_leaves_no_child():
         task = asyncio.create_task(VoiceProcess.start())
         await asyncio.sleep(after_s)
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, VoiceProcess):
+            await result.end()
     await until(lambda: set(psutil.Process().children()) <= before)
 
 

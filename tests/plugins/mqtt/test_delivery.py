@@ -1,10 +1,6 @@
 """When the source `mqtt` acknowledges: once a message is safe, in order, and only on the connection it came on."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
 
 import pytest
 
@@ -13,9 +9,8 @@ from edgevoice.outcome import EventType
 from edgevoice_plugins.mqtt import acknowledgements
 from edgevoice_plugins.mqtt.acknowledgements import Acknowledgements
 from edgevoice_plugins.mqtt.deliveries import Deliveries
-from edgevoice_plugins.mqtt.outbox import Outgoing
+from edgevoice_plugins.mqtt.outbox import KEPT_OFFLINE
 from edgevoice_plugins.mqtt.topics import Message
-from edgevoice_plugins.mqtt.unsent import MOST, Unsent
 from tests.support.broker import Broker, MqttClient
 from tests.support.mqtt_source import an_event, listening, says
 
@@ -132,81 +127,41 @@ def test_a_message_that_was_delivered_again_is_acknowledged_where_it_came_last()
     assert at_once == [1]
 
 
-def outcome(name, repeated=False):
-    payload = json.dumps({"id": name, "repeated": repeated}).encode()
-    return Outgoing(topic="edgevoice/kitchen/event", payload=payload, lasting=True)
+async def test_an_outcome_is_delivered_once_the_broker_has_it(broker):
+    async with listening(broker.port) as heard:
+        await says(broker, heard, "ready")
+        assert heard.source.durable
+        urgent, normal = an_event("urgent", urgency=Urgency.HIGH), an_event("normal")
+        for event in (urgent, an_event("s", step=EventType.STARTED), normal):
+            heard.source.on_event(event, None)
+        async with asyncio.timeout(10):
+            while len(heard.delivered) < 2:
+                await asyncio.sleep(0.01)
+    assert heard.delivered == [("mqtt", urgent), ("mqtt", normal)]
 
 
-def unsent(path, *put, sent=()):
-    """Open, and leave without a farewell."""
-    kept = Unsent(path)
-    left = kept.open()
-    for message in put:
-        kept.put(message)
-    for message in sent:
-        kept.sent(message)
-    kept.close()
-    return left
+async def test_an_outcome_of_an_outage_is_delivered_after_it_or_never(broker):
+    async with listening(broker.port) as heard:
+        await says(broker, heard, "ready")
+        broker.stop()
+        events = [an_event(f"a{number}", urgency=Urgency.HIGH) for number in range(KEPT_OFFLINE + 20)]
+        for event in events:
+            heard.source.on_event(event, None)
+        await asyncio.sleep(0.1)
+        assert heard.delivered == []
+        broker.start()
+        async with asyncio.timeout(30):
+            while len(heard.delivered) < KEPT_OFFLINE:
+                await asyncio.sleep(0.01)
+        await says(broker, heard, "after")
+    # Those that were dropped are told again at the next start: the core never heard that they were delivered.
+    delivered = [event for _, event in heard.delivered]
+    assert len(delivered) < len(events)
+    assert delivered == events[len(events) - len(delivered) :]
 
 
-def test_what_was_not_sent_is_left_for_the_next_process_marked_as_repeated(tmp_path):
-    path = tmp_path / "unsent"
-    assert unsent(path, outcome("a"), outcome("b"), sent=[outcome("a")]) == []
-    assert unsent(path) == [outcome("a", repeated=True), outcome("b", repeated=True)]
-    both = [outcome("a", repeated=True), outcome("b", repeated=True)]
-    assert unsent(path, sent=both) == both
-    assert unsent(path) == []
-    assert path.stat().st_size == 0
-
-
-def test_a_file_that_was_cut_off_anywhere_is_read_as_far_as_it_goes(tmp_path):
-    path = tmp_path / "unsent"
-    unsent(path, outcome("a"), outcome("b"))
-    whole = path.read_bytes()
-    for size in range(len(whole)):
-        path.write_bytes(whole[:size])
-        assert len(unsent(path)) <= 2
-    path.write_bytes(whole[:-5])
-    assert unsent(path, outcome("c")) == [outcome("a", repeated=True)]
-    assert unsent(path) == [outcome("a", repeated=True), outcome("c", repeated=True)]
-
-
-def test_no_more_is_kept_than_an_outage_may_bring(tmp_path):
-    path = tmp_path / "unsent"
-    unsent(path, *(outcome(str(number)) for number in range(MOST + 50)))
-    assert len(unsent(path)) == MOST
-
-
-def test_without_a_folder_nothing_is_kept(tmp_path):
-    assert unsent(tmp_path / "missing" / "unsent", outcome("a"), sent=[outcome("a")]) == []
-
-
-async def test_outcomes_of_an_outage_outlive_the_process(broker, tmp_path):
-    killed = (
-        "import asyncio, os, signal\n"
-        "from pathlib import Path\n"
-        "from edgevoice.announcement import Urgency\n"
-        "from tests.support.mqtt_source import an_event, listening\n"
-        "async def run():\n"
-        f"    async with listening({broker.port}, state_dir=Path({str(tmp_path)!r})) as heard:\n"
-        "        heard.source.on_event(an_event('urgent', urgency=Urgency.HIGH), None)\n"
-        "        heard.source.on_event(an_event('normal'), None)\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "asyncio.run(run())\n"
-    )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", killed, env=env)
-    assert await child.wait() == -signal.SIGKILL
-    async with MqttClient(broker) as client:
-        events = await client.collect("edgevoice/kitchen/event")
-        async with listening(broker.port, state_dir=tmp_path) as heard:
-            await says(broker, heard, "ready")
-            heard.source.on_event(an_event("next", step=EventType.STARTED, urgency=Urgency.HIGH), None)
-            await events.wait_for_count(2)
-        assert [(told.json["id"], told.json["repeated"]) for told in events.messages] == [
-            ("urgent", True),
-            ("next", False),
-        ]
-        async with listening(broker.port, state_dir=tmp_path) as heard:
-            await says(broker, heard, "again")
-    assert len(events.messages) == 2
+async def test_without_a_broker_nothing_is_promised():
+    async with listening(None) as heard:
+        assert not heard.source.durable
+        heard.source.on_event(an_event(urgency=Urgency.HIGH), None)
+        assert heard.delivered == []

@@ -1,1 +1,0 @@
-"""What was promised, kept on the disk."""

@@ -1,0 +1,1 @@
+"""Playback: one speaker, the player of one announcement, and where an interrupted one continues."""

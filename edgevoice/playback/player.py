@@ -1,0 +1,270 @@
+"""The player of one item: reads its clip while that is filled, and writes it to the output at its volume."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgevoice.announcement import Urgency
+from edgevoice.audio import gain
+from edgevoice.audio.clip import BYTES_PER_FRAME
+from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
+from edgevoice.errors import ClipError, OutputError
+from edgevoice.playback import resume
+from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved
+from edgevoice.synthesis.segments import LIVE_IDLE_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from edgevoice.audio.chimes import Chimes
+    from edgevoice.plugin import Output
+    from edgevoice.scheduler.actions import Play, PlaybackEvent
+    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.text.live import LiveText
+
+#: Seconds between attempts to open a lost output again.
+RETRY_S = 1.0
+#: Bytes that are scaled at a time, so that a change of volume is heard soon.
+SLICE_BYTES = 24_000
+#: Seconds between checks whether live text that is silent can be heard to its end by now.
+RECHECK_S = 0.25
+#: Seconds by which the reported position may lag behind an output that has run dry.
+PLAYOUT_SLACK_S = 0.03
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass over the output: the state that a lost output starts again from."""
+
+    ramp: gain.Ramp
+    gain: gain.Gain
+    #: The frame of the clip at which it starts.
+    start: int
+    #: The frame of the clip that is read next.
+    frame: int
+    #: Frames of another sound that precede the speech.
+    lead: int
+    has_written: bool = False
+    #: The second of the clip since which there was no underrun, and the moment it was yielded.
+    steady_from_s: float = 0.0
+    steady_since: float = 0.0
+    underruns: int = 0
+
+
+class Player:
+    """Plays one item over an output and reports what is heard; cancel `run` to stop at once.
+
+    `report` takes the playback events; `fault` takes what is wrong with the output, or None. The player is
+    the `Progress` that its output is given.
+    """
+
+    def __init__(
+        self,
+        play: Play,
+        job: SpeechJob,
+        output: Output,
+        chimes: Chimes,
+        *,
+        report: Callable[[PlaybackEvent], None],
+        fault: Callable[[str | None], None],
+    ) -> None:
+        self._play = play
+        self._item = play.item
+        self._is_critical = play.item.announcement.urgency is Urgency.CRITICAL
+        self._job = job
+        self._clip = job.clip
+        self._output = output
+        self._chimes = chimes
+        self._report = report
+        self._fault = fault
+        self._volume = play.volume
+        self._position = round(play.from_s * self._clip.rate)
+        self._pass = self._new_pass(lead=0)
+        self._is_parked = False
+        #: Where live text is waited for.
+        self._patience: asyncio.Timeout | None = None
+        self._has_sounded = False
+        self._has_spoken = False
+        #: When the output was first lost after a sound, and the position then.
+        self._lost: tuple[float, int] | None = None
+        self._error: ClipError | None = None
+
+    async def run(self) -> None:
+        """Play the item to its end.
+
+        Raises:
+            OutputError: the output was lost and did not come back within the ttl of the item.
+            ClipError: the clip failed; all that it had was heard.
+        """
+        if self._play.resume_not_before_s is not None:
+            not_before = round(self._play.resume_not_before_s * self._clip.rate)
+            self._position = await resume.resume_position(self._clip, self._position, not_before)
+            self._report(Resumed(self._item, self._position / self._clip.rate))
+        while True:
+            try:
+                await self._play_once()
+            except OutputError as error:
+                self._fault(str(error))
+                if _now() + RETRY_S > self._give_up_at():
+                    raise
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._fault(None)
+                break
+        if self._error is not None:
+            raise self._error
+
+    def set_volume(self, volume: int) -> None:
+        self._volume = volume
+
+    def park(self) -> None:
+        """End after what was written; more live text is not waited for."""
+        self._is_parked = True
+        if self._patience is not None:
+            self._patience.reschedule(_now())
+
+    async def wait_for_pause(self) -> None:
+        """Wait until a pause is being heard, for at most 2 s."""
+        with contextlib.suppress(ClipError):
+            await resume.wait_for_pause(self._clip, lambda: self._position)
+
+    def written(self, frames: int) -> None:
+        """Take the number of frames that the output has taken in this pass."""
+        if frames > self._pass.lead and not self._has_spoken:
+            self._has_spoken = True
+            self._report(SpeechStarted(self._item))
+        if frames > 0 and not self._pass.has_written:
+            self._pass.has_written = self._has_sounded = True
+            self._report(Started(self._item))
+
+    def played(self, frames: int) -> None:
+        """Take the number of frames that were heard in this pass."""
+        self._position = max(self._position, self._pass.start + frames - self._pass.lead)
+        rate, buffered = self._clip.rate, max(0, self._clip.frames - self._position)
+        self._report(Progressed(self._item, self._position / rate, buffered / rate))
+
+    def _give_up_at(self) -> float:
+        """Return when a lost output is waited for no longer: its deadline, or its ttl of silence in all."""
+        if not self._has_sounded and self._play.deadline is not None:
+            return self._play.deadline
+        if self._lost is None:
+            self._lost = _now(), self._position
+        since, position = self._lost
+        heard_since_s = (self._position - position) / self._clip.rate
+        return since + self._item.announcement.ttl + heard_since_s
+
+    async def _play_once(self) -> None:
+        rate = self._clip.rate
+        name = self._play.chime if self._position == 0 else None
+        chime = await self._chime(name) if name is not None else b""
+        self._pass = self._new_pass(lead=len(chime) // BYTES_PER_FRAME)
+        await self._output.play(self._audio(chime), rate, self)
+        if self._error is not None and self._is_critical and self._position == 0:
+            # No transport and no voice spoke: a critical announcement is at least an alarm tone, of which
+            # nothing counts as spoken.
+            tone = await asyncio.to_thread(self._chimes.tone, rate)
+            self._pass = self._new_pass(lead=len(tone) // BYTES_PER_FRAME)
+            await self._output.play(self._scaled(tone), rate, self)
+
+    def _new_pass(self, lead: int) -> _Pass:
+        ramp = gain.Ramp(self._clip.rate if self._is_critical else 0)
+        return _Pass(ramp, gain.Gain(self._volume, self._clip.rate), self._position, self._position, lead)
+
+    async def _chime(self, name: str) -> bytes:
+        if not self._chimes.is_loaded(name, self._clip.rate):
+            return await asyncio.to_thread(self._chimes.sound, name, self._clip.rate)
+        return self._chimes.sound(name, self._clip.rate)
+
+    # The audio: chime and speech, ramped and scaled
+
+    async def _audio(self, chime: bytes) -> AsyncIterator[bytes]:
+        """Yield what the output plays. An error of the clip is kept until what came before was heard."""
+        if chime:
+            async for piece in self._scaled(self._pass.ramp.apply(chime)):
+                yield piece
+        try:
+            async for pcm in self._speech():
+                async for piece in self._scaled(self._pass.ramp.apply(pcm)):
+                    yield piece
+        except ClipError as error:
+            self._error = error
+
+    async def _scaled(self, pcm: bytes) -> AsyncIterator[bytes]:
+        """Yield the samples at the current volume."""
+        for start in range(0, len(pcm), SLICE_BYTES):
+            if not self._pass.gain.is_ready(self._volume):
+                await asyncio.to_thread(gain.load)
+            yield self._pass.gain.apply(pcm[start : start + SLICE_BYTES], self._volume)
+
+    # Reading the clip while it is filled, buffering enough to avoid underruns
+
+    async def _speech(self) -> AsyncIterator[bytes]:
+        """Yield what the clip has, until it ends or the player is parked.
+
+        Raises:
+            ClipError: the clip failed, and all that it had before was read.
+        """
+        live = self._item.announcement.live
+        if live is None:
+            await self._clip.wait_past(self._pass.frame)  # only then it is known which transport speaks
+            # A gap in a critical announcement is better than a delay.
+            await self._buffer(0.0 if self._is_critical else self._job.target_buffer_s)
+        while pcm := await (self._read() if live is None else self._read_live(live)):
+            self._pass.frame += len(pcm) // BYTES_PER_FRAME
+            yield pcm
+
+    async def _read(self) -> bytes:
+        state = self._pass
+        if state.frame >= self._clip.frames:
+            await self._clip.wait_past(state.frame)
+            if self._has_underrun:
+                steady_s = state.frame / self._clip.rate - state.steady_from_s
+                is_repeat = is_repeat_underrun(state.underruns, steady_s)
+                state.underruns = state.underruns + 1 if is_repeat else 1
+                await self._buffer(rebuffer_s(state.underruns))
+        return await self._clip.read(state.frame)
+
+    async def _read_live(self, live: LiveText) -> bytes:
+        """Read on; a pause of the sender is no underrun. Report when everything was said so far."""
+        patience_s, is_starved = LIVE_IDLE_S, False
+        while not self._is_parked:
+            try:
+                async with asyncio.timeout(patience_s) as self._patience:
+                    pcm = await self._clip.read(self._pass.frame)
+            except TimeoutError:
+                patience_s = RECHECK_S
+                # Before its first sound the text may just be slow to synthesize, unless there is none.
+                is_silent = self._has_sounded or not live.text.strip()
+                if is_silent is not is_starved:
+                    is_starved = is_silent
+                    self._report(Starved(self._item) if is_silent else Refilled(self._item))
+            else:
+                if is_starved:
+                    self._report(Refilled(self._item))
+                return pcm
+            finally:
+                self._patience = None
+        return b""
+
+    async def _buffer(self, wanted_s: float) -> None:
+        """Wait until the clip is `wanted_s` seconds ahead, within limits."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST):
+                await self._clip.wait_buffered(self._pass.frame, wanted_s)
+        self._pass.steady_from_s = self._pass.frame / self._clip.rate
+        self._pass.steady_since = _now()
+
+    @property
+    def _has_underrun(self) -> bool:
+        """Whether all of it was heard; an output that is faster than real time never underruns."""
+        second = self._pass.frame / self._clip.rate
+        is_heard = self._position / self._clip.rate >= second - PLAYOUT_SLACK_S
+        could_be_heard_s = _now() - self._pass.steady_since
+        return is_heard and could_be_heard_s >= second - self._pass.steady_from_s
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

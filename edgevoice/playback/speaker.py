@@ -1,0 +1,414 @@
+"""A speaker: one loop that tells the scheduler what happens and executes the actions it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from edgevoice.errors import ClipError, OutputError
+from edgevoice.outcome import CurrentAnnouncement, EventType, SpeakerState
+from edgevoice.playback.player import Player
+from edgevoice.scheduler import actions as act
+from edgevoice.scheduler.item import Status
+from edgevoice.scheduler.outcomes import build_event
+from edgevoice.scheduler.scheduler import Scheduler
+from edgevoice.synthesis.priority import Priority
+from edgevoice.text import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+
+    from edgevoice.announcement import Announcement
+    from edgevoice.audio.chimes import Chimes
+    from edgevoice.audio.clip import Clip
+    from edgevoice.faults import Faults
+    from edgevoice.plugin import Output
+    from edgevoice.scheduler.actions import Action, Admission, PlaybackEvent
+    from edgevoice.scheduler.item import QueueItem
+    from edgevoice.scheduler.settings import SpeakerSettings
+    from edgevoice.storage.recorder import Recorder
+    from edgevoice.synthesis.speech import SpeechJob
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerSnapshot:
+    """What a speaker is playing, how many seconds of it were heard, and what waits, in order."""
+
+    current: Announcement | None = None
+    heard_s: float = 0.0
+    waiting: Sequence[Announcement] = ()
+
+
+class Speaker:
+    """One named output with a queue of its own.
+
+    Use as `async with`; `run` plays what is submitted. `new_job` makes the synthesis job of an announcement
+    of the daemon itself, `escalate` takes announcements for further targets.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it connects
+        self,
+        name: str,
+        output: Output,
+        settings: SpeakerSettings,
+        *,
+        chimes: Chimes,
+        new_job: Callable[[Announcement], SpeechJob],
+        escalate: Callable[[Announcement], None],
+        recorder: Recorder,
+        faults: Faults,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self._scheduler = Scheduler(name, settings)
+        self._output = output
+        self._chimes = chimes
+        self._new_job = new_job
+        self._escalate = escalate
+        self._recorder = recorder
+        self._faults = faults
+        self._inbox: deque[tuple[PlaybackEvent, float]] = deque()
+        self._wake = asyncio.Event()
+        self._jobs: dict[Announcement, SpeechJob] = {}
+        self._tasks = _TaskSet()
+        self._player: Player | None = None
+        self._playback: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._kept: list[QueueItem] = []
+        self._audible_since = datetime.now(UTC)
+        self._shown: SpeakerState | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._playback is not None:
+            self._playback.cancel()
+            await asyncio.wait({self._playback})
+        await self._tasks.close()
+
+    # Inputs
+
+    def admission(self, announcement: Announcement) -> Admission:
+        """Return what would become of an announcement that is submitted now."""
+        self._handle_inbox()
+        return self._scheduler.admission(announcement, _now())
+
+    def submit(self, job: SpeechJob, *, deadline: float | None = None) -> Admission:
+        """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
+
+        `deadline` (monotonic seconds) takes the place of the announcement's own after a restart.
+        """
+        admission = self.admission(job.announcement)
+        self._add_job(job)
+        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline))
+        return admission
+
+    def refuse(self, job: SpeechJob, reason: str) -> None:
+        """End an announcement as suppressed before it is queued."""
+        self._handle_inbox()
+        self._add_job(job)
+        self._do(self._scheduler.refuse(job.announcement, reason, _now()))
+
+    def stop(self, what: str) -> bool:
+        """Stop what is playing and all it interrupted (""), everything ("all"), an id, else a tag.
+
+        Return whether there was anything to stop.
+        """
+        self._handle_inbox()
+        found = bool(self._scheduler.find(what))
+        self._do(self._scheduler.stop(what, _now()))
+        return found
+
+    def acknowledge(self, what: str) -> bool:
+        """End every repeating alert (""), or the one with this id; return whether there was one."""
+        self._handle_inbox()
+        found = bool(self._scheduler.find_repeating(what))
+        self._do(self._scheduler.acknowledge(what, _now()))
+        return found
+
+    def read_digest(self) -> None:
+        """Read the held announcements now."""
+        self._handle_inbox()
+        self._do(self._scheduler.read_digest(_now()))
+
+    def apply_setting(self, name: str, value: str) -> None:
+        """Set `volume`, `mute` or `dnd`.
+
+        Raises:
+            InvalidAnnouncement: the value is not allowed.
+        """
+        self._handle_inbox()
+        self._do(self._scheduler.apply_setting(name, value, _now()))
+        self._recorder.on_setting(self.name, name, self.settings)
+
+    def tick(self) -> None:
+        """Find out what time has changed."""
+        self._handle_inbox()
+        self._do(self._scheduler.tick(_now()))
+
+    def restore_settings(self, *, volume: int, mute: bool, dnd_until: float) -> None:
+        """Take over the settings of the last run; `dnd_until` in monotonic seconds."""
+        self.settings.restore(volume=volume, mute=mute, dnd_until=dnd_until)
+        self.tick()
+
+    def restore_finished(self, until: Mapping[str, float]) -> None:
+        """Take over the ids that finished before a restart, and until when each is a duplicate."""
+        self._scheduler.restore_finished(until)
+
+    async def drain(self, within_s: float) -> list[QueueItem]:
+        """Accept nothing more, let what is playing end, but stop it after `within_s` seconds.
+
+        Return what is to be kept for the next start; everything else has its outcome.
+        """
+        self._handle_inbox()
+        self._do(self._scheduler.close(_now()))
+        if (task := self._playback) is not None and not (await asyncio.wait({task}, timeout=within_s))[0]:
+            self._do(self._scheduler.abort(_now()))
+            await asyncio.wait({task})
+        self._handle_inbox()
+        return self._kept
+
+    # Queries
+
+    @property
+    def snapshot(self) -> SpeakerSnapshot:
+        item = self._scheduler.playing
+        return SpeakerSnapshot(
+            item.announcement if item is not None else None,
+            item.progress.heard_s if item is not None else 0.0,
+            [waiting.announcement for waiting in self._scheduler.waiting],
+        )
+
+    @property
+    def state(self) -> SpeakerState:
+        """What it is doing, as published."""
+        item, hold = self._scheduler.playing, self._scheduler.hold_state
+        now = None
+        if item is not None and item.status is Status.PLAYING:
+            announcement = item.announcement
+            now = CurrentAnnouncement(announcement.id, announcement.urgency, self._audible_since)
+        return SpeakerState(
+            state="fault" if self._faults.fault_of(self.name) else "speaking" if now else "idle",
+            now=now,
+            queue=self._scheduler.queue_length,
+            held=self._scheduler.held_length,
+            volume=self.settings.volume,
+            mute=hold.mute,
+            dnd=hold.dnd,
+            quiet=hold.quiet,
+            fault=self._faults.of(self.name),
+        )
+
+    def show(self) -> None:
+        """Tell the observers the state, if it is another than they know."""
+        if (state := self.state) != self._shown:
+            self._shown = state
+            self._recorder.on_state(self.name, state)
+
+    # The loop
+
+    async def run(self) -> None:
+        """Play what is submitted, forever."""
+        while True:
+            self._wake.clear()
+            self._handle_inbox()
+            if self._playback is None:
+                self._do(self._scheduler.start_next(_now()), wake=False)
+            await self._wake.wait()
+
+    def _handle_inbox(self) -> None:
+        has_changed = False
+        while self._inbox:
+            event, at = self._inbox.popleft()
+            actions = self._scheduler.playback(event, at)
+            self._execute(actions)
+            has_changed = has_changed or bool(actions) or not isinstance(event, act.Progressed)
+        if has_changed:
+            self._settle()
+
+    def _post(self, event: PlaybackEvent) -> None:
+        self._inbox.append((event, _now()))
+        self._wake.set()
+
+    def _do(self, actions: Iterable[Action], *, wake: bool = True) -> None:
+        self._execute(actions)
+        self._settle()
+        if wake:
+            self._wake.set()
+
+    def _settle(self) -> None:
+        """After a change: set the timer anew, and tell the state."""
+        moment = self._scheduler.next_wakeup(_now())
+        if self._timer is not None and self._timer.when() != moment:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and moment is not None:
+            self._timer = asyncio.get_running_loop().call_at(moment, self._on_timer)
+        self.show()
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.tick()
+
+    # Actions
+
+    def _execute(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            self._execute_one(action)
+
+    def _execute_one(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case each
+        match action:
+            case act.Emit():
+                self._tell(action)
+            case act.Play():
+                self._start_playback(action)
+            case act.SetVolume():
+                if self._player is not None:
+                    self._player.set_volume(action.volume)
+            case act.StopNow():
+                if self._playback is not None:
+                    self._playback.cancel()
+            case act.StopAtPause():
+                if self._player is not None and self._scheduler.playing is not None:
+                    self._tasks.start("pause", self._wait_for_pause(self._player, self._scheduler.playing))
+            case act.CancelStopAtPause():
+                self._tasks.cancel("pause")
+            case act.Park():
+                if self._player is not None:
+                    self._player.park()
+            case act.WatchText():
+                self._tasks.start(("text", action.item), self._watch_text(action.item))
+            case act.Prefetch():
+                self._request(action.item, action.priority, action.by)
+            case act.CancelPrefetch():
+                self._tasks.cancel(action.item)
+                self._job(action.item).cancel_prefetch()
+            case act.Escalate():
+                self._escalate(action.announcement)
+            case act.Keep():
+                self._kept.append(action.item)
+            case act.Release():
+                self._tasks.cancel(action.item)
+                self._tasks.cancel(("text", action.item))
+                self._jobs.pop(action.item.announcement).leave()
+
+    def _start_playback(self, play: act.Play) -> None:
+        item = play.item
+        self._request(item, Priority.NEEDED_NOW, _now())
+        part = f"speaker {self.name}"
+        player = Player(
+            play,
+            self._job(item),
+            self._output,
+            self._chimes,
+            report=self._post,
+            fault=lambda sentence: self._faults.set(part, sentence),
+        )
+        task = asyncio.create_task(player.run(), name=f"{self.name} plays {item.announcement.id}")
+        self._player, self._playback = player, task
+        task.add_done_callback(lambda task: self._on_playback_end(item, task))
+
+    def _on_playback_end(self, item: QueueItem, task: asyncio.Task[None]) -> None:
+        self._player = self._playback = None
+        self._tasks.cancel("pause")
+        if task.cancelled():
+            self._post(act.Stopped(item))
+        elif (error := task.exception()) is None:
+            self._post(act.Finished(item))
+        else:
+            if not isinstance(error, OutputError | ClipError):
+                logger.error("%s: playback failed", self.name, exc_info=error)
+            self._post(act.Failed(item, str(error) or type(error).__name__))
+
+    def _request(self, item: QueueItem, priority: Priority, by: float) -> None:
+        """Have an item synthesized, and report when its clip is complete."""
+        job = self._job(item)
+        job.request(self._age_prefix(item, by), priority)
+        self._tasks.start(item, self._watch_clip(item, job.clip))
+
+    def _age_prefix(self, item: QueueItem, by: float) -> Callable[[str], str] | None:
+        """Return how the text says its age, if it is played late."""
+        policy = self.settings.policy
+        age_s = by - item.announcement.due
+        if policy.say_age is None or age_s < policy.say_age:
+            return None
+        return lambda text: messages.with_age(text, age_s, policy.language)
+
+    async def _wait_for_pause(self, player: Player, item: QueueItem) -> None:
+        await player.wait_for_pause()
+        self._post(act.PauseReached(item))
+
+    async def _watch_clip(self, item: QueueItem, clip: Clip) -> None:
+        with contextlib.suppress(ClipError):  # told when the item is played
+            await clip.wait_end()
+            self._post(act.Synthesized(item, clip.seconds))
+
+    async def _watch_text(self, item: QueueItem) -> None:
+        clip = self._job(item).clip
+        with contextlib.suppress(ClipError):  # told when the item is played
+            await clip.wait_past(round(item.progress.position_s * clip.rate))
+        self._post(act.TextArrived(item))
+
+    def _add_job(self, job: SpeechJob) -> None:
+        self._jobs[job.announcement] = job
+        job.join()
+
+    def _job(self, item: QueueItem) -> SpeechJob:
+        """Return the synthesis job of an item; that of an announcement of the daemon itself is made here."""
+        if item.announcement not in self._jobs:
+            self._add_job(self._new_job(item.announcement))
+        return self._jobs[item.announcement]
+
+    def _tell(self, emit: act.Emit) -> None:
+        at = datetime.now(UTC)
+        if emit.type in (EventType.STARTED, EventType.RESUMED):
+            self._audible_since = at
+        event = build_event(emit, self.name, self._job(emit.item), at)
+        level = logging.INFO if emit.type.is_outcome else logging.DEBUG
+        told = f"{event.event_type}{f' ({event.reason})' if event.reason else ''}"
+        told += f" over {event.transport}" if event.transport else ""
+        logger.log(level, "%s: %s", self.name, told, extra={"ANNOUNCEMENT_ID": event.id})
+        self._recorder.on_event(event, emit.item)
+
+
+class _TaskSet:
+    """Background tasks by key; an unexpected error of one is logged and ends that one only."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+
+    def start(self, key: Hashable, work: Coroutine[None, None, None]) -> None:
+        """Start a task, in place of the one with this key."""
+        self.cancel(key)
+        task = self._tasks[key] = asyncio.create_task(work)
+        task.add_done_callback(lambda task: self._on_done(key, task))
+
+    def cancel(self, key: Hashable) -> None:
+        if (task := self._tasks.pop(key, None)) is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        tasks = list(self._tasks.values())
+        for key in list(self._tasks):
+            self.cancel(key)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_done(self, key: Hashable, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a background task of a speaker failed", exc_info=error)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

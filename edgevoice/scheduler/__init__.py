@@ -1,0 +1,1 @@
+"""The scheduler of one speaker: a state machine without I/O, clock, loop or callback."""

@@ -1,0 +1,1 @@
+"""The one SQLite database: what must outlive the process."""

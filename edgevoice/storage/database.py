@@ -1,0 +1,362 @@
+"""The SQLite file: opened, repaired, read whole once, and written in transactions, all by one thread.
+
+Every method may block, and raises `sqlite3.Error` or `OSError`.
+See docs/decisions/storage.md for durability, damage, and what happens to times when the clock is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgevoice.errors import ConfigError, ConfigIssue
+from edgevoice.outcome import Event
+from edgevoice.storage import import_journal, repair
+from edgevoice.storage.schema import (
+    DEDUPLICATION_S,
+    FILE,
+    HISTORY,
+    MAX_FINISHED,
+    VERSION,
+    Changes,
+    OutcomeRecord,
+    PendingAnnouncement,
+    Snapshot,
+    ValueKey,
+    migrate,
+    open_read_only,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+#: Seconds by which the two clocks drift apart before it counts as the wall clock having been set.
+CLOCK_STEP_S = 1.0
+#: Outcomes between two deletions of old ones.
+TRIM_EVERY = 50
+_PUT = (
+    "INSERT OR REPLACE INTO pending VALUES (:id, :speaker, :target, :topic, :payload, :urgency, :received,"
+    " :due, :expires, :held_since)"
+)
+_PUT_OUTCOME = "INSERT INTO outcome (at, speaker, id, type, event, text) VALUES (:at, :speaker, :id, :type, :event, :text)"
+_PUT_UNDELIVERED = "INSERT OR REPLACE INTO outbox VALUES (:observer, :speaker, :id, :told_at, :event)"
+_PUT_VALUE = {table: f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)" for table in ("setting", "kv")}  # noqa: S608
+_encode = msgspec.json.encode
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """One SQLite file in `folder`, which one process has for itself.
+
+    `now` and `monotonic` are the two clocks; `connect` is `sqlite3.connect`, or a test's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
+    ) -> None:
+        self.path = folder / FILE
+        self._folder = folder
+        self._now = now
+        self._monotonic = monotonic
+        self._connect = connect
+        self._boot = _boot_id()
+        #: By how much the file's times are more than monotonic ones; None before the file told.
+        self._stamp: float | None = None
+        self._lock: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._untrimmed = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    def open(self) -> str | None:
+        """Open the file, or make it; return a sentence for the user if it had to be replaced.
+
+        Raises:
+            ConfigError: another process uses the folder.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._take_folder()
+        trouble, salvaged = None, {}
+        try:
+            connection, version = self._open_file()
+        except sqlite3.DatabaseError as error:
+            if not repair.is_damage(error):
+                raise
+            salvaged = repair.salvage(self.path, self._connect)
+            aside = repair.set_aside(self.path, "damaged")
+            trouble = f"{self.path} was damaged: it lies in {aside}, and what can be read of it is used"
+            connection, version = self._open_file()
+        if version > VERSION:
+            connection.close()
+            aside = repair.set_aside(self.path, f"version-{version}")
+            trouble = f"a newer edgevoice wrote {self.path}: it lies in {aside}, and is not used"
+            connection, version = self._open_file()
+        try:
+            self._prepare(connection, version, salvaged)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._inode = self.path.stat().st_ino
+        self._import_journal()
+        return trouble
+
+    def load(self) -> Snapshot:
+        """Read what is there, without rows that cannot be understood."""
+        return self._read(self._opened)
+
+    def load_read_only(self) -> Snapshot | None:
+        """Read what is there on a disk that cannot be written; None if that is not possible either."""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(open_read_only(self.path, self._connect)) as connection,
+        ):
+            self._stamp = self._stamp_of(connection)
+            return self._read(connection)
+        return None
+
+    def write(self, changes: Changes, *, durable: bool) -> None:
+        """Write all of it in one transaction; if `durable`, return when it would survive a power cut."""
+        connection = self._opened
+        if self.path.stat().st_ino != self._inode:
+            raise FileNotFoundError(2, "The file was replaced", str(self.path))
+        # A sync of the write-ahead log covers what was committed before it without one.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        with _transaction(connection):
+            self._follow_clock(connection)
+            self._write(connection, changes)
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("the database is not open")
+        return self._connection
+
+    def close(self) -> None:
+        """Close the file, and leave the folder to others."""
+        self.disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def disconnect(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    # ---- opening -------------------------------------------------------------------------------------
+
+    def _take_folder(self) -> None:
+        if self._lock is not None:
+            return
+        lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = f"another edgevoice uses {self._folder}: stop it, or choose another folder"
+            raise ConfigError([ConfigIssue("state_dir", message)]) from None
+        except OSError:
+            pass  # a file system without locks
+        self._lock = lock
+
+    def _open_file(self) -> tuple[sqlite3.Connection, int]:
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = self._connect(self.path, timeout=1.0, isolation_level=None, cached_statements=32)
+        try:
+            # Small pages: an outcome of 500 bytes rewrites 2 kB rather than 8 kB of an SD card.
+            for pragma in ("page_size = 1024", "cache_size = -256", "temp_store = MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_size_limit = 1048576")
+            [version] = connection.execute("PRAGMA user_version").fetchone()
+            repair.check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, version
+
+    def _prepare(
+        self, connection: sqlite3.Connection, version: int, salvaged: dict[str, list[tuple[Any, ...]]]
+    ) -> None:
+        # What an earlier connection could not sync is synced now, and not appended to.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA synchronous = FULL")
+        migrate(connection, version)
+        with _transaction(connection):
+            for table, rows in salvaged.items():
+                for row in rows:
+                    with contextlib.suppress(sqlite3.Error):
+                        places = ", ".join("?" * len(row))
+                        connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)  # noqa: S608
+            self._stamp = self._stamp_of(connection)
+            self._follow_clock(connection)
+            self._trim(connection)
+
+    def _import_journal(self) -> None:
+        """Take over, once, what version 0.1.0 kept."""
+        connection = self._opened
+        journal = import_journal.find(self._folder)
+        if journal is None:
+            return
+        # In the transaction of what is imported: a crash before the rename must not import it twice.
+        mark = {("kv", "import", "journal"): import_journal.mark_of(journal)}
+        if mark.items() - dict(_values(connection)).items():
+            changes = import_journal.read(journal, self._boot, self._now() - self._monotonic())
+            changes.values.update(mark)
+            self.write(changes, durable=True)
+        import_journal.set_aside(journal)
+
+    # ---- the two clocks ------------------------------------------------------------------------------
+
+    def _stamp_of(self, connection: sqlite3.Connection) -> float | None:
+        """Return by how much the times in the file are more than the monotonic ones of this boot, if it tells."""
+        known = dict(connection.execute("SELECT key, value FROM kv WHERE namespace = 'clock'"))
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return float(known["offset"]) if known["boot"] == self._boot else None
+        return None
+
+    def _follow_clock(self, connection: sqlite3.Connection) -> None:
+        """Move all times along if the wall clock was set, so that ages stay as they are."""
+        now, offset, known = self._now(), self._now() - self._monotonic(), self._stamp
+        if known is not None and abs(offset - known) <= CLOCK_STEP_S:
+            return
+        if known is not None:
+            step = offset - known
+            connection.execute(
+                "UPDATE pending SET received_at = received_at + ?1, due_at = due_at + ?1,"
+                " expires_at = expires_at + ?1, held_since = held_since + ?1",
+                (step,),
+            )
+            connection.execute("UPDATE outcome SET at = at + ?", (step,))
+        else:
+            # After a boot into the past nothing has a negative age: it is spoken again rather than not at all.
+            ahead = "(received_at - ?1)"
+            connection.execute(
+                f"UPDATE pending SET due_at = due_at - {ahead}, expires_at = expires_at - {ahead},"  # noqa: S608
+                f" held_since = held_since - {ahead}, received_at = ?1 WHERE received_at > ?1",
+                (now,),
+            )
+        for key, value in (("boot", self._boot), ("offset", repr(offset))):
+            connection.execute("INSERT OR REPLACE INTO kv VALUES ('clock', ?, ?)", (key, value))
+        self._stamp = offset
+
+    @property
+    def _offset(self) -> float:
+        return self._now() - self._monotonic() if self._stamp is None else self._stamp
+
+    # ---- rows ----------------------------------------------------------------------------------------
+
+    def _read(self, connection: sqlite3.Connection) -> Snapshot:
+        offset = self._offset
+        now = offset + self._monotonic()
+        pending = []
+        for row in connection.execute("SELECT * FROM pending ORDER BY received_at, rowid"):
+            try:
+                fields = dict(zip(PendingAnnouncement.__struct_fields__, row, strict=True))
+                pending.append(msgspec.convert(fields, PendingAnnouncement).moved(-offset))
+            except (ValueError, TypeError) as error:
+                _log.warning("%s: a row of `pending` cannot be read: %s", self.path, error)
+        finished = connection.execute(
+            "SELECT speaker, id, at FROM outcome WHERE type = 'finished' AND at > ? AND at < ? ORDER BY seq",
+            (now - DEDUPLICATION_S, now + DEDUPLICATION_S),
+        )
+        return Snapshot(
+            pending=tuple(pending),
+            finished={(speaker, id_): at - offset for speaker, id_, at in finished},
+            undelivered=tuple(
+                _events(connection.execute("SELECT observer, event FROM outbox ORDER BY rowid"))
+            ),
+            values=dict(_values(connection)),
+        )
+
+    def _write(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        offset = self._offset
+        for (speaker, id_), row in changes.pending.items():
+            if row is None:
+                connection.execute("DELETE FROM pending WHERE id = ? AND speaker = ?", (id_, speaker))
+            else:
+                connection.execute(_PUT, msgspec.structs.asdict(row.moved(offset)))
+        for outcome in changes.outcomes:
+            self._write_outcome(connection, outcome, offset)
+        connection.executemany(
+            "DELETE FROM outbox WHERE observer = ? AND speaker = ? AND id = ? AND at = ?", changes.delivered
+        )
+        for (table, owner, key), value in changes.values.items():
+            connection.execute(_PUT_VALUE[table], (owner, key, _encode(value)))
+        self._untrimmed += len(changes.outcomes)
+        if self._untrimmed >= TRIM_EVERY:
+            self._trim(connection)
+
+    def _write_outcome(self, connection: sqlite3.Connection, outcome: OutcomeRecord, offset: float) -> None:
+        fields = msgspec.structs.asdict(outcome)
+        connection.execute(_PUT_OUTCOME, fields | {"at": outcome.at + offset})
+        for observer in outcome.observers:
+            connection.execute(_PUT_UNDELIVERED, fields | {"observer": observer})
+
+    def _trim(self, connection: sqlite3.Connection) -> None:
+        """Drop the events of all but the last outcomes, and the ids that are no longer needed."""
+        self._untrimmed = 0
+        [last] = connection.execute("SELECT coalesce(max(seq), 0) FROM outcome").fetchone()
+        connection.execute(
+            "UPDATE outcome SET event = NULL, text = NULL WHERE seq <= ? AND event IS NOT NULL",
+            (last - HISTORY,),
+        )
+        connection.execute(
+            "DELETE FROM outcome WHERE event IS NULL AND (type <> 'finished' OR at < ? OR seq <= ?)",
+            (self._now() - DEDUPLICATION_S, last - MAX_FINISHED),
+        )
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _events(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Event]]:
+    for observer, event in rows:
+        with contextlib.suppress(ValueError, TypeError):
+            yield observer, msgspec.json.decode(event, type=Event)
+
+
+def _values(connection: sqlite3.Connection) -> Iterator[tuple[ValueKey, Any]]:
+    for row in connection.execute(
+        "SELECT 'setting', speaker, key, value FROM setting UNION ALL"
+        " SELECT 'kv', namespace, key, value FROM kv WHERE namespace <> 'clock'"
+    ):
+        with contextlib.suppress(ValueError, TypeError):
+            yield row[:3], msgspec.json.decode(row[3])
+
+
+def _boot_id() -> str:
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return uuid.uuid4().hex  # like no other

@@ -1,0 +1,185 @@
+"""The tables of the database, their versions, and the records that go in and out of them.
+
+Times are UTC seconds in the file and monotonic seconds in memory; `Database` converts between the two.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from edgevoice.announcement import Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgevoice.outcome import Event
+
+#: The database's name in the state folder.
+FILE = "edgevoice.db"
+#: One script for each version: script n brings a database of version n to version n + 1.
+MIGRATIONS = (
+    """
+    CREATE TABLE pending (
+        id TEXT NOT NULL, speaker TEXT NOT NULL, target TEXT NOT NULL, topic TEXT, payload BLOB NOT NULL,
+        urgency TEXT NOT NULL, received_at REAL NOT NULL, due_at REAL NOT NULL, expires_at REAL NOT NULL,
+        held_since REAL, PRIMARY KEY (id, speaker));
+    CREATE TABLE outcome (
+        seq INTEGER PRIMARY KEY, at REAL NOT NULL, speaker TEXT NOT NULL, id TEXT NOT NULL,
+        type TEXT NOT NULL, event BLOB, text TEXT);
+    CREATE TABLE outbox (
+        observer TEXT NOT NULL, speaker TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL,
+        event BLOB NOT NULL, PRIMARY KEY (observer, speaker, id, at));
+    CREATE TABLE setting (
+        speaker TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (speaker, key));
+    CREATE TABLE kv (
+        namespace TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (namespace, key));
+    """,
+)
+VERSION = len(MIGRATIONS)
+TABLES = ("pending", "outcome", "outbox", "setting", "kv")
+
+#: Seconds for which the id of a finished announcement makes another one a duplicate.
+DEDUPLICATION_S = 86_400.0
+#: Outcomes whose whole event is kept.
+HISTORY = 500
+#: Finished ids that are kept at most: more than 30 a minute, all day long.
+MAX_FINISHED = 50_000
+#: Undelivered outcomes that are kept for each durable observer; the oldest are dropped.
+MAX_UNDELIVERED = 200
+#: Deletions that wait for a disk that refuses; each is of a row that would have expired within a day.
+MAX_UNWRITTEN = 10_000
+
+#: A speaker and an announcement's id.
+Key: TypeAlias = tuple[str, str]
+#: An observer, and speaker, id and time of the outcome it has not delivered.
+DeliveryKey: TypeAlias = tuple[str, str, str, str]
+#: A table (`setting` or `kv`), the speaker or namespace, and the key.
+ValueKey: TypeAlias = tuple[str, str, str]
+
+
+class PendingAnnouncement(msgspec.Struct, frozen=True, kw_only=True):
+    """An announcement that has not ended on one speaker; times are monotonic seconds.
+
+    `expires` stands still while the speaker holds the announcement, which it does since `held_since`.
+    """
+
+    id: str
+    speaker: str
+    target: str
+    topic: str | None = None
+    payload: bytes
+    urgency: Urgency
+    received: float
+    due: float
+    expires: float
+    held_since: float | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.speaker, self.id
+
+    def expires_from(self, now: float) -> float:
+        """Return when it expires if it is not held from `now` on."""
+        return self.expires if self.held_since is None else self.expires + max(0.0, now - self.held_since)
+
+    def moved(self, by: float) -> PendingAnnouncement:
+        """Return the same with all times `by` seconds later."""
+        return msgspec.structs.replace(
+            self,
+            received=self.received + by,
+            due=self.due + by,
+            expires=self.expires + by,
+            held_since=None if self.held_since is None else self.held_since + by,
+        )
+
+
+class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How an announcement ended on one speaker; `at` is monotonic seconds.
+
+    `told_at` is the time the event carries, `observers` are those that must deliver it. `event` and `text`
+    are what the history has; None where only the id is remembered, or the text must not be kept.
+    """
+
+    at: float
+    speaker: str
+    id: str
+    type: str
+    told_at: str
+    event: bytes | None
+    text: str | None = None
+    observers: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one transaction writes. None in place of a row deletes it; outcomes delete their pending row."""
+
+    pending: dict[Key, PendingAnnouncement | None] = field(default_factory=dict)
+    outcomes: list[OutcomeRecord] = field(default_factory=list)
+    delivered: dict[DeliveryKey, None] = field(default_factory=dict)
+    values: dict[ValueKey, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.pending or self.outcomes or self.delivered or self.values)
+
+    def extend(self, later: Changes) -> None:
+        """Add later changes to these, bounded."""
+        self.pending.update(later.pending)
+        if len(self.pending) > MAX_UNWRITTEN:
+            deleted = [key for key, row in self.pending.items() if row is None]
+            for key in deleted[: len(deleted) // 2]:
+                del self.pending[key]
+        self.outcomes = (self.outcomes + later.outcomes)[-HISTORY:] if later.outcomes else self.outcomes
+        self.delivered.update(later.delivered)
+        while len(self.delivered) > MAX_UNWRITTEN:
+            del self.delivered[next(iter(self.delivered))]
+        self.values.update(later.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the database holds when it is opened; times are monotonic seconds."""
+
+    pending: tuple[PendingAnnouncement, ...] = ()
+    #: When each (speaker, id) finished, within the last day.
+    finished: dict[Key, float] = field(default_factory=dict)
+    #: Events that an observer has not delivered, oldest first.
+    undelivered: tuple[tuple[str, Event], ...] = ()
+    values: dict[ValueKey, Any] = field(default_factory=dict)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a database from `version` to `VERSION`, each step in one transaction."""
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+
+
+def open_read_only(
+    path: Path, connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+) -> sqlite3.Connection:
+    """Open a database for reading alone, also where the disk cannot be written.
+
+    Raises:
+        sqlite3.Error: it is missing, damaged, or may not be read.
+    """
+    # Without write access SQLite needs the files of the write-ahead log; a clean end leaves none of them.
+    for how in ("mode=ro", "immutable=1"):
+        connection = connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=2.0, isolation_level=None)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema")
+        except sqlite3.Error as error:
+            connection.close()
+            failure = error
+        else:
+            connection.text_factory = lambda text: text.decode(errors="replace")
+            return connection
+    raise failure

@@ -1,0 +1,97 @@
+"""What waits is taken in the order of the contract, goes stale in time, and never grows beyond its limit."""
+
+import random
+
+import pytest
+
+from edgevoice import Urgency
+from edgevoice.scheduler.item import Status
+from edgevoice.scheduler.queue import ReadyQueue
+from tests.support.scheduler import item
+
+LOW, NORMAL, HIGH, CRITICAL = Urgency
+
+
+def taken(queue, now=100.0):
+    numbers = []
+    while (first := queue.first(now)) is not None:
+        queue.remove(first)
+        numbers.append(first.sequence)
+    return numbers
+
+
+def test_the_most_urgent_is_first_then_the_oldest():
+    queue = ReadyQueue(10)
+    for number, urgency in enumerate([NORMAL, LOW, HIGH, NORMAL, CRITICAL, HIGH]):
+        assert queue.add(item(number, urgency)) is None
+    assert [waiting.sequence for waiting in queue] == taken(queue) == [4, 2, 5, 0, 3, 1]
+
+
+def test_the_interrupted_go_before_the_waiting_of_their_urgency_and_the_last_of_them_first():
+    queue = ReadyQueue(10)
+    turns = [item(number, urgency) for number, urgency in enumerate([NORMAL, NORMAL, NORMAL, HIGH, LOW])]
+    turns[1].precedence, turns[2].precedence, turns[4].precedence = 1, 2, 3
+    for waiting in turns:
+        queue.add(waiting)
+    assert taken(queue) == [3, 2, 1, 0, 4]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_full_queue_gives_up_the_least_urgent_and_of_those_the_oldest(seed):
+    dice, queue, kept = random.Random(seed), ReadyQueue(5), []
+    for number in range(40):
+        new = item(number, dice.choice(list(Urgency)))
+        kept.append(new)
+        given_up = queue.add(new)
+        if len(kept) > 5:
+            expected = min(kept, key=lambda each: (each.announcement.urgency.rank, each.sequence))
+            kept.remove(expected)
+            assert given_up is expected
+        else:
+            assert given_up is None
+        assert set(queue) == set(kept)
+    assert len(queue) == 5
+
+
+def test_what_may_not_be_said_before_a_moment_waits_for_it():
+    queue = ReadyQueue(5)
+    queue.add(item(1, CRITICAL, not_before=50))
+    queue.add(item(2))
+    assert queue.first(100).sequence == 2
+    assert queue.next_change() == 150
+    assert queue.first(150).sequence == 1
+
+
+def test_the_stale_are_taken_out_but_not_what_has_begun():
+    queue = ReadyQueue(5)
+    begun = item(3, ttl=1)
+    begun.status = Status.STARTING
+    begun.start_sounding(100.5)
+    for each in (item(1, ttl=10), item(2, ttl=20, not_before=5), begun):
+        queue.add(each)
+    assert queue.pop_expired(109.9) == []
+    assert queue.next_change() == 110
+    assert [stale.sequence for stale in queue.pop_expired(110)] == [1]
+    assert [stale.sequence for stale in queue.pop_expired(1000)] == [2]
+    assert [left.sequence for left in queue] == [3]
+    assert queue.next_change() is None
+
+
+def test_a_parked_one_is_passed_over_until_it_is_unparked():
+    queue = ReadyQueue(5)
+    parked = item(1, CRITICAL)
+    parked.status = Status.STARTING
+    parked.status = Status.PARKED
+    queue.add(parked)
+    queue.add(item(2))
+    assert queue.first(100).sequence == 2
+    parked.status = Status.QUEUED
+    assert queue.first(100) is parked
+
+
+def test_those_that_are_wanted_are_taken_out():
+    queue = ReadyQueue(5)
+    for number in range(4):
+        queue.add(item(number))
+    assert [each.sequence for each in queue.pop_if(lambda each: each.sequence % 2)] == [1, 3]
+    assert taken(queue) == [0, 2]

@@ -1,0 +1,106 @@
+"""The synthesis job of an announcement: filled once, at the priority of whoever needs it most."""
+
+import asyncio
+
+import pytest
+
+from edgevoice import SpeechOptions, Urgency
+from edgevoice.cache.cache import Cache
+from edgevoice.config.options import CacheOptions, CoreOptions, Route
+from edgevoice.errors import ClipError
+from edgevoice.plugin import Transport
+from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.priority import Priority, Rank
+from edgevoice.synthesis.synthesizer import Synthesizer
+from tests.support.announcements import NoSynthesis, announcement
+from tests.support.caches import RECIPE
+
+SOON, NOW = Priority.PREFETCH, Priority.NEEDED_NOW
+SECOND = bytes(2 * 24_000)
+
+
+@pytest.fixture
+def synthesis():
+    return NoSynthesis()
+
+
+async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis):
+    speech = synthesis.new_job(announcement(Urgency.HIGH))
+    clip = speech.clip
+    for need, rank in (
+        (Priority.PRERENDER, Priority.PRERENDER),
+        (SOON, SOON),
+        (Priority.PRERENDER, SOON),
+        (NOW, NOW),
+        (SOON, NOW),
+    ):
+        speech.request(need=need)
+        assert speech.rank == Rank(rank, Urgency.HIGH.rank)
+    assert synthesis.filled == [speech]
+    assert synthesis.hurried == 2
+    assert speech.clip is clip
+
+
+async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_anew(synthesis):
+    speech = synthesis.new_job(announcement(text="Hello."))
+    speech.request(None, SOON)
+    ahead = speech.clip
+    await ahead.append(SECOND)
+    speech.request(lambda text: f"1 minute ago: {text}", NOW)
+    assert (speech.text, speech.clip.frames) == ("1 minute ago: Hello.", 0)
+    assert ahead.ended
+    assert synthesis.given_up == [speech]
+    assert synthesis.filled == [speech, speech]
+
+
+async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(synthesis):
+    speech = synthesis.new_job(announcement())
+    speech.request(need=SOON)
+    speech.clip.finish(ClipError("no transport spoke"))
+    speech.request(need=SOON)
+    assert synthesis.filled == [speech]
+    speech.request()
+    assert synthesis.filled == [speech, speech]
+    assert not speech.clip.ended
+
+
+class Slow(Transport):
+    """Says what it is told to, when it is told to; asked again, nothing."""
+
+    def __init__(self):
+        self.asked = 0
+        self.go = asyncio.Event()
+
+    async def synthesize(self, request):
+        self.asked += 1
+        await (self.go.wait() if self.asked == 1 else asyncio.Event().wait())
+        yield SECOND
+
+
+async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path):
+    slow = Slow()
+    means = SynthesisContext({"local": slow}, CoreOptions(), SpeechOptions(), {}, lambda _part, _what: None)
+    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    async with Synthesizer(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
+        speech = synthesis.new_job(announcement(text="Hello."))
+        speech.request(need=SOON)
+        while not slow.asked:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # until nothing moves but what the test moves
+        slow.go.set()
+        speech.request(lambda text: f"1 minute ago: {text}", NOW)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (speech.transport, speech.first_audio_at, speech.is_faithful) == (None, None, True)
+
+
+async def test_a_job_that_no_speaker_needs_any_more_is_cancelled_and_its_clip_closed(synthesis):
+    job = synthesis.new_job(announcement())
+    job.join()
+    job.join()
+    job.request()
+    job.leave()
+    assert not synthesis.given_up
+    job.leave()
+    assert synthesis.given_up == [job]
+    assert job.clip.ended
