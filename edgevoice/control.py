@@ -24,7 +24,7 @@ from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, preemption_for
 from edgevoice.scheduler.settings import SpeakerSettings
-from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
+from edgevoice.synthesis.routing import NO_PREDICTION, decide, routing_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgevoice.composition import Node
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
-    from edgevoice.forecast.outlook import LatencyPrediction
+    from edgevoice.synthesis.latency import LatencyPrediction
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def build_handlers(
     node: Node,
     cache: Cache,
     phrases: Prerenderer,
-    outlook: Callable[[str | None], LatencyPrediction],
+    latency: Callable[[str | None], LatencyPrediction],
 ) -> dict[str, Callable[[dict[str, Any]], Any]]:
     """A function for each thing that can be asked."""
 
@@ -153,7 +153,7 @@ def build_handlers(
             else "suppressed: there are too many (limits)"
         )
         return {
-            **_common(settings, announcement, cache.contains, outlook(announcement.text)),
+            **_common(settings, announcement, cache.contains, latency(announcement.text)),
             "intake": taken,
             "speakers": on,
             "from": "the running daemon",
@@ -204,10 +204,10 @@ def _common(
     settings: Settings,
     announcement: Announcement,
     is_cached: Callable[[str], bool],
-    outlook: LatencyPrediction = NO_OUTLOOK,
+    latency: LatencyPrediction = NO_PREDICTION,
 ) -> dict[str, Any]:
     available, fallbacks = available_transports(settings), fallback_transports(settings)
-    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
+    order = decide(routing_request(announcement), routes(settings), available, latency, fallbacks).order
     key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
     cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
@@ -215,7 +215,7 @@ def _common(
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), available, outlook, fallbacks, cached=cached),
+        **explain_route(announcement, routes(settings), available, latency, fallbacks, cached=cached),
     }
 
 
@@ -254,12 +254,12 @@ def explain_route(
     announcement: Announcement,
     routes: Sequence[Route],
     available: Collection[str],
-    outlook: LatencyPrediction = NO_OUTLOOK,
+    latency: LatencyPrediction = NO_PREDICTION,
     fallbacks: Collection[str] = (),
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
     """Return which transports it would take, and why."""
     request = routing_request(announcement, cached=cached)
-    decision = decide(request, routes, available, outlook, fallbacks)
+    decision = decide(request, routes, available, latency, fallbacks)
     return {"transports": list(decision.order), "why": decision.why}
