@@ -9,16 +9,16 @@ from typing import NamedTuple
 class Priority(IntEnum):
     """What a request is made for."""
 
+    #: Pre-render a configured phrase in the background.
     PRERENDER = 0
-    """To be there in case it is wanted one day."""
+    #: Synthesize the next announcement during playback of another one.
     PREFETCH = 1
-    """To be said next, while another is heard."""
+    #: A speaker is waiting for this audio now.
     NEEDED_NOW = 2
-    """Somebody is silent until it is there."""
 
 
 class Rank(NamedTuple):
-    """Who goes first: what is needed now before all that is made ahead, then by urgency (`Urgency.rank`)."""
+    """The order of requests: by priority, then by urgency (`Urgency.rank`)."""
 
-    need: Priority
+    priority: Priority
     urgency: int

@@ -117,7 +117,7 @@ class Prerenderer:
         job = self._synthesizer.new_job(announcement)
         job.join()
         try:
-            job.request(need=Priority.PRERENDER)
+            job.request(priority=Priority.PRERENDER)
             await job.clip.wait_end()
             await self._cache.flush()
         except ClipError as error:
