@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from edgevoice.audio.resample import Resampler
 from edgevoice.errors import OutputError
 from edgevoice.plugin import Output
+from edgevoice_plugins.sound_card.lead_in import LeadInTracker
 from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.playback import Playback
 from edgevoice_plugins.sound_card.process import CardProcess, ProcessLost
-from edgevoice_plugins.sound_card.waking import Waking
 from edgevoice_plugins.sound_card_child import wire
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class SoundCard(Output):
         self._options = options
         self._speaker = self.speaker
         self._usual_rate = context.speech.sample_rate
-        self._waking = Waking(self.speaker, options, context.state_dir, monotonic)
+        self._lead_in = LeadInTracker(self.speaker, options, monotonic)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._process: CardProcess | None = None
@@ -68,7 +68,7 @@ class SoundCard(Output):
     @property
     def lead_in(self) -> LeadIn:
         """The silence that goes before the first sound, and why."""
-        return self._waking.lead_in
+        return self._lead_in.lead_in
 
     def stall_reason(self) -> str | None:
         if self._deadline is None or monotonic() < self._deadline + STUCK_S:
@@ -78,7 +78,7 @@ class SoundCard(Output):
     async def __aenter__(self) -> Self:
         with suppress(ProcessLost):  # the first to need it will say so
             self._started()
-        await self._waking.begin()
+        await self._lead_in.__aenter__()
         # What resampling needs is loaded before the first announcement waits for it.
         await asyncio.to_thread(Resampler, self._usual_rate, self._rate(self._usual_rate))
         return self
@@ -86,7 +86,7 @@ class SoundCard(Output):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._waking.end()
+        await self._lead_in.__aexit__(kind, error, trace)
         with suppress(TimeoutError):
             async with asyncio.timeout(STOPPED_WITHIN_S):
                 while self._process is not None and self._process.is_fading:
@@ -103,7 +103,7 @@ class SoundCard(Output):
                     while not process.told.is_open:
                         await self._something_new()
                         process.check()
-                self._waking.is_called(process.told.device)
+                self._lead_in.add_name(process.told.device)
             except ProcessLost as lost:
                 raise OutputError(self._sentence(lost)) from lost
             except TimeoutError as late:
@@ -115,7 +115,7 @@ class SoundCard(Output):
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
         async with self._turn:
             resampler = await self._resampler(rate)
-            playback = Playback(audio, resampler, progress, self._news.set, lead_in=self._waking.needed())
+            playback = Playback(audio, resampler, progress, self._news.set, lead_in=self._lead_in.needed_s())
             filling = asyncio.create_task(playback.fill())
             try:
                 await self._play(playback)
@@ -124,7 +124,7 @@ class SoundCard(Output):
                 raise
             finally:
                 if playback.has_sounded:
-                    self._waking.sounded()
+                    self._lead_in.sound_ended()
                 self._deadline = None
                 filling.cancel()
                 await asyncio.gather(filling, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Run as `python -m edgevoice_plugins.sound_card_child DESCRIPTOR DEVICE`, `--list`, or `--listen DEVICE RATE`."""
+"""Run as `python -m edgevoice_plugins.sound_card_child DESCRIPTOR DEVICE` or `--list`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ def main() -> None:
     keep_chatter_away()
     if sys.argv[1] == "--list":
         list_devices()
-    elif sys.argv[1] == "--listen":
-        listen(sys.argv[2], int(sys.argv[3]))
     else:
         play(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
     # Closing a lost card may block.
@@ -32,17 +30,6 @@ def main() -> None:
 def list_devices() -> None:
     sys.stdout.write(json.dumps([device.described() for device in devices(pyaudio.PyAudio())]))
     sys.stdout.flush()
-
-
-def listen(device: str, rate: int) -> None:
-    """Write what a device hears to standard output, until nobody reads it or it is lost."""
-    from edgevoice_plugins.sound_card_child.recording import record  # noqa: PLC0415 - the daemon needs it never
-
-    try:
-        record(device, rate)
-    except CardLost as lost:
-        sys.stderr.write(str(lost))
-        sys.stderr.flush()
 
 
 def play(line: socket.socket, device: str) -> None:

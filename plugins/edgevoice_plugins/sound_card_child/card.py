@@ -22,7 +22,7 @@ class CardLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something PortAudio can play on or listen to; `rate` in Hz is its default."""
+    """Something PortAudio can play on; `rate` in Hz is its default."""
 
     index: int
     name: str
@@ -42,29 +42,20 @@ class Device:
 
 def devices(audio: pyaudio.PyAudio) -> list[Device]:
     """The devices that can play, in PortAudio's order; it lists them once for each `PyAudio()`."""
-    return _devices(audio, "Output")
-
-
-def inputs(audio: pyaudio.PyAudio) -> list[Device]:
-    """The devices that can be listened to."""
-    return _devices(audio, "Input")
-
-
-def _devices(audio: pyaudio.PyAudio, way: str) -> list[Device]:
     default = None
     with suppress(OSError):
-        default = getattr(audio, f"get_default_{way.lower()}_device_info")()["index"]
+        default = audio.get_default_output_device_info()["index"]
     found = [audio.get_device_info_by_index(index) for index in range(audio.get_device_count())]
     return [
         Device(
             index=int(one["index"]),
             name=str(one["name"]),
-            channels=int(one[f"max{way}Channels"]),
+            channels=int(one["maxOutputChannels"]),
             rate=round(float(one["defaultSampleRate"])),
             is_default=one["index"] == default,
         )
         for one in found
-        if int(one[f"max{way}Channels"]) > 0
+        if int(one["maxOutputChannels"]) > 0
     ]
 
 

@@ -87,10 +87,10 @@ def test_options_that_portaudio_would_take_for_something_else_are_refused(wrong:
 
 
 def test_pyaudio_that_is_not_installed_is_named_with_what_builds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert SoundCard.missing() is None
+    assert SoundCard.missing_dependency() is None
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.delitem(sys.modules, "pyaudio", raising=False)
-    missing = SoundCard.missing() or ""
+    missing = SoundCard.missing_dependency() or ""
     assert missing.startswith('needs pyaudio: pip install "edgevoice[audio]"')
     assert "portaudio19-dev gcc python3-dev" in missing
 
