@@ -1,7 +1,7 @@
-"""A private PulseAudio that writes all it plays into a pipe, sample by sample: a sound card to listen to.
+"""A private PulseAudio whose sink writes every sample into a pipe, from which tests read what was played.
 
-`with Pulse() as pulse:` starts it; `pulse.env` belongs in the environment of what shall play on it, and
-`pulse.enter(monkeypatch)` puts it into that of this process and its children.
+`with Pulse() as pulse:` starts it; `pulse.env` is the environment of a process that plays on it, and
+`pulse.enter(monkeypatch)` sets it for this process and its children.
 """
 
 import asyncio
@@ -30,15 +30,17 @@ pcm.Attic-Speaker { type pulse hint { show on description "A third name for the 
 
 
 class Pulse:
-    """One sink, mono s16le at `rate` Hz, which never sleeps: where nothing plays, it captures silence."""
+    """A server with one sink, mono s16le at `rate` Hz, which is never suspended: without a stream, it captures silence."""
 
     def __init__(self, rate: int = 24000) -> None:
         self.rate = rate
-        self.folder = Path(tempfile.mkdtemp(prefix="pulse-"))  # a socket's path may have 107 characters
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="pulse-")
+        )  # not tmp_path: the path of a socket is limited to 107 bytes
         self.env = self._environment()
         self._captured = bytearray()
         self._server: subprocess.Popen[bytes] | None = None
-        self._listener: threading.Thread | None = None
+        self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -68,22 +70,22 @@ class Pulse:
                 stdout=log,
                 stderr=log,
             )
-        self._until(self._answers, "PulseAudio does not start")
+        self._wait(self._answers, "PulseAudio does not start")
         fifo = os.open(self.folder / "fifo", os.O_RDONLY)
-        self._listener = threading.Thread(target=self._listen, args=(fifo,))
-        self._listener.start()
+        self._reader = threading.Thread(target=self._listen, args=(fifo,))
+        self._reader.start()
 
     def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let this process and its children play on it."""
+        """Make this process and its children play on it."""
         for name, value in self.env.items():
             monkeypatch.setenv(name, value)
 
     def kill(self) -> None:
         """SIGKILL the server, frozen or not."""
-        if self._server is not None and self._listener is not None:
+        if self._server is not None and self._reader is not None:
             self._server.kill()
             self._server.wait()
-            self._listener.join()
+            self._reader.join()
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -102,7 +104,7 @@ class Pulse:
         subprocess.run(["pactl", *words], env={**os.environ, **self.env}, capture_output=True, check=True)
 
     def streams(self) -> int:
-        """How many streams are open."""
+        """Return the number of open streams."""
         asked = subprocess.run(
             ["pactl", "list", "short", "sink-inputs"],
             env={**os.environ, **self.env},
@@ -112,27 +114,27 @@ class Pulse:
         return len(asked.stdout.splitlines())
 
     def captured(self) -> bytes:
-        """All that was played since the start, the silence between it too."""
+        """Return all that was played since the start, including silence."""
         return bytes(self._captured)
 
     def find(self, pcm: bytes, within: int = 0) -> int | None:
-        """The frame at which `pcm` was played, whole and contiguous, each sample `within` so many LSB."""
+        """Return the frame at which `pcm` was played without a gap; each sample may differ by `within` LSB."""
         if within:
             return _find_near(self.captured(), pcm, within)
         offset = self.captured().find(pcm)
         return None if offset < 0 or offset % BYTES_PER_FRAME else offset // BYTES_PER_FRAME
 
     def without_silence(self) -> bytes:
-        """What was played without the samples that are 0."""
+        """Return what was played, without the samples that are 0."""
         samples = np.frombuffer(self.captured(), np.int16)
-        return samples[samples != 0].tobytes()
+        return bytes(samples[samples != 0].tobytes())
 
     async def hears(self, pcm: bytes, within: int = 0, timeout: float = 10.0) -> bool:
-        """Wait until `pcm` was played; False if that does not come about."""
+        """Wait until `pcm` was played; False after `timeout` seconds."""
         return await self.until(lambda: self.find(pcm, within) is not None, timeout)
 
     async def until(self, condition: Callable[[], object], timeout: float = 10.0) -> bool:
-        """Wait until `condition` holds; False if it does not within `timeout` seconds."""
+        """Wait until `condition` holds; False after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 while not condition():
@@ -168,18 +170,18 @@ class Pulse:
         )
         return asked.returncode == 0
 
-    def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
+    def _wait(self, condition: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + 20
         while not condition():
             if time.monotonic() > deadline:
-                pytest.fail(otherwise)
+                pytest.fail(failure)
             time.sleep(0.02)
 
     def _listen(self, fifo: int) -> None:
-        while piece := os.read(fifo, 65536):
-            self._captured += piece
+        while chunk := os.read(fifo, 65536):
+            self._captured += chunk
         os.close(fifo)
-        # A server killed in mid-sample leaves half of it.
+        # A killed server may leave half a sample.
         del self._captured[len(self._captured) // BYTES_PER_FRAME * BYTES_PER_FRAME :]
 
     def _signal(self, number: signal.Signals) -> None:
@@ -200,14 +202,14 @@ def _find_near(captured: bytes, pcm: bytes, within: int) -> int | None:
 
 
 def noise(frames: int, seed: int = 0) -> bytes:
-    """Noise at a quarter of full scale, of which no sample is 0."""
+    """Return noise at a quarter of full scale, without samples that are 0."""
     generator = np.random.default_rng(seed)
     samples = generator.integers(1, 8192, frames) * generator.choice([-1, 1], frames)
-    return samples.astype("<i2").tobytes()
+    return bytes(samples.astype("<i2").tobytes())
 
 
 def longest_run_at_the_end(heard: bytes, pcm: bytes) -> int:
-    """Frames of the longest end of `pcm` that `heard` ends with."""
+    """Return the frames of the longest suffix of `pcm` that `heard` ends with."""
     whole, end = np.frombuffer(pcm, np.int16), np.frombuffer(heard, np.int16)
     length = min(len(whole), len(end))
     differs = np.flatnonzero(whole[len(whole) - length :] != end[len(end) - length :])
@@ -215,6 +217,7 @@ def longest_run_at_the_end(heard: bytes, pcm: bytes) -> int:
 
 
 def longest_run_at_the_beginning(heard: bytes, pcm: bytes) -> int:
+    """Return the frames of the longest prefix of `pcm` that `heard` begins with."""
     whole, begin = np.frombuffer(pcm, np.int16), np.frombuffer(heard, np.int16)
     length = min(len(whole), len(begin))
     differs = np.flatnonzero(whole[:length] != begin[:length])

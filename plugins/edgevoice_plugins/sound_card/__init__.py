@@ -1,14 +1,14 @@
-"""Announces the output `sound_card`: PyAudio in a process of its own."""
+"""Registers the output `sound_card`: PyAudio in a child process."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.hookspecs import hookimpl
+from edgevoice import hookimpl
 from edgevoice_plugins.sound_card.output import SoundCard
 
 if TYPE_CHECKING:
-    from edgevoice.hookspecs import Registry
+    from edgevoice import Registry
 
 
 @hookimpl

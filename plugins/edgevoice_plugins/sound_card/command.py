@@ -1,4 +1,4 @@
-"""The command `edgevoice devices`: what announcements can be played on."""
+"""The command `edgevoice devices`: lists the sound devices."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from edgevoice_plugins.sound_card.output import SoundCard
-from edgevoice_plugins.sound_card.process import CHILD, child_environment
+from edgevoice_plugins.sound_card.process import CHILD_MODULE, child_environment
 
-ANSWER_WITHIN_S = 10.0
-NONE = (
-    "There is no sound card here. If one is plugged in, see whether `aplay -l` knows it and whether this user is in "
+LIST_TIMEOUT_S = 10.0
+NO_DEVICES = (
+    "There is no sound card here. If one is plugged in, check whether `aplay -l` lists it and whether this user is in "
     "the group `audio`; else choose `output: wav_file`."
 )
 
@@ -25,7 +25,7 @@ def devices(as_json: bool) -> None:
     """List the sound devices that `output: sound_card` can play on."""
     if missing := SoundCard.missing_dependency():
         raise click.ClickException(f"'sound_card' {missing}")
-    found = _listed()
+    found = _list_devices()
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif found:
@@ -35,25 +35,25 @@ def devices(as_json: bool) -> None:
             name, channels, rate = device["name"], device["channels"], device["sample_rate"]
             click.echo(f"{name:{width}}  {channels:3} channels  {rate:6} Hz{default}")
     if not found:
-        raise click.ClickException(NONE)
+        raise click.ClickException(NO_DEVICES)
 
 
-def _listed() -> list[dict[str, Any]]:
-    """Ask a process of its own: a frozen sound server would hang this one."""
+def _list_devices() -> list[dict[str, Any]]:
+    """Ask a child process: a frozen sound server would hang this one."""
     try:
-        asked = subprocess.run(
-            [sys.executable, "-m", CHILD, "--list"],
+        answer = subprocess.run(
+            [sys.executable, "-m", CHILD_MODULE, "--list"],
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=ANSWER_WITHIN_S,
+            timeout=LIST_TIMEOUT_S,
             check=True,
         )
-    except subprocess.TimeoutExpired as late:
+    except subprocess.TimeoutExpired as error:
         raise click.ClickException(
-            f"The sound system has not answered for {ANSWER_WITHIN_S:.0f} s: restart the sound server."
-        ) from late
-    except subprocess.CalledProcessError as failed:
-        raise click.ClickException("PortAudio failed; see whether ALSA works: `aplay -L`.") from failed
-    found: list[dict[str, Any]] = json.loads(asked.stdout)
+            f"The sound system has not answered for {LIST_TIMEOUT_S:.0f} s: restart the sound server."
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise click.ClickException("PortAudio failed; check whether ALSA works: `aplay -L`.") from error
+    found: list[dict[str, Any]] = json.loads(answer.stdout)
     return found

@@ -1,87 +1,159 @@
-"""How much silence goes before the first sound, and after how long a sleep: configured, learned, or by the kind of sink."""
+"""Lead-in: silence before the first sound, for a sink that was suspended and loses the first word.
+
+How long it is follows from the options, else from the kind of sink, which its name tells. When it is needed
+follows from how long the sink has been silent. See docs/decisions/lead-in.md.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import re
+import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
 
-LEARNED = "lead-in.json"
-LONGEST_MS = 5000
-ASLEEP_S = 5.0
-"""A sink without sound for so long is put to sleep by PulseAudio (module-suspend-on-idle) and by WirePlumber."""
+    from edgevoice_plugins.sound_card.options import Options
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class LeadIn:
-    """Silence of `seconds` before the first sound, when there was none for longer than `after` seconds."""
-
-    seconds: float
-    after: float
-    why: str
-
-    def needed(self, slept: float | None) -> float:
-        """Seconds of silence after a sleep of so many seconds; None: nothing was played yet."""
-        return self.seconds if slept is None or slept > self.after else 0.0
-
-
-BY_KIND = (
-    # The beginning is lost for 1 to 2 s (blueman issue 2976).
+#: PulseAudio (module-suspend-on-idle) and WirePlumber suspend a sink that was silent for this long.
+SUSPEND_AFTER_S = 5.0
+#: Words in the name of a sink, in lower case, and the lead-in in seconds of its kind. The first match counts.
+DEFAULTS = (
+    # Loses 1 to 2 s (blueman issue 2976).
     (("bluez", "bluetooth", "a2dp"), 1.0, "a Bluetooth sink"),
-    # Receivers mute the first 2 to 3 s at worst (Linux, CONFIG_SND_HDA_INTEL_HDMI_SILENT_STREAM), most of them less.
+    # The worst receivers mute the first 2 to 3 s (Linux, CONFIG_SND_HDA_INTEL_HDMI_SILENT_STREAM), most less.
     (("hdmi", "displayport"), 1.0, "an HDMI sink"),
     (("iec958", "spdif", "s/pdif"), 0.5, "an S/PDIF sink"),
     (("usb",), 0.2, "a USB sink"),
 )
-"""What a sink's name holds, in small letters, and how long sinks of that kind sleep on; the first that fits."""
+#: Devices for which the sound server chooses the sink.
+ROUTED_DEVICES = frozenset({"default", "sysdefault", "pulse", "pipewire"})
+PACTL_TIMEOUT_S = 2.0
+
+_DEFAULT_SINK = re.compile(r"^Default Sink: (.+)$", re.MULTILINE)
 
 
-class Learned(msgspec.Struct, frozen=True):
-    """What `edgevoice calibrate` has measured of a device: ms of silence after so many seconds of sleep."""
+@dataclass(frozen=True, slots=True)
+class LeadIn:
+    """Silence of `duration_s` before the first sound after more than `after_s` seconds without one."""
 
-    lead_in: Annotated[int, Meta(ge=0, le=LONGEST_MS)]
-    after: Annotated[float, Meta(ge=0)]
+    duration_s: float
+    after_s: float
+    #: Why it is this long, for the log.
+    reason: str
 
-
-def choose(
-    configured: int | None, after: float | None, learned: Learned | None, names: tuple[str, ...]
-) -> LeadIn:
-    """The lead-in of a sink: ms and s as configured (None: not), else as learned, else by its `names`."""
-    if configured is not None:
-        found = LeadIn(configured / 1000, ASLEEP_S, "as configured")
-    elif learned is not None:
-        found = LeadIn(learned.lead_in / 1000, learned.after, "measured by `edgevoice calibrate`")
-    else:
-        found = by_kind(names)
-    return found if after is None else LeadIn(found.seconds, after, found.why)
+    def needed_s(self, silent_s: float | None) -> float:
+        """Return the seconds of silence needed after `silent_s` seconds without sound; None: no sound yet."""
+        return self.duration_s if silent_s is None or silent_s > self.after_s else 0.0
 
 
-def by_kind(names: tuple[str, ...]) -> LeadIn:
-    """The lead-in of a sink that goes by these names; one whose kind they do not tell gets none."""
+class LeadInTracker:
+    """The lead-in of one output, and whether the next sound needs it."""
+
+    def __init__(self, speaker: str, options: Options, clock: Callable[[], float]) -> None:
+        self._speaker = speaker
+        self._options = options
+        self._clock = clock
+        self._names: tuple[str, ...] = (options.device,)
+        self._last_sound_at: float | None = None
+        self._sink_query: asyncio.Task[None] | None = None
+        self.lead_in = self._choose()
+
+    async def __aenter__(self) -> Self:
+        # In the background: a frozen sound server does not answer.
+        if self._options.lead_in_ms == "auto":
+            self._sink_query = asyncio.create_task(self._query_sink())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sink_query is not None:
+            self._sink_query.cancel()
+            await asyncio.wait({self._sink_query})
+
+    def add_name(self, name: str) -> None:
+        """Choose again, knowing one more name of the device."""
+        if name not in self._names:
+            self._names += (name,)
+            self._update()
+
+    def needed_s(self) -> float:
+        """Return the seconds of silence that must precede a sound now."""
+        return self.lead_in.needed_s(
+            None if self._last_sound_at is None else self._clock() - self._last_sound_at
+        )
+
+    def sound_ended(self) -> None:
+        """Note that there was sound until now."""
+        self._last_sound_at = self._clock()
+
+    async def _query_sink(self) -> None:
+        if name := await sink_name(self._options.device):
+            self.add_name(name)
+
+    def _update(self) -> None:
+        chosen = self._choose()
+        if chosen != self.lead_in and chosen.duration_s:
+            logger.info(
+                "%s: %.0f ms of silence before the first sound after %g s without one: %s",
+                *(self._speaker, chosen.duration_s * 1000, chosen.after_s, chosen.reason),
+            )
+        self.lead_in = chosen
+
+    def _choose(self) -> LeadIn:
+        return choose(self._options.lead_in_ms, self._options.lead_in_after_s, self._names)
+
+
+def choose(configured_ms: int | str, after_s: float | None, names: tuple[str, ...]) -> LeadIn:
+    """Return the lead-in as configured; for `auto`, the default of the kind of sink that `names` tell."""
+    after_s = SUSPEND_AFTER_S if after_s is None else after_s
+    if isinstance(configured_ms, int):
+        return LeadIn(configured_ms / 1000, after_s, "as configured")
+    duration_s, kind = default_for_sink(names)
+    return LeadIn(duration_s, after_s, kind)
+
+
+def default_for_sink(names: tuple[str, ...]) -> tuple[float, str]:
+    """Return the lead-in in seconds of a sink with these names, and its kind; 0 for an unknown kind."""
     known = " ".join(names).casefold()
-    for words, seconds, kind in BY_KIND:
+    for words, duration_s, kind in DEFAULTS:
         if any(word in known for word in words):
-            return LeadIn(seconds, ASLEEP_S, kind)
-    return LeadIn(0.0, ASLEEP_S, "nothing says that it sleeps")
+            return duration_s, kind
+    return 0.0, "a sink of unknown kind"
 
 
-def load(state_dir: Path) -> dict[str, Learned]:
-    """What was learned, by device; nothing where it cannot be read."""
+async def sink_name(device: str) -> str | None:
+    """Return the sound server's name of the sink that a device plays on; None if it cannot be known.
+
+    PulseAudio and PipeWire name a sink after its hardware: `alsa_output.usb-...`, `bluez_output...`,
+    `...hdmi-stereo`.
+    """
+    if device.casefold() not in ROUTED_DEVICES:
+        return None
+    return os.environ.get("PULSE_SINK") or await asyncio.to_thread(_default_sink)
+
+
+def _default_sink() -> str | None:
     try:
-        return msgspec.json.decode((state_dir / LEARNED).read_bytes(), type=dict[str, Learned])
-    except (OSError, msgspec.DecodeError):
-        return {}
-
-
-def save(state_dir: Path, device: str, learned: Learned) -> None:
-    """Keep what was learned of a device; raises OSError."""
-    path = state_dir / LEARNED
-    known = msgspec.json.format(msgspec.json.encode(load(state_dir) | {device: learned}))
-    beside = path.with_suffix(".new")
-    beside.write_bytes(known + b"\n")
-    beside.replace(path)
+        answer = subprocess.run(
+            ["pactl", "info"],
+            env={**os.environ, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PACTL_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):  # no PulseAudio tools, or a server that does not answer
+        return None
+    found = _DEFAULT_SINK.search(answer.stdout.decode(errors="replace"))
+    return found[1].strip() if found else None

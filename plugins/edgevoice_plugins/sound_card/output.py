@@ -1,43 +1,48 @@
-"""The output `sound_card`: plays through a process of its own, watches it, and replaces it."""
+"""The output `sound_card`: plays through a child process, watches its progress, and replaces it."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from edgevoice.audio.resample import Resampler
-from edgevoice.errors import OutputError
-from edgevoice.plugin import Output
+from edgevoice import Output, OutputError, Resampler
+from edgevoice_plugins.sound_card.lead_in import LeadInTracker
 from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.playback import Playback
-from edgevoice_plugins.sound_card.process import CardProcess, ProcessLost
-from edgevoice_plugins.sound_card.waking import Waking
-from edgevoice_plugins.sound_card_child import wire
+from edgevoice_plugins.sound_card.process import ChildProcess, ProcessLostError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
     from typing import Self
 
-    from edgevoice.plugin import Context, Progress
+    from edgevoice import Context, Progress
     from edgevoice_plugins.sound_card.lead_in import LeadIn
 
 MISSING = (
     'needs pyaudio: pip install "edgevoice[audio]" '
     "(to build it: apt-get install portaudio19-dev gcc python3-dev)"
 )
-STALLED_S = 3.0
-"""Without progress for so long, the process is replaced; a sound server may well stall for less."""
-BACK_WITHIN_S = 5.0
-"""After so long no further process is tried; the speaker tries again later."""
-RETRY_S = 0.2
-STOPPED_WITHIN_S = 0.5
-"""A stop takes 2 ms; a process that is silent for so long is stopped by SIGKILL."""
-STUCK_S = 10.0
-"""So long after a deadline that passed unseen, this part cannot help itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long the output waits, in seconds."""
+
+    #: A process that makes no progress is replaced. A sound server may well stall for less.
+    stall_s: float = 3.0
+    #: No further process is tried after this long without progress; the speaker tries again later.
+    recovery_s: float = 5.0
+    #: Pause between two processes that made no progress.
+    retry_s: float = 0.2
+    #: A process that does not confirm a stop is killed; a stop takes 2 ms.
+    stop_s: float = 0.5
+    #: `stall_reason` reports a stall that was not handled for this long.
+    unhandled_stall_s: float = 10.0
 
 
 class SoundCard(Output):
@@ -45,16 +50,20 @@ class SoundCard(Output):
 
     options = Options
 
-    def __init__(self, context: Context, options: Options) -> None:
+    def __init__(self, context: Context, options: Options, timeouts: Timeouts | None = None) -> None:
         super().__init__(context, options)
         self._options = options
-        self._speaker = self.speaker
-        self._usual_rate = context.speech.sample_rate
-        self._waking = Waking(self.speaker, options, context.state_dir, monotonic)
-        self._turn = asyncio.Lock()
-        self._news = asyncio.Event()
-        self._process: CardProcess | None = None
+        self._timeouts = timeouts or Timeouts()
+        self._speech_rate = context.speech.sample_rate
+        self._lead_in = LeadInTracker(self.speaker, options, monotonic)
+        #: One announcement or probe at a time.
+        self._lock = asyncio.Lock()
+        #: Set at each change of the process's status or of the audio.
+        self._changed = asyncio.Event()
+        self._child: ChildProcess | None = None
+        #: When the current playback counts as stalled; monotonic seconds.
         self._deadline: float | None = None
+        self._stack = AsyncExitStack()
 
     @classmethod
     def missing_dependency(cls) -> str | None:
@@ -62,143 +71,153 @@ class SoundCard(Output):
 
     @property
     def pid(self) -> int | None:
-        """The id of the process that has the card now."""
-        return self._process.pid if self._process is not None else None
+        """Process id of the current child process."""
+        return self._child.pid if self._child is not None else None
 
     @property
     def lead_in(self) -> LeadIn:
-        """The silence that goes before the first sound, and why."""
-        return self._waking.lead_in
+        """The silence before the first sound, and its reason."""
+        return self._lead_in.lead_in
 
     def stall_reason(self) -> str | None:
-        if self._deadline is None or monotonic() < self._deadline + STUCK_S:
+        if self._deadline is None or monotonic() < self._deadline + self._timeouts.unhandled_stall_s:
             return None
-        return f"the sound card of {self._speaker} makes no progress and cannot be replaced"
+        return f"the sound card of {self.speaker} makes no progress and cannot be replaced"
 
     async def __aenter__(self) -> Self:
-        with suppress(ProcessLost):  # the first to need it will say so
-            self._started()
-        await self._waking.begin()
-        # What resampling needs is loaded before the first announcement waits for it.
-        await asyncio.to_thread(Resampler, self._usual_rate, self._rate(self._usual_rate))
+        async with AsyncExitStack() as stack:
+            stack.callback(self._kill, "the output is closed")
+            with suppress(ProcessLostError):  # `probe` or `play` will report it
+                await self._running_child()
+            # Load the resampler now, so that the first announcement does not wait for it.
+            await self._resampler(self._speech_rate)
+            await stack.enter_async_context(self._lead_in)
+            stack.push_async_callback(self._drain)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._waking.end()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOPPED_WITHIN_S):
-                while self._process is not None and self._process.is_fading:
-                    await self._something_new()
-        self._replace("the output is closed")
+        await self._stack.aclose()
 
     async def probe(self) -> None:
-        async with self._turn:
+        async with self._lock:
             try:
-                process = self._started()
-                process.told.capacity = None
-                process.send(wire.pack(wire.TRY, self._rate(self._usual_rate)))
-                async with asyncio.timeout(BACK_WITHIN_S):
-                    while not process.told.is_open:
-                        await self._something_new()
-                        process.check()
-                self._waking.is_called(process.told.device)
-            except ProcessLost as lost:
-                raise OutputError(self._sentence(lost)) from lost
-            except TimeoutError as late:
-                self._replace("no answer")
-                raise OutputError(
-                    self._sentence(f"the sound system has not answered for {BACK_WITHIN_S:.0f} s")
-                ) from late
+                child = await self._running_child()
+                child.probe(self._card_rate(self._speech_rate))
+                async with asyncio.timeout(self._timeouts.recovery_s):
+                    while not child.status.is_open:
+                        await self._wait_for_change()
+                        child.check()
+                self._lead_in.add_name(child.status.device)
+            except ProcessLostError as error:
+                raise self._output_error(error) from error
+            except TimeoutError as error:
+                self._kill("no answer")
+                raise self._output_error(
+                    f"the sound system has not answered for {self._timeouts.recovery_s:.0f} s"
+                ) from error
 
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
-        async with self._turn:
+        async with self._lock:
             resampler = await self._resampler(rate)
-            playback = Playback(audio, resampler, progress, self._news.set, lead_in=self._waking.needed())
+            playback = Playback(
+                audio, resampler, progress, self._changed.set, lead_in_s=self._lead_in.needed_s()
+            )
             filling = asyncio.create_task(playback.fill())
             try:
                 await self._play(playback)
             except asyncio.CancelledError:
-                await self._silence(playback)
+                await self._stop(playback)
                 raise
             finally:
                 if playback.has_sounded:
-                    self._waking.sounded()
+                    self._lead_in.sound_ended()
                 self._deadline = None
                 filling.cancel()
                 await asyncio.gather(filling, return_exceptions=True)
 
     async def _play(self, playback: Playback) -> None:
-        """Play to the end, on as many processes as it takes."""
-        give_up: float | None = None
+        """Play to the end, replacing the process as often as needed."""
+        give_up_at: float | None = None
         while True:
-            heard = playback.heard
+            played = playback.played
             try:
-                await self._play_on(self._started(), playback)
-            except ProcessLost as lost:
-                if give_up is None or playback.heard > heard:
-                    give_up = monotonic() + BACK_WITHIN_S
+                await self._play_on(await self._running_child(), playback)
+            except ProcessLostError as error:
+                if give_up_at is None or playback.played > played:
+                    give_up_at = monotonic() + self._timeouts.recovery_s
                     continue
-                if monotonic() >= give_up:
-                    raise OutputError(self._sentence(lost)) from lost
-                await asyncio.sleep(RETRY_S)
+                if monotonic() >= give_up_at:
+                    raise self._output_error(error) from error
+                await asyncio.sleep(self._timeouts.retry_s)
             else:
                 return
 
-    async def _play_on(self, process: CardProcess, playback: Playback) -> None:
-        playback.begin(process)
+    async def _play_on(self, child: ChildProcess, playback: Playback) -> None:
+        playback.start_on(child)
         while True:
-            self._news.clear()
-            playback.advance(process)
-            if playback.is_over(process):
+            self._changed.clear()
+            playback.advance(child)
+            if playback.is_done(child):
                 return
-            self._deadline = playback.moved_at + STALLED_S if playback.is_owed else None
+            self._deadline = (
+                playback.progressed_at + self._timeouts.stall_s if playback.expects_progress else None
+            )
             try:
                 async with asyncio.timeout_at(self._deadline):
-                    await self._news.wait()
+                    await self._changed.wait()
             except TimeoutError:
-                self._replace("it made no progress")
+                self._kill("it made no progress")
 
-    async def _silence(self, playback: Playback) -> None:
-        """Stop the sound at once, and tell the progress how far it came."""
-        process = self._process
-        if process is None or process.lost is not None:
+    async def _stop(self, playback: Playback) -> None:
+        """Stop the sound at once, and report how much was played."""
+        child = self._child
+        if child is None or child.lost is not None:
             return
         try:
-            process.send(wire.pack(wire.STOP))
-            async with asyncio.timeout(STOPPED_WITHIN_S):
-                while not process.told.stopped:
-                    await self._something_new()
-                    process.check()
-        except (ProcessLost, TimeoutError):
-            self._replace("it did not stop")
+            child.stop()
+            async with asyncio.timeout(self._timeouts.stop_s):
+                while not child.status.is_stopped:
+                    await self._wait_for_change()
+                    child.check()
+        except (ProcessLostError, TimeoutError):
+            self._kill("it did not stop")
         except asyncio.CancelledError:
-            self._replace("it was not stopped")
+            self._kill("its stop was cancelled")
             raise
         finally:
-            playback.note(process)
+            playback.report(child)
 
-    async def _something_new(self) -> None:
-        self._news.clear()
-        await self._news.wait()
+    async def _drain(self) -> None:
+        """Wait until the last frames of the last announcement were played."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeouts.stop_s):
+                while self._child is not None and self._child.is_draining:
+                    await self._wait_for_change()
 
-    def _started(self) -> CardProcess:
-        if self._process is None or self._process.lost is not None:
-            self._process = CardProcess.born(self._options.device, self._news.set)
-        return self._process
+    async def _wait_for_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
-    def _replace(self, why: str) -> None:
-        if self._process is not None:
-            self._process.kill(why)
+    async def _running_child(self) -> ChildProcess:
+        """Return the child process; spawn one if there is none or it is lost."""
+        if self._child is None or self._child.lost is not None:
+            self._child = await ChildProcess.spawn(self._options.device, self._changed.set)
+        return self._child
 
-    def _rate(self, rate: int) -> int:
+    def _kill(self, reason: str) -> None:
+        if self._child is not None:
+            self._child.kill(reason)
+
+    def _card_rate(self, rate: int) -> int:
         return self._options.sample_rate or rate
 
     async def _resampler(self, rate: int) -> Resampler:
-        if self._rate(rate) == rate:
+        if self._card_rate(rate) == rate:
             return Resampler(rate, rate)
-        return await asyncio.to_thread(Resampler, rate, self._rate(rate))
+        return await asyncio.to_thread(Resampler, rate, self._card_rate(rate))
 
-    def _sentence(self, why: object) -> str:
-        return f"the sound card of {self._speaker} ({self._options.device}): {why}"
+    def _output_error(self, reason: object) -> OutputError:
+        return OutputError(f"the sound card of {self.speaker} ({self._options.device}): {reason}")

@@ -1,4 +1,4 @@
-"""Run as `python -m edgevoice_plugins.sound_card_child DESCRIPTOR DEVICE`, `--list`, or `--listen DEVICE RATE`."""
+"""Entry point: `python -m edgevoice_plugins.sound_card_child DESCRIPTOR DEVICE`, or `--list`."""
 
 from __future__ import annotations
 
@@ -13,64 +13,51 @@ import threading
 import pyaudio
 
 from edgevoice_plugins.sound_card_child import wire
-from edgevoice_plugins.sound_card_child.card import CardLost, devices
+from edgevoice_plugins.sound_card_child.card import CardLostError, output_devices
 from edgevoice_plugins.sound_card_child.player import Player
 
 
 def main() -> None:
-    keep_chatter_away()
+    silence_libraries()
     if sys.argv[1] == "--list":
         list_devices()
-    elif sys.argv[1] == "--listen":
-        listen(sys.argv[2], int(sys.argv[3]))
     else:
         play(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
-    # Closing a lost card may block.
+    # Not sys.exit: PyAudio's finalizers close the card, which may block if the card is lost.
     os._exit(0)
 
 
 def list_devices() -> None:
-    sys.stdout.write(json.dumps([device.described() for device in devices(pyaudio.PyAudio())]))
+    sys.stdout.write(json.dumps([device.as_json() for device in output_devices(pyaudio.PyAudio())]))
     sys.stdout.flush()
 
 
-def listen(device: str, rate: int) -> None:
-    """Write what a device hears to standard output, until nobody reads it or it is lost."""
-    from edgevoice_plugins.sound_card_child.recording import record  # noqa: PLC0415 - the daemon needs it never
-
-    try:
-        record(device, rate)
-    except CardLost as lost:
-        sys.stderr.write(str(lost))
-        sys.stderr.flush()
-
-
-def play(line: socket.socket, device: str) -> None:
-    """Do as the other end of `line` says, until the card is lost or the other end is gone."""
-    # A signal to the whole group is for the daemon, which may want to finish its sentence.
+def play(connection: socket.socket, device: str) -> None:
+    """Execute the daemon's commands until the card is lost or the daemon is gone."""
+    # A signal to the whole process group is for the daemon, which may want to finish the sentence.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, args=(line,), daemon=True).start()
+    threading.Thread(target=exit_with_daemon, args=(connection,), daemon=True).start()
     try:
-        Player(line, device).run()
-    except CardLost as lost:
-        line.send(wire.LOST + str(lost).encode())
+        Player(connection, device).run()
+    except CardLostError as error:
+        connection.send(wire.LOST + str(error).encode())
 
 
-def end_with_parent(line: socket.socket) -> None:
-    """End this process when the daemon is gone, even while the sound server blocks it."""
+def exit_with_daemon(connection: socket.socket) -> None:
+    """Exit when the daemon is gone, even while the sound server blocks the main thread."""
     poll = select.poll()
-    poll.register(line, 0)  # hang-ups alone
+    poll.register(connection, 0)  # report hang-ups only
     poll.poll()
     os._exit(0)
 
 
-def keep_chatter_away() -> None:
-    """Send what libraries print to descriptor 2 to nowhere, but not Python's own errors."""
+def silence_libraries() -> None:
+    """Discard what C libraries print to descriptor 2, but keep Python's own errors."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
 
 

@@ -1,10 +1,10 @@
-"""The sound card itself, by PortAudio: which ones there are, open, write, reset. Only for the child process."""
+"""The sound card itself, through PortAudio. Only for the child process."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyaudio
 
@@ -13,25 +13,27 @@ from edgevoice_plugins.sound_card_child.wire import BYTES_PER_FRAME, PERIOD_S
 if TYPE_CHECKING:
     from pyaudio import Stream
 
-USE_A_FILE = "or write into a file with `output: wav_file`"
+FILE_HINT = "or write into a file with `output: wav_file`"
 
 
-class CardLost(Exception):
-    """The card cannot be used (any more), and why."""
+class CardLostError(Exception):
+    """The card cannot be used, or no longer; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something PortAudio can play on or listen to; `rate` in Hz is its default."""
+    """A device that PortAudio can play on."""
 
+    #: PortAudio's number of the device.
     index: int
     name: str
     channels: int
+    #: Default rate in Hz.
     rate: int
     is_default: bool
 
-    def described(self) -> dict[str, str | int | bool]:
-        """As `edgevoice devices --json` lists it."""
+    def as_json(self) -> dict[str, str | int | bool]:
+        """Return the device as `edgevoice devices --json` lists it."""
         return {
             "name": self.name,
             "channels": self.channels,
@@ -40,85 +42,83 @@ class Device:
         }
 
 
-def devices(audio: pyaudio.PyAudio) -> list[Device]:
-    """The devices that can play, in PortAudio's order; it lists them once for each `PyAudio()`."""
-    return _devices(audio, "Output")
+def output_devices(audio: pyaudio.PyAudio) -> list[Device]:
+    """Return the devices that can play, in PortAudio's order.
 
-
-def inputs(audio: pyaudio.PyAudio) -> list[Device]:
-    """The devices that can be listened to."""
-    return _devices(audio, "Input")
-
-
-def _devices(audio: pyaudio.PyAudio, way: str) -> list[Device]:
-    default = None
+    PortAudio looks for devices once for each `PyAudio()`: one that was plugged in later is not listed.
+    """
+    default_index = None
     with suppress(OSError):
-        default = getattr(audio, f"get_default_{way.lower()}_device_info")()["index"]
-    found = [audio.get_device_info_by_index(index) for index in range(audio.get_device_count())]
+        default_index = audio.get_default_output_device_info()["index"]
+    found: list[dict[str, Any]] = [
+        dict(audio.get_device_info_by_index(index)) for index in range(audio.get_device_count())
+    ]
     return [
         Device(
-            index=int(one["index"]),
-            name=str(one["name"]),
-            channels=int(one[f"max{way}Channels"]),
-            rate=round(float(one["defaultSampleRate"])),
-            is_default=one["index"] == default,
+            index=int(info["index"]),
+            name=str(info["name"]),
+            channels=int(info["maxOutputChannels"]),
+            rate=round(float(info["defaultSampleRate"])),
+            is_default=info["index"] == default_index,
         )
-        for one in found
-        if int(one[f"max{way}Channels"]) > 0
+        for info in found
+        if int(info["maxOutputChannels"]) > 0
     ]
 
 
 def choose(found: list[Device], wanted: str) -> Device:
-    """The device called `wanted`, else the first whose name contains it; in any case of letters.
+    """Return the device named `wanted`, else the first whose name contains it; case does not matter.
 
     Raises:
-        CardLost: there is none, with those that there are.
+        CardLostError: No device matches; the message lists the devices.
     """
     if not found:
-        raise CardLost(
+        raise CardLostError(
             "there is no sound card, or its sound server is not running: "
-            f"see what `edgevoice devices` lists, {USE_A_FILE}"
+            f"check what `edgevoice devices` lists, {FILE_HINT}"
         )
     name = wanted.casefold()
-    tests = (
+    matches = (
         lambda device: name == "default" and device.is_default,
         lambda device: name == device.name.casefold(),
         lambda device: name in device.name.casefold(),
     )
-    for test in tests:
+    for match in matches:
         for device in found:
-            if test(device):
+            if match(device):
                 return device
-    there = ", ".join(repr(device.name) for device in found)
-    raise CardLost(f"there is no device named {wanted!r}; there are {there}: set `device`, {USE_A_FILE}")
+    names = ", ".join(repr(device.name) for device in found)
+    raise CardLostError(f"there is no device named {wanted!r}; available: {names}; set `device`, {FILE_HINT}")
 
 
 class Card:
-    """One device, whose stream is opened and closed while PortAudio stays: to make that again takes longer."""
+    """One device. Its stream is opened and closed while PortAudio stays loaded, which takes longer to start."""
 
     def __init__(self, wanted: str) -> None:
         self._audio = pyaudio.PyAudio()
         self._wanted = wanted
         self._stream: Stream | None = None
+        #: Full name of the device; empty until it was opened.
         self.name = ""
+        #: Rate in Hz of the open stream.
         self.rate = 0
+        #: Frames that the card holds.
         self.capacity = 0
-        """Frames that the card holds."""
 
     @property
     def is_open(self) -> bool:
         return self._stream is not None
 
     def open(self, rate: int) -> None:
-        """Open it at `rate` Hz, unless it is.
+        """Open the card at `rate` Hz, unless it is open at that rate.
 
         Raises:
-            CardLost: it cannot be.
+            CardLostError: The card cannot be opened.
         """
         if self.is_open and self.rate == rate:
             return
         self.close()
-        device = choose(devices(self._audio), self._wanted)
+        device = choose(output_devices(self._audio), self._wanted)
         try:
             self._stream = self._audio.open(
                 rate,
@@ -129,7 +129,7 @@ class Card:
                 frames_per_buffer=round(rate * PERIOD_S),
             )
         except OSError as error:
-            raise CardLost(_refusal(device, rate, error)) from error
+            raise CardLostError(_open_error(device, rate, error)) from error
         self.name, self.rate = device.name, rate
         self.capacity = self.room()
 
@@ -139,51 +139,51 @@ class Card:
             self._stream = None
 
     def room(self) -> int:
-        """Frames that can be written without waiting.
+        """Return the frames that can be written without blocking.
 
         Raises:
-            CardLost: the device is gone.
+            CardLostError: The device is gone.
         """
         try:
-            frames = self._opened().get_write_available()
+            frames = self._open_stream().get_write_available()
         except OSError as error:
-            raise CardLost(f"the sound card is lost: {error.args[-1]}") from error
-        # PyAudio hands PortAudio's errors on as a number here.
+            raise CardLostError(f"the sound card is lost: {error.args[-1]}") from error
+        # PyAudio returns PortAudio's error codes as negative numbers here.
         if frames < 0:
-            raise CardLost(f"the sound card is lost (PortAudio {frames})")
+            raise CardLostError(f"the sound card is lost (PortAudio {frames})")
         return frames
 
     def write(self, pcm: bytes) -> None:
-        """Write so many frames as there is room for.
+        """Write frames; blocks if there are more than `room()`.
 
         Raises:
-            CardLost: the device is gone.
+            CardLostError: The device is gone.
         """
         try:
-            # True would close the stream at the first underflow.
-            self._opened().write(pcm, len(pcm) // BYTES_PER_FRAME, exception_on_underflow=False)
+            # With True, PyAudio would close the stream at the first underflow.
+            self._open_stream().write(pcm, len(pcm) // BYTES_PER_FRAME, exception_on_underflow=False)
         except OSError as error:
-            raise CardLost(f"the sound card is lost: {error.args[-1]}") from error
+            raise CardLostError(f"the sound card is lost: {error.args[-1]}") from error
 
     def reset(self) -> None:
-        """Drop what it holds and be ready for more.
+        """Drop the frames that the card holds.
 
         Raises:
-            CardLost: the device is gone.
+            CardLostError: The device is gone.
         """
         try:
-            self._opened().stop_stream()
-            self._opened().start_stream()
+            self._open_stream().stop_stream()
+            self._open_stream().start_stream()
         except OSError as error:
-            raise CardLost(f"the sound card is lost: {error.args[-1]}") from error
+            raise CardLostError(f"the sound card is lost: {error.args[-1]}") from error
 
-    def _opened(self) -> Stream:
+    def _open_stream(self) -> Stream:
         if self._stream is None:
-            raise CardLost("the sound card is not open")
+            raise CardLostError("the sound card is not open")
         return self._stream
 
 
-def _refusal(device: Device, rate: int, error: OSError) -> str:
+def _open_error(device: Device, rate: int, error: OSError) -> str:
     text = f"{device.name!r} cannot be opened at {rate} Hz: {error.args[-1]}"
     if rate != device.rate:
         return f"{text}; its own rate is {device.rate} Hz: try `sample_rate: {device.rate}`"

@@ -1,212 +1,261 @@
-"""Plays frames on the card, one announcement right behind the other, and says how many were heard.
+"""Plays announcements on the card without a gap between them, and reports how many frames were played.
 
-It never waits in a write, so that a stop overtakes all that is still to be played; a sound server that
-blocks it all the same is cured from outside, by SIGKILL.
+States of the player; messages in capitals are those of `wire`:
+
+               START            END              <= 30 ms left: DONE
+        IDLE ────────▶ PLAYING ──────▶ ENDING ───────────────────────▶ DRAINING
+         ▲ ▲ ◀── (1) ──┘   │             │                              │    │
+         │ │               └── STOP ──┬──┘                              │    └─ START ─▶ PLAYING
+         │ │                          ▼                                 │
+         │ └──────── STOPPED ──── STOPPING                              │
+         └───────────────── last frame played: DRAINED ─────────────────┘
+
+    (1) A STOP before the first frame was written is answered by STOPPED at once.
+
+In STOPPING the end of the previous announcement is played first. After `IDLE_CLOSE_S` in IDLE the stream is
+closed. In every state the process ends if the card is lost (LOST), if the daemon is gone, or if the daemon kills
+it because it makes no progress; the daemon then starts another, see `sound_card/process.py`.
+
+The player never blocks in a write, so that a STOP overtakes the audio that is still queued. A sound server
+that blocks nevertheless can only be dealt with from outside, by SIGKILL.
 """
 
 from __future__ import annotations
 
 import select
+from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from edgevoice_plugins.sound_card_child import wire
-from edgevoice_plugins.sound_card_child.deck import Deck
+from edgevoice_plugins.sound_card_child.device_queue import DeviceQueue
 
 if TYPE_CHECKING:
     import socket
 
-BRINK_S = 0.012
-"""With so little left between announcements a period of silence is given, until the last sound was heard:
-closing a stream cuts 28 to 47 ms."""
-IDLE_S = 5.0
-"""Without an announcement for so long, the stream is closed."""
+#: If less than this remains between announcements, write one period of silence, until the last sound was heard:
+#: a stream that underruns or is closed cuts off its last 28 to 47 ms.
+UNDERRUN_GUARD_S = 0.012
+#: The stream is closed after this long without an announcement.
+IDLE_CLOSE_S = 5.0
+#: A card may hold back less than a period until more arrives. After this long, push it out with silence.
 STARVED_S = 0.1
-"""A card may keep less than a period to itself until more comes; after so long it is pushed out with silence."""
-NAP_MS = 10
-SHORT_NAP_MS = 3
-"""Where one sound ends and the next may follow, a millisecond counts."""
+POLL_MS = 10
+#: Poll interval where one sound ends and the next may follow: each millisecond late is a gap.
+FAST_POLL_MS = 3
+
+
+class State(Enum):
+    """What the player does with the current announcement; see the diagram above."""
+
+    IDLE = 0
+    PLAYING = 1
+    ENDING = 2
+    STOPPING = 3
+    DRAINING = 4
 
 
 class Player:
-    """Plays one announcement after the other, as the daemon tells it through `line`.
+    """Plays one announcement after the other, as the daemon commands through `connection`."""
 
-    All their sound lies on one tape, so that nothing separates them; an announcement begins at a frame of it.
-    """
-
-    def __init__(self, line: socket.socket, device: str) -> None:
-        self._line = line
-        self._deck = Deck(device)
-        self._rate = self._begun = self._lead = 0
-        self._playing = self._ending = self._stopping = self._fading = False
+    def __init__(self, connection: socket.socket, device: str) -> None:
+        self._connection = connection
+        self._device = DeviceQueue(device)
+        self._state = State.IDLE
+        self._rate = 0
+        #: Frame of the timeline at which the current announcement starts.
+        self._start_frame = 0
+        #: Frames of silence that must still precede the first sound.
+        self._lead_in = 0
         self._queue = bytearray()
-        self._told = (0, 0)
-        self._changed = monotonic()
-        self._messages = {
-            wire.START: self._start,
-            wire.AUDIO: self._audio,
-            wire.END: self._end,
-            wire.STOP: self._stop,
-            wire.TRY: self._try,
+        self._reported = (0, 0)
+        #: When audio last arrived or progressed, or the state changed; monotonic seconds.
+        self._changed_at = monotonic()
+        self._handlers = {
+            wire.START: self._on_start,
+            wire.AUDIO: self._on_audio,
+            wire.END: self._on_end,
+            wire.STOP: self._on_stop,
+            wire.PROBE: self._on_probe,
         }
 
     def run(self) -> None:
         """Play until the daemon is gone.
 
         Raises:
-            CardLost: the card cannot be used.
+            CardLostError: The card cannot be used.
         """
         poll = select.poll()
-        poll.register(self._line, select.POLLIN)
+        poll.register(self._connection, select.POLLIN)
         while True:
-            if poll.poll(self._nap()):
-                message = self._line.recv(wire.LARGEST)
+            if poll.poll(self._poll_ms()):
+                message = self._connection.recv(wire.MAX_MESSAGE_BYTES)
                 if not message:
                     return
-                self._messages[message[:1]](message)
+                self._handlers[message[:1]](message)
             if self._has_work:
                 self._work()
-            elif self._is_idle and monotonic() - self._changed >= IDLE_S:
-                self._deck.card.close()
+            elif self._can_close and monotonic() - self._changed_at >= IDLE_CLOSE_S:
+                self._device.card.close()
 
-    def _nap(self) -> float | None:
-        """Milliseconds until there is something to do without being told."""
+    def _poll_ms(self) -> float | None:
+        """Return for how long to wait for a message; None for as long as it takes."""
         if self._has_work:
-            return SHORT_NAP_MS if self._is_close else NAP_MS
-        if self._is_idle:
-            return max(0.0, self._changed + IDLE_S - monotonic()) * 1000 + 1
+            return FAST_POLL_MS if self._is_at_boundary else POLL_MS
+        if self._can_close:
+            return max(0.0, self._changed_at + IDLE_CLOSE_S - monotonic()) * 1000 + 1
         return None
 
     @property
+    def _has_announcement(self) -> bool:
+        return self._state in (State.PLAYING, State.ENDING, State.STOPPING)
+
+    @property
     def _has_work(self) -> bool:
-        if self._fading or not self._deck.is_out:
+        if self._state in (State.ENDING, State.STOPPING, State.DRAINING) or not self._device.is_drained:
             return True
-        return self._playing and bool(
-            self._queue or self._ending or self._lead or not self._deck.is_open(self._rate)
+        return self._state is State.PLAYING and bool(
+            self._queue or self._lead_in or not self._device.is_open(self._rate)
         )
 
     @property
-    def _is_idle(self) -> bool:
-        return self._deck.card.is_open and not self._playing
+    def _can_close(self) -> bool:
+        return self._device.card.is_open and not self._has_announcement
 
     @property
-    def _is_close(self) -> bool:
+    def _is_at_boundary(self) -> bool:
         """Whether one sound ends and another may follow."""
-        if self._stopping or self._queue:
-            return self._stopping or self._deck.waits
-        return (self._is_between or self._ending) and not self._lead
+        if self._state is State.STOPPING:
+            return True
+        if self._queue:
+            return self._device.is_waiting
+        return (self._has_no_sound or self._state is State.ENDING) and not self._lead_in
 
     @property
-    def _is_between(self) -> bool:
-        """Whether all sound so far is that of announcements before."""
-        return not self._playing or self._deck.tape.sound == self._begun
+    def _has_no_sound(self) -> bool:
+        """Whether no sound of the current announcement was written."""
+        return not self._has_announcement or self._device.timeline.written == self._start_frame
 
-    def _start(self, message: bytes) -> None:
-        self._rate, self._lead = wire.numbers(message)
+    def _on_start(self, message: bytes) -> None:
+        self._rate, self._lead_in = wire.unpack(message)
         self._queue.clear()
-        self._playing, self._ending, self._fading = True, False, False
-        self._begun, self._told = self._deck.tape.sound, (0, 0)
-        self._changed = monotonic()
-        if not self._deck.is_open(self._rate):
+        self._start_frame, self._reported = self._device.timeline.written, (0, 0)
+        self._enter(State.PLAYING)
+        if not self._device.is_open(self._rate):
             return
-        if self._lead:
-            self._deck.look()
-            self._deck.tape.wake()
-        self._say_opened()
+        if self._lead_in:
+            self._device.update()
+            self._device.timeline.start_lead_in()
+        self._send_opened()
 
-    def _audio(self, message: bytes) -> None:
+    def _on_audio(self, message: bytes) -> None:
         self._queue += message[1:]
-        self._changed = monotonic()  # starved is who waits for more since this, not since the start
+        self._changed_at = monotonic()  # `STARVED_S` counts from the last audio, not from the start
 
-    def _end(self, message: bytes) -> None:  # noqa: ARG002 - as the others
-        self._ending = True
+    def _on_end(self, message: bytes) -> None:  # noqa: ARG002 - same signature as the other handlers
+        if self._state is State.PLAYING:
+            self._enter(State.ENDING)
 
-    def _stop(self, message: bytes) -> None:  # noqa: ARG002
+    def _on_stop(self, message: bytes) -> None:  # noqa: ARG002
         self._queue.clear()
-        if self._is_between:
-            self._stopped((0, 0))
+        if not self._has_announcement:  # it has just ended
+            self._send(wire.pack(wire.STOPPED, 0, 0))
+        elif self._has_no_sound:
+            self._finish_stop((0, 0))
         else:
-            self._stopping = True
+            self._enter(State.STOPPING)
 
-    def _try(self, message: bytes) -> None:
-        (rate,) = wire.numbers(message)
-        if not self._deck.card.is_open:
-            self._deck.open(rate)
-            self._deck.card.close()
-        self._say_opened()
+    def _on_probe(self, message: bytes) -> None:
+        (rate,) = wire.unpack(message)
+        if not self._device.card.is_open:
+            self._device.open(rate)
+            self._device.card.close()
+        self._send_opened()
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._changed_at = monotonic()
 
     def _work(self) -> None:
-        deck = self._deck
-        if self._playing and not deck.is_open(self._rate) and (deck.is_out or not deck.card.is_open):
-            deck.open(self._rate)
-            self._begun = 0
-            self._say_opened()
-        deck.look()
-        if self._stopping:
-            self._cut()
+        device = self._device
+        # Another rate needs another stream, which would cut the end of the previous announcement.
+        if (
+            self._has_announcement
+            and not device.is_open(self._rate)
+            and (device.is_drained or not device.card.is_open)
+        ):
+            device.open(self._rate)
+            self._start_frame = 0
+            self._send_opened()
+        device.update()
+        if self._state is State.STOPPING:
+            self._stop_if_possible()
             return
-        if deck.is_open(self._rate):
-            self._give()
+        if device.is_open(self._rate):
+            self._write_sound()
         if not self._queue:
-            deck.give_silence(self._silence_wanted)
+            device.write_silence(self._silence_needed())
         self._report()
 
-    def _give(self) -> None:
-        """The silence that wakes the card, which goes on until there is sound, then the sound."""
-        deck = self._deck
-        if self._lead:
-            deck.give_silence(self._lead - deck.tape.silence if self._queue else deck.room)
-        if deck.give(self._queue, self._lead):
-            self._lead = 0
+    def _write_sound(self) -> None:
+        """Write the lead-in, which goes on until there is sound, then the sound."""
+        device = self._device
+        if self._lead_in:
+            missing = self._lead_in - device.timeline.trailing_silence
+            device.write_silence(missing if self._queue else device.room)
+        if device.write_sound(self._queue, self._lead_in):
+            self._lead_in = 0
 
-    @property
-    def _silence_wanted(self) -> int:
-        """Frames of silence: the tail between announcements; in a gap what pushes the last frames out."""
-        deck = self._deck
-        if deck.is_out:
+    def _silence_needed(self) -> int:
+        """Return frames of silence to write after a sound, or to push out its last frames in an underrun."""
+        device = self._device
+        if device.is_drained:
             return 0
-        if self._is_between:
-            return deck.period if deck.tape.left(deck.now) <= deck.tape.rate * BRINK_S else 0
-        return deck.period if not self._ending and deck.now - self._changed > STARVED_S else 0
+        if self._has_no_sound:
+            left = device.timeline.frames_left(device.now)
+            return device.period if left <= device.timeline.rate * UNDERRUN_GUARD_S else 0
+        is_starved = self._state is not State.ENDING and device.now - self._changed_at > STARVED_S
+        return device.period if is_starved else 0
 
-    def _cut(self) -> None:
-        """Forget this announcement's sound, once the one before it was heard to its end."""
-        if self._deck.tape.is_past(self._begun, self._deck.now):
+    def _stop_if_possible(self) -> None:
+        """Drop the sound of this announcement, once the previous one was heard to its end."""
+        if self._device.timeline.is_played_up_to(self._start_frame, self._device.now):
             position = self._position
-            self._deck.forget()
-            self._stopped(position)
+            self._device.drop()
+            self._finish_stop(position)
 
-    def _stopped(self, position: tuple[int, int]) -> None:
-        self._rest()
-        self._say(wire.pack(wire.STOPPED, *position))
-
-    def _rest(self) -> None:
-        self._playing = self._ending = self._stopping = False
-        self._lead = 0
-        self._changed = monotonic()
+    def _finish_stop(self, position: tuple[int, int]) -> None:
+        self._lead_in = 0
+        self._enter(State.IDLE)
+        self._send(wire.pack(wire.STOPPED, *position))
 
     @property
     def _position(self) -> tuple[int, int]:
-        """Frames of this announcement that were given to the card, and heard."""
-        tape = self._deck.tape
-        return tape.sound - self._begun, max(0, tape.heard - self._begun)
+        """Frames of this announcement that were written to the card, and played."""
+        timeline = self._device.timeline
+        return timeline.written - self._start_frame, max(0, timeline.played - self._start_frame)
 
     def _report(self) -> None:
-        if self._playing and self._position != self._told:
-            self._told = self._position
-            self._changed = self._deck.now
-            self._say(wire.pack(wire.HEARD, *self._told))
-        left = self._deck.tape.sound_left(self._deck.now)
-        if self._ending and not self._queue and left <= self._deck.tape.rate * wire.EARLY_S:
-            self._rest()
-            self._fading = True
-            self._say(wire.DONE)
-        if self._fading and self._deck.is_out:
-            self._fading = False
-            self._say(wire.OUT)
+        device = self._device
+        if self._has_announcement and self._position != self._reported:
+            self._reported = self._position
+            self._changed_at = device.now
+            self._send(wire.pack(wire.POSITION, *self._reported))
+        left = device.timeline.sound_left(device.now)
+        if (
+            self._state is State.ENDING
+            and not self._queue
+            and left <= device.timeline.rate * wire.DONE_EARLY_S
+        ):
+            self._lead_in = 0
+            self._enter(State.DRAINING)
+            self._send(wire.DONE)
+        if self._state is State.DRAINING and device.is_drained:
+            self._enter(State.IDLE)
+            self._send(wire.DRAINED)
 
-    def _say_opened(self) -> None:
-        self._say(wire.pack(wire.OPENED, self._deck.tape.capacity) + self._deck.card.name.encode())
+    def _send_opened(self) -> None:
+        self._send(wire.pack(wire.OPENED, self._device.timeline.capacity) + self._device.card.name.encode())
 
-    def _say(self, message: bytes) -> None:
-        self._line.send(message)
+    def _send(self, message: bytes) -> None:
+        self._connection.send(message)

@@ -1,7 +1,7 @@
-"""What the daemon and the sound card's process say to each other: one packet is one message.
+"""The messages between the daemon and the sound card's child process, one per packet.
 
-The process knows frames (s16le mono at the card's rate) and nothing else. A message is one byte, which
-says what it is, and what belongs to it.
+A message is one byte, its kind, and a payload: numbers (little-endian unsigned 64 bit), text (UTF-8) or PCM
+(s16le mono at the card's rate). Frames are counted from the last START.
 """
 
 from __future__ import annotations
@@ -9,51 +9,53 @@ from __future__ import annotations
 import struct
 
 BYTES_PER_FRAME = 2
-EARLY_S = 0.03
-"""`DONE` is said while so much is still to be heard, so that the next announcement follows without a gap."""
+#: DONE is sent while up to this much is still to be played, so that the next announcement follows without a
+#: gap. See docs/decisions/gapless-playback.md.
+DONE_EARLY_S = 0.03
+#: Audio in one packet, and the period requested from the card; shorter periods underrun under load.
 PERIOD_S = 0.02
-"""Seconds of audio in one packet, and the period asked of the card; shorter ones underflow under load."""
+MAX_MESSAGE_BYTES = 65536
 
-# To the process.
+# From the daemon to the child.
+
+#: Start an announcement. Numbers: rate in Hz, frames of silence that must precede its first sound. Opens the
+#: card; answered by OPENED. AUDIO may follow at once.
 START = b"P"
-"""Begin an announcement at so many Hz, with at least so many frames of silence before its first sound (two
-numbers): opens the card; answered by `OPENED`. Frames may follow at once."""
+#: The next frames. Payload: PCM.
 AUDIO = b"A"
-"""The next frames."""
+#: No more AUDIO follows; answered by DONE.
 END = b"E"
-"""No more will come; answered by `DONE` when the last frame is about to be heard."""
+#: Drop what was not played yet and be silent at once; answered by STOPPED.
 STOP = b"S"
-"""Forget what is not yet heard and be silent at once; answered by `STOPPED`."""
-TRY = b"T"
-"""Open and close the card at so many Hz (one number), without a sound; answered by `OPENED`."""
+#: Open and close the card without a sound. Number: rate in Hz. Answered by OPENED.
+PROBE = b"T"
 
-# From the process; numbers of frames count from the last START.
+# From the child to the daemon.
+
+#: The card is open. Number: frames that it holds. Then its name as text.
 OPENED = b"O"
-"""The card is open; it holds so many frames (one number), and is called so (UTF-8)."""
-HEARD = b"H"
-"""So many frames handed to the card, so many of them heard (two numbers)."""
+#: Progress. Numbers: frames written to the card, frames played.
+POSITION = b"H"
+#: All but the last `DONE_EARLY_S` was played.
 DONE = b"D"
-OUT = b"R"
-"""After `DONE`: the last frame was heard."""
+#: After DONE: the last frame was played.
+DRAINED = b"R"
+#: The announcement was stopped. Numbers: frames written to the card, frames played.
 STOPPED = b"X"
-"""So many frames handed, so many heard (two numbers); no more will be."""
+#: The card cannot be used. Payload: the reason as text. The process ends.
 LOST = b"F"
-"""The card cannot be used, and why (UTF-8); the process ends."""
-
-LARGEST = 65536
-"""Bytes of a message at most."""
 
 
 def pack(kind: bytes, *numbers: int) -> bytes:
-    """A message with numbers."""
+    """Return a message with numbers."""
     return kind + struct.pack(f"<{len(numbers)}Q", *numbers)
 
 
-def numbers(message: bytes) -> tuple[int, ...]:
-    """The numbers of a message."""
+def unpack(message: bytes) -> tuple[int, ...]:
+    """Return the numbers of a message."""
     return struct.unpack(f"<{(len(message) - 1) // 8}Q", message[1:])
 
 
-def opened(message: bytes) -> tuple[int, str]:
-    """What `OPENED` says."""
-    return numbers(message[:9])[0], message[9:].decode()
+def unpack_opened(message: bytes) -> tuple[int, str]:
+    """Return the capacity in frames and the name of the device from an OPENED message."""
+    return unpack(message[:9])[0], message[9:].decode()

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from edgevoice import OutputError
 from edgevoice.cli import edgevoice
-from edgevoice.errors import OutputError
 from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import Recorder, context, pieces
@@ -37,9 +37,7 @@ def no_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["default", "pulse", "PULSE", "Attic-Speaker", "attic", "speak"])
-async def test_a_device_is_found_by_part_of_its_name_in_any_case(
-    pulse: Pulse, tmp_path: Path, device: str
-) -> None:
+async def test_device_by_part_of_its_name(pulse: Pulse, tmp_path: Path, device: str) -> None:
     pcm = noise(2400, len(device) * 7 + ord(device[0]))
     async with SoundCard(context(tmp_path), Options(device=device)) as card:
         await card.probe()
@@ -47,7 +45,7 @@ async def test_a_device_is_found_by_part_of_its_name_in_any_case(
     assert await pulse.hears(pcm)
 
 
-async def test_probing_makes_no_sound_and_leaves_nothing_open(pulse: Pulse, tmp_path: Path) -> None:
+async def test_probe_is_silent_and_closes(pulse: Pulse, tmp_path: Path) -> None:
     before = pulse.without_silence()
     async with SoundCard(context(tmp_path), Options()) as card:
         await card.probe()
@@ -57,7 +55,7 @@ async def test_probing_makes_no_sound_and_leaves_nothing_open(pulse: Pulse, tmp_
     assert pulse.without_silence() == before
 
 
-async def test_an_unknown_device_lists_those_there_are(pulse: Pulse, tmp_path: Path) -> None:
+async def test_probe_unknown_device_lists_devices(pulse: Pulse, tmp_path: Path) -> None:
     async with SoundCard(context(tmp_path), Options(device="cellar")) as card:
         with pytest.raises(
             OutputError, match=r"no device named 'cellar'.*'pulse', 'Attic-Speaker', 'default'"
@@ -68,7 +66,7 @@ async def test_an_unknown_device_lists_those_there_are(pulse: Pulse, tmp_path: P
 
 
 @pytest.mark.usefixtures("no_devices")
-async def test_no_sound_card_says_how_to_choose_a_file(tmp_path: Path) -> None:
+async def test_no_sound_card_suggests_wav_file(tmp_path: Path) -> None:
     async with SoundCard(context(tmp_path), Options()) as card:
         with pytest.raises(OutputError, match=r"there is no sound card.*output: wav_file"):
             await card.probe()
@@ -81,22 +79,22 @@ async def test_no_sound_card_says_how_to_choose_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"device": 3}, {"device": ""}, {"sample_rate": 7999}, {"sample_rate": 192001}, {"rate": 8000}]
 )
-def test_options_that_portaudio_would_take_for_something_else_are_refused(wrong: dict[str, object]) -> None:
+def test_options_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(wrong, Options)
 
 
-def test_pyaudio_that_is_not_installed_is_named_with_what_builds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert SoundCard.missing() is None
+def test_missing_dependency_names_pyaudio(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SoundCard.missing_dependency() is None
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.delitem(sys.modules, "pyaudio", raising=False)
-    missing = SoundCard.missing() or ""
+    missing = SoundCard.missing_dependency() or ""
     assert missing.startswith('needs pyaudio: pip install "edgevoice[audio]"')
     assert "portaudio19-dev gcc python3-dev" in missing
 
 
 @pytest.mark.usefixtures("pulse")
-def test_devices_lists_them_for_people_and_as_json() -> None:
+def test_devices_as_text_and_json() -> None:
     listed = CliRunner().invoke(edgevoice, ["devices"])
     assert listed.exit_code == 0
     assert "Attic-Speaker" in listed.output
@@ -107,7 +105,7 @@ def test_devices_lists_them_for_people_and_as_json() -> None:
 
 
 @pytest.mark.usefixtures("no_devices")
-def test_devices_says_that_there_are_none_and_keeps_json_json() -> None:
+def test_devices_none_found() -> None:
     listed = CliRunner().invoke(edgevoice, ["devices"])
     assert listed.exit_code == 1
     assert "There is no sound card here" in listed.output
@@ -116,7 +114,7 @@ def test_devices_says_that_there_are_none_and_keeps_json_json() -> None:
     assert json.loads(listed.stdout) == []
 
 
-def test_devices_says_that_alsa_is_to_be_looked_at_when_portaudio_crashes(
+def test_devices_portaudio_crash(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", os.devnull)  # PortAudio aborts on an empty configuration
@@ -151,13 +149,13 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("pulse")
-def test_the_chatter_of_portaudio_does_not_reach_the_daemons_stderr() -> None:
+def test_portaudio_messages_are_discarded() -> None:
     probed = run(PROBE)
     assert (probed.returncode, probed.stdout, probed.stderr) == (0, "", "")
 
 
 @pytest.mark.usefixtures("pulse")
-def test_what_python_says_in_the_child_does_reach_it(tmp_path: Path) -> None:
+def test_python_errors_of_the_child_reach_stderr(tmp_path: Path) -> None:
     (tmp_path / "pyaudio.py").write_text("def PyAudio():\n    raise RuntimeError('a bug in the child')\n")
     probed = run(PROBE, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
     assert "a bug in the child" in probed.stderr
@@ -172,6 +170,6 @@ def test_what_python_says_in_the_child_does_reach_it(tmp_path: Path) -> None:
         ("edgevoice_plugins.wav_file", "numpy soxr pyaudio aiohttp click"),
     ],
 )
-def test_what_is_not_needed_is_not_imported(module: str, heavy: str) -> None:
+def test_import_stays_light(module: str, heavy: str) -> None:
     imported = run(f"import sys, {module}; assert not set({heavy.split()}) & set(sys.modules)")
     assert imported.returncode == 0, imported.stderr

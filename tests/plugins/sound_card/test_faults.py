@@ -1,8 +1,10 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgevoice.errors import OutputError
+from edgevoice import OutputError
+from edgevoice_plugins.sound_card import process
 from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import SoundCard, Timeouts
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, longest_run_at_the_beginning, longest_run_at_the_end, noise
 
@@ -23,7 +26,7 @@ RATE = 24000
 async def playing(
     card: SoundCard, pulse: Pulse, pcm: bytes
 ) -> AsyncIterator[tuple[asyncio.Task[None], Recorder]]:
-    """Plays `pcm`, from when its first 300 ms were heard."""
+    """Play `pcm`; enter when its first 300 ms were played."""
     progress = Recorder()
     task = asyncio.create_task(card.play(pieces(pcm), RATE, progress))
     assert await pulse.until(lambda: pcm[: RATE * 6 // 10] in pulse.captured())
@@ -33,8 +36,8 @@ async def playing(
 
 
 @asynccontextmanager
-async def a_loop_that_lives() -> AsyncIterator[None]:
-    """Fails if the event loop stood still for 0.3 s meanwhile; a blocked one stands for seconds."""
+async def responsive_loop() -> AsyncIterator[None]:
+    """Fail if the event loop was blocked for 0.3 s meanwhile."""
     late = []
 
     async def tick() -> None:
@@ -50,8 +53,8 @@ async def a_loop_that_lives() -> AsyncIterator[None]:
     assert max(late) < 0.3
 
 
-def assert_heard_but_for(pulse: Pulse, pcm: bytes, lost: float, repeated: float) -> None:
-    """Heard in two runs, with at most so many seconds lost or repeated where it was interrupted."""
+def assert_played_except(pulse: Pulse, pcm: bytes, lost: float, repeated: float) -> None:
+    """Assert that at most these seconds are lost or repeated where `pcm` was interrupted."""
     heard = pulse.without_silence()
     if heard == pcm:
         return
@@ -60,27 +63,23 @@ def assert_heard_but_for(pulse: Pulse, pcm: bytes, lost: float, repeated: float)
     assert len(heard) // 2 <= frames + 0.02 * RATE
 
 
-async def test_the_rest_is_heard_after_the_sound_server_was_killed_and_restarted(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_server_restart_resumes(pulse: Pulse, card: SoundCard) -> None:
     pcm, following = noise(2 * RATE, 1), noise(4800, 2)
-    async with playing(card, pulse, pcm) as (task, progress), a_loop_that_lives():
+    async with playing(card, pulse, pcm) as (task, progress), responsive_loop():
         await asyncio.to_thread(pulse.kill)
         await asyncio.sleep(1)
         await asyncio.to_thread(pulse.start)
         await task
     assert progress.frames_heard == 2 * RATE
     assert await pulse.hears(pcm[-4800:])
-    assert_heard_but_for(pulse, pcm, lost=0.1, repeated=0.1)
+    assert_played_except(pulse, pcm, lost=0.1, repeated=0.1)
     await card.play(pieces(following), RATE, Recorder())
     assert await pulse.hears(following)
 
 
-async def test_a_sound_server_that_is_away_for_too_long_is_an_error_and_the_next_is_heard(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_server_gone_for_long_is_an_error(pulse: Pulse, card: SoundCard) -> None:
     pcm = noise(2 * RATE, 1)
-    async with playing(card, pulse, pcm) as (task, progress), a_loop_that_lives():
+    async with playing(card, pulse, pcm) as (task, progress), responsive_loop():
         await asyncio.to_thread(pulse.kill)
         with pytest.raises(OutputError, match="kitchen"):
             await task
@@ -92,9 +91,7 @@ async def test_a_sound_server_that_is_away_for_too_long_is_an_error_and_the_next
     assert await pulse.hears(rest)
 
 
-async def test_a_sound_server_restarted_between_announcements_is_no_matter(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_server_restart_between_announcements(pulse: Pulse, card: SoundCard) -> None:
     await card.play(pieces(noise(4800, 1)), RATE, Recorder())
     await asyncio.to_thread(pulse.kill)
     await asyncio.to_thread(pulse.start)
@@ -103,12 +100,10 @@ async def test_a_sound_server_restarted_between_announcements_is_no_matter(
     assert await pulse.hears(pcm)
 
 
-async def test_a_sound_server_that_is_frozen_for_a_moment_keeps_the_process(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_server_frozen_briefly_keeps_the_process(pulse: Pulse, card: SoundCard) -> None:
     pcm = noise(RATE, 1)
     pid = card.pid
-    async with playing(card, pulse, pcm) as (task, _), a_loop_that_lives():
+    async with playing(card, pulse, pcm) as (task, _), responsive_loop():
         pulse.freeze()
         await asyncio.sleep(1.2)
         pulse.thaw()
@@ -117,12 +112,10 @@ async def test_a_sound_server_that_is_frozen_for_a_moment_keeps_the_process(
     assert await pulse.until(lambda: pulse.without_silence() == pcm)
 
 
-async def test_a_sound_server_that_is_frozen_for_good_costs_the_process_but_not_the_daemon(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_server_frozen_for_long_is_an_error(pulse: Pulse, card: SoundCard) -> None:
     pcm, following = noise(2 * RATE, 1), noise(4800, 2)
     pid = card.pid
-    async with playing(card, pulse, pcm) as (task, progress), a_loop_that_lives():
+    async with playing(card, pulse, pcm) as (task, progress), responsive_loop():
         pulse.freeze()
         with pytest.raises(OutputError, match="made no progress"):
             await task
@@ -137,9 +130,9 @@ async def test_a_sound_server_that_is_frozen_for_good_costs_the_process_but_not_
     assert await pulse.hears(following)
 
 
-async def test_a_cancel_while_the_sound_server_is_frozen_is_obeyed(pulse: Pulse, card: SoundCard) -> None:
+async def test_cancel_while_server_is_frozen(pulse: Pulse, card: SoundCard) -> None:
     following = noise(4800, 2)
-    async with playing(card, pulse, noise(2 * RATE, 1)) as (task, _), a_loop_that_lives():
+    async with playing(card, pulse, noise(2 * RATE, 1)) as (task, _), responsive_loop():
         pulse.freeze()
         await asyncio.sleep(0.2)
         task.cancel()
@@ -151,24 +144,20 @@ async def test_a_cancel_while_the_sound_server_is_frozen_is_obeyed(pulse: Pulse,
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_another_process_goes_on_for_one_that_is_killed_or_frozen(
-    pulse: Pulse, card: SoundCard, number: signal.Signals
-) -> None:
+async def test_lost_process_is_replaced(pulse: Pulse, card: SoundCard, number: signal.Signals) -> None:
     pcm = noise(2 * RATE, 1)
     pid = card.pid
     assert pid is not None
-    async with playing(card, pulse, pcm) as (task, progress), a_loop_that_lives():
+    async with playing(card, pulse, pcm) as (task, progress), responsive_loop():
         os.kill(pid, number)
         await task
     assert card.pid != pid
     assert progress.frames_heard == 2 * RATE
     assert await pulse.hears(pcm[-4800:])
-    assert_heard_but_for(pulse, pcm, lost=0.1, repeated=0.1)
+    assert_played_except(pulse, pcm, lost=0.1, repeated=0.1)
 
 
-async def test_a_process_that_is_killed_between_announcements_is_replaced_by_the_next(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_process_killed_between_announcements(pulse: Pulse, card: SoundCard) -> None:
     await card.play(pieces(noise(4800, 1)), RATE, Recorder())
     os.kill(card.pid or 0, signal.SIGKILL)
     pcm = noise(4800, 2)
@@ -176,7 +165,7 @@ async def test_a_process_that_is_killed_between_announcements_is_replaced_by_the
     assert await pulse.hears(pcm)
 
 
-async def test_signals_for_the_whole_group_do_not_cut_the_sound(pulse: Pulse, card: SoundCard) -> None:
+async def test_group_signals_do_not_stop_the_sound(pulse: Pulse, card: SoundCard) -> None:
     pcm = noise(RATE, 1)
     pid = card.pid
     async with playing(card, pulse, pcm) as (task, _):
@@ -187,11 +176,62 @@ async def test_signals_for_the_whole_group_do_not_cut_the_sound(pulse: Pulse, ca
     assert await pulse.until(lambda: pulse.without_silence() == pcm)
 
 
-async def test_the_process_ends_with_the_output(pulse: Pulse, tmp_path: Path) -> None:
+async def test_close_ends_the_process(pulse: Pulse, tmp_path: Path) -> None:
     async with SoundCard(context(tmp_path), Options()) as card:
         await card.probe()
         pid = card.pid
     assert await pulse.until(lambda: not psutil.pid_exists(pid or 0))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Make the start of a process take 0.5 s, and return the processes."""
+    processes = []
+
+    def start(connection: socket.socket, device: str) -> subprocess.Popen[bytes]:
+        time.sleep(0.5)
+        processes.append(real(connection, device))
+        return processes[-1]
+
+    real = process._start_process
+    monkeypatch.setattr(process, "_start_process", start)
+    return processes
+
+
+async def test_slow_spawn_does_not_block_the_loop(
+    pulse: Pulse, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    pcm = noise(4800)
+    async with responsive_loop(), SoundCard(context(tmp_path), Options()) as card:
+        await card.play(pieces(pcm), RATE, Recorder())
+    assert await pulse.hears(pcm)
+    assert len(started) == 1
+
+
+async def test_cancelled_spawn_leaves_no_process(
+    pulse: Pulse, card: SoundCard, started: list[subprocess.Popen[bytes]]
+) -> None:
+    os.kill(card.pid or 0, signal.SIGKILL)
+    playing = asyncio.create_task(card.play(pieces(noise(4800, 1)), RATE, Recorder()))
+    await asyncio.sleep(0.25)
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
+    assert await pulse.until(lambda: started and not psutil.pid_exists(started[0].pid))
+    await card.play(pieces(noise(4800, 2)), RATE, Recorder())
+    assert await pulse.hears(noise(4800, 2))
+    assert pulse.without_silence() == noise(4800, 2)
+
+
+async def test_process_that_cannot_be_started(
+    pulse: Pulse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    async with SoundCard(context(tmp_path), Options(), Timeouts(recovery_s=0.3)) as card:
+        with pytest.raises(OutputError, match="cannot be started"):
+            await card.probe()
+        with pytest.raises(OutputError, match="cannot be started"):
+            await card.play(pieces(noise(4800)), RATE, Recorder())
+    assert pulse.without_silence() == b""
 
 
 DAEMON = """
@@ -212,8 +252,8 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-async def test_the_process_ends_when_the_daemon_is_killed(pulse: Pulse, frozen: bool) -> None:
-    if frozen:  # then opening the card blocks for as long
+async def test_process_ends_with_the_daemon(pulse: Pulse, frozen: bool) -> None:
+    if frozen:  # opening the card blocks
         pulse.freeze()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, env=environment) as daemon:

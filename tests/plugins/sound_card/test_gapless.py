@@ -1,4 +1,4 @@
-"""One announcement right behind the other on a real sound server: nothing between them, and nothing of either lost."""
+"""Gapless playback on a real sound server: no silence between announcements, and no sample lost."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.support.pulse import Pulse, longest_run_at_the_beginning, noise
 RATE = 24000
 
 
-async def test_nothing_separates_announcements_that_are_ready(pulse: Pulse, card: SoundCard) -> None:
+async def test_no_gap_between_ready_announcements(pulse: Pulse, card: SoundCard) -> None:
     spoken = [noise(3000 + 37 * number, number) for number in range(20)]
     for pcm in spoken:
         progress = Recorder()
@@ -24,13 +24,11 @@ async def test_nothing_separates_announcements_that_are_ready(pulse: Pulse, card
         assert progress.frames_heard == len(pcm) // 2
     assert await pulse.until(lambda: pulse.without_silence() == b"".join(spoken))
     joints = [one[-960:] + two[:960] for one, two in pairwise(spoken)]
-    # A busy machine may be late for one or the other; it is not for most of them.
+    # A busy machine may be late for some of them, but not for most.
     assert sum(pulse.find(joint) is not None for joint in joints) > len(joints) / 2
 
 
-async def test_no_silence_is_left_before_one_that_comes_a_moment_too_late(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_late_announcement_loses_nothing(pulse: Pulse, card: SoundCard) -> None:
     spoken = [noise(2400, number) for number in range(12)]
     for number, pcm in enumerate(spoken):
         await card.play(pieces(pcm), RATE, Recorder())
@@ -39,7 +37,7 @@ async def test_no_silence_is_left_before_one_that_comes_a_moment_too_late(
 
 
 @pytest.mark.parametrize("when", [0.0, 0.002, 0.01, 0.03])
-async def test_one_that_is_cancelled_at_its_beginning_takes_nothing_from_the_one_before(
+async def test_cancel_at_start_keeps_the_end_of_the_previous(
     pulse: Pulse, card: SoundCard, when: float
 ) -> None:
     before, cancelled, after = noise(4811, 1), noise(RATE, 2), noise(2400, 3)
@@ -54,12 +52,12 @@ async def test_one_that_is_cancelled_at_its_beginning_takes_nothing_from_the_one
     heard = pulse.without_silence()
     assert heard.startswith(before)
     assert heard.endswith(after)
-    of_it = heard[len(before) : len(heard) - len(after)]
-    assert cancelled.startswith(of_it)
-    assert len(of_it) // 2 <= progress.frames_heard + 0.06 * RATE
+    rest = heard[len(before) : len(heard) - len(after)]
+    assert cancelled.startswith(rest)
+    assert len(rest) // 2 <= progress.frames_heard + 0.06 * RATE
 
 
-async def test_another_rate_takes_nothing_from_the_one_before(pulse: Pulse, card: SoundCard) -> None:
+async def test_other_rate_keeps_the_end_of_the_previous(pulse: Pulse, card: SoundCard) -> None:
     one, two = noise(4811, 1), noise(3000, 2)
     await card.play(pieces(one), RATE, Recorder())
     await card.play(pieces(noise(1600, 3)), 16000, Recorder())
@@ -68,9 +66,7 @@ async def test_another_rate_takes_nothing_from_the_one_before(pulse: Pulse, card
     assert await pulse.hears(two)
 
 
-async def test_what_was_told_as_heard_was_heard_but_for_the_last_period_when_the_process_is_killed(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_killed_after_done_loses_at_most_the_last_period(pulse: Pulse, card: SoundCard) -> None:
     pcm, following = noise(7200, 1), noise(2400, 2)
     await card.play(pieces(pcm), RATE, Recorder())
     os.kill(card.pid or 0, signal.SIGKILL)
@@ -81,9 +77,7 @@ async def test_what_was_told_as_heard_was_heard_but_for_the_last_period_when_the
     assert longest_run_at_the_beginning(heard, pcm) >= 7200 - 0.05 * RATE
 
 
-async def test_the_output_does_not_close_before_the_last_sample_was_heard(
-    pulse: Pulse, tmp_path: Path
-) -> None:
+async def test_close_waits_for_the_last_sample(pulse: Pulse, tmp_path: Path) -> None:
     pcm = noise(4811)
     async with SoundCard(context(tmp_path), Options()) as card:
         await card.play(pieces(pcm), RATE, Recorder())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soxr
 
-from edgevoice.errors import ClipError
+from edgevoice import ClipError
 from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.output import SoundCard
 from tests.support.outputs import Recorder, context, in_bursts, pieces
@@ -15,7 +15,7 @@ from tests.support.pulse import Pulse, noise
 RATE = 24000
 
 
-async def test_every_sample_arrives_from_the_first_to_the_last(pulse: Pulse, card: SoundCard) -> None:
+async def test_play_every_sample(pulse: Pulse, card: SoundCard) -> None:
     pcm = noise(RATE + 7)
     progress = Recorder()
     await card.play(pieces(pcm), RATE, progress)
@@ -24,14 +24,14 @@ async def test_every_sample_arrives_from_the_first_to_the_last(pulse: Pulse, car
     assert pulse.without_silence() == pcm
 
 
-async def test_announcements_that_follow_each_other_are_each_whole(pulse: Pulse, card: SoundCard) -> None:
+async def test_play_several_each_whole(pulse: Pulse, card: SoundCard) -> None:
     spoken = [noise(frames, seed) for seed, frames in enumerate((4800, 1, 479, 481, 7200))]
     for pcm in spoken:
         await card.play(pieces(pcm), RATE, Recorder())
     assert await pulse.until(lambda: pulse.without_silence() == b"".join(spoken))
 
 
-async def test_another_rate_equals_soxr_in_one_shot(pulse: Pulse, tmp_path: Path) -> None:
+async def test_resampled_equals_soxr_oneshot(pulse: Pulse, tmp_path: Path) -> None:
     pcm = noise(12001)
     once = soxr.resample(np.frombuffer(pcm, np.int16), 12000, RATE).tobytes()
     progress = Recorder()
@@ -41,7 +41,7 @@ async def test_another_rate_equals_soxr_in_one_shot(pulse: Pulse, tmp_path: Path
     assert await pulse.hears(once, within=1)
 
 
-async def test_a_card_of_48_khz_gets_what_soxr_gives_in_one_shot(
+async def test_resampled_to_48_khz_equals_soxr_oneshot(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with Pulse(48000) as pulse:
@@ -54,7 +54,7 @@ async def test_a_card_of_48_khz_gets_what_soxr_gives_in_one_shot(
         assert not await pulse.hears(once[2:] + once[:2], within=1, timeout=0)
 
 
-async def test_a_slow_source_loses_no_sample(pulse: Pulse, card: SoundCard) -> None:
+async def test_slow_source_loses_no_sample(pulse: Pulse, card: SoundCard) -> None:
     bursts = [noise(frames, seed) for seed, frames in enumerate((30, 2400, 100, 1700, 479, 960))]
     progress = Recorder()
     await card.play(in_bursts(bursts, 0.4), RATE, progress)
@@ -62,20 +62,18 @@ async def test_a_slow_source_loses_no_sample(pulse: Pulse, card: SoundCard) -> N
     assert progress.frames_heard == sum(map(len, bursts)) // 2
 
 
-async def test_the_last_frames_before_a_gap_are_heard_without_waiting_for_more(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_underrun_plays_the_last_frames(pulse: Pulse, card: SoundCard) -> None:
     progress = Recorder()
     more = asyncio.Event()
 
-    async def halting() -> AsyncIterator[bytes]:
+    async def pausing() -> AsyncIterator[bytes]:
         yield noise(1450, 1)
         await more.wait()
         yield noise(30, 2)
         assert await pulse.hears(noise(30, 2))
         assert await pulse.until(lambda: progress.frames_heard == 1480)
 
-    playing = asyncio.create_task(card.play(halting(), RATE, progress))
+    playing = asyncio.create_task(card.play(pausing(), RATE, progress))
     assert await pulse.hears(noise(1450, 1))
     await asyncio.sleep(0.3)
     more.set()
@@ -83,7 +81,7 @@ async def test_the_last_frames_before_a_gap_are_heard_without_waiting_for_more(
     assert pulse.without_silence() == noise(1450, 1) + noise(30, 2)
 
 
-async def test_cancelling_stops_the_sound_and_tells_how_much_was_heard(pulse: Pulse, card: SoundCard) -> None:
+async def test_cancel_stops_and_reports_position(pulse: Pulse, card: SoundCard) -> None:
     differences = []
     for seed in range(5):
         before = len(pulse.without_silence())
@@ -100,11 +98,25 @@ async def test_cancelling_stops_the_sound_and_tells_how_much_was_heard(pulse: Pu
         assert pcm.startswith(captured)
         differences.append(abs(len(captured) // 2 - progress.frames_heard) / RATE)
     assert max(differences) <= 0.06
-    # The card holds 60 ms: neither does it play them to the end, nor are they told as heard.
+    # The card holds 60 ms, which are neither played to the end nor reported as played.
     assert sorted(differences)[2] <= 0.035
 
 
-async def test_the_next_one_after_a_cancelled_one_is_whole(pulse: Pulse, card: SoundCard) -> None:
+async def test_cancel_in_an_underrun_keeps_the_process(pulse: Pulse, card: SoundCard) -> None:
+    pid = card.pid
+    progress = Recorder()
+    playing = asyncio.create_task(card.play(in_bursts([noise(2400, 1), noise(2400, 2)], 60), RATE, progress))
+    assert await pulse.hears(noise(2400, 1))
+    await asyncio.sleep(0.5)
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
+    assert progress.frames_heard == 2400
+    await card.play(pieces(noise(2400, 3)), RATE, Recorder())
+    assert await pulse.hears(noise(2400, 3))
+    assert card.pid == pid
+
+
+async def test_next_after_cancel_is_whole(pulse: Pulse, card: SoundCard) -> None:
     following = noise(4800, 99)
     for seed, when in enumerate((0.0, 0.001, 0.01, 0.05, 0.2)):
         playing = asyncio.create_task(card.play(pieces(noise(RATE, seed)), RATE, Recorder()))
@@ -117,15 +129,13 @@ async def test_the_next_one_after_a_cancelled_one_is_whole(pulse: Pulse, card: S
     assert card.pid == pid
 
 
-async def test_two_at_once_are_played_one_after_the_other(pulse: Pulse, card: SoundCard) -> None:
+async def test_concurrent_plays_are_serialized(pulse: Pulse, card: SoundCard) -> None:
     one, two = noise(4800, 1), noise(4800, 2)
     await asyncio.gather(card.play(pieces(one), RATE, Recorder()), card.play(pieces(two), RATE, Recorder()))
     assert await pulse.until(lambda: pulse.without_silence() == one + two)
 
 
-async def test_what_the_audio_had_before_it_failed_is_heard_and_the_error_is_raised(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_audio_error_is_raised_after_its_audio(pulse: Pulse, card: SoundCard) -> None:
     pcm = noise(7200)
 
     async def failing() -> AsyncIterator[bytes]:
@@ -139,15 +149,13 @@ async def test_what_the_audio_had_before_it_failed_is_heard_and_the_error_is_rai
     assert await pulse.hears(pcm)
 
 
-async def test_no_audio_at_all_ends_at_once(card: SoundCard) -> None:
+async def test_empty_audio_ends_at_once(card: SoundCard) -> None:
     progress = Recorder()
     await card.play(pieces(b""), RATE, progress)
     assert progress.frames_heard == 0
 
 
-async def test_an_announcement_after_the_stream_was_closed_for_idleness_is_whole(
-    pulse: Pulse, card: SoundCard
-) -> None:
+async def test_next_after_idle_close_is_whole(pulse: Pulse, card: SoundCard) -> None:
     one, two = noise(2400, 1), noise(2400, 2)
     await card.play(pieces(one), RATE, Recorder())
     assert pulse.streams() == 1
@@ -156,7 +164,7 @@ async def test_an_announcement_after_the_stream_was_closed_for_idleness_is_whole
     assert await pulse.until(lambda: pulse.without_silence() == one + two)
 
 
-async def test_another_rate_reopens_the_card(pulse: Pulse, card: SoundCard) -> None:
+async def test_other_rate_reopens_the_card(pulse: Pulse, card: SoundCard) -> None:
     await card.play(pieces(noise(1600)), 16000, Recorder())
     pcm = noise(4800)
     await card.play(pieces(pcm), RATE, Recorder())
