@@ -11,7 +11,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -68,13 +68,16 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, in the machine's time zone."""
+    """The machine's clock, in a time zone or, by default, the machine's."""
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self._zone = zone
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def now(self) -> datetime:
-        return datetime.now().astimezone()
+        return datetime.now(self._zone).astimezone(self._zone)
 
 
 def _no_http_session() -> aiohttp.ClientSession:
