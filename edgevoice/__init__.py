@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement, Urgency
-    from edgevoice.audio.resample import BYTES_PER_FRAME, Resampler
+    from edgevoice.audio import BYTES_PER_FRAME
+    from edgevoice.audio.resample import Resampler
     from edgevoice.backoff import Backoff
     from edgevoice.commands import (
         Acknowledge,
@@ -77,7 +78,7 @@ _MODULES = {
     "Acknowledge": "edgevoice.commands",
     "Announcement": "edgevoice.announcement",
     "Attempt": "edgevoice.outcome",
-    "BYTES_PER_FRAME": "edgevoice.audio.resample",
+    "BYTES_PER_FRAME": "edgevoice.audio",
     "Backoff": "edgevoice.backoff",
     "ClipError": "edgevoice.errors",
     "Clock": "edgevoice.plugin",

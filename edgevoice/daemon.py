@@ -27,7 +27,7 @@ from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.forecast.persistence import LatencyPersistence
-from edgevoice.intake.intake import payload_of
+from edgevoice.intake.factory import payload_of
 from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.audio.resample import BYTES_PER_FRAME, Resampler
+from edgevoice import BYTES_PER_FRAME, Resampler
 from edgevoice_plugins.local_voice.espeak import Espeak, EspeakError
 from edgevoice_plugins.local_voice.wire import Kind, SpokenWord, Utterance, frame
 
