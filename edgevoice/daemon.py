@@ -20,13 +20,14 @@ from edgevoice.components import (
     start_outputs,
     start_plugins,
     start_transports,
+    unconfigured_transports,
 )
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.forecast.persistence import LatencyPersistence
-from edgevoice.intake.intake import payload_of
+from edgevoice.intake.factory import payload_of
 from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
@@ -107,6 +108,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
+        unconfigured=unconfigured_transports(settings),
         forecast=latency,
     )
     synthesizer = await stack.enter_async_context(

@@ -19,8 +19,8 @@ import pluggy
 
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
-from edgevoice.intake.payload import check_text
 from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
+from edgevoice.text.spoken_text import check_text
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ def test_the_core_imports_no_plugin(file):
         "synthesis/routing",
         "forecast/outlook",
         "forecast/estimate",
-        "speaker/backlog",
+        "scheduler/scheduler",
         "text/sentences",
         "audio/gain",
         "config/load",

@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgevoice.audio import BYTES_PER_FRAME
 from edgevoice.audio.jitter_buffer import moment_to_sound
 from edgevoice.errors import ClipError
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 READ_BYTES = 64 * 1024
 """Bytes read from a file at once; a smaller read costs the same."""
-BYTES_PER_FRAME = 2
-"""Clips are s16le mono."""
 MAX_MEMORY_BYTES = 256 * 1024
 """Bytes kept in memory."""
 MAX_CLIP_BYTES = 512 * 1024 * 1024

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from edgevoice.audio import BYTES_PER_FRAME
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-BYTES_PER_FRAME = 2
 STREAMS = 16
 """Answers remembered of each transport; what came before them is forgotten."""
 PIECES = 128

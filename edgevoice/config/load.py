@@ -13,7 +13,7 @@ from edgevoice.config.options import DEFAULT_OUTPUT, CoreOptions, SpeakerOptions
 from edgevoice.config.semantics import check_semantics
 from edgevoice.config.validation import Document, Validator, parse_yaml, printable, read_yaml
 from edgevoice.errors import ConfigError, ConfigIssue
-from edgevoice.paths import expanded, relative_to_config
+from edgevoice.paths import expanded, find_state_dir, relative_to_config
 from edgevoice.plugin import SpeechOptions
 from edgevoice.plugin_loader import Plugins
 
@@ -73,6 +73,17 @@ def load(path: str | None = None) -> Settings:
     if issues:
         raise ConfigError(issues, str(file or ""))
     return settings
+
+
+def configured_state_dir(path: str | None = None) -> Path:
+    """Return the state folder that the configuration names, whatever else is wrong in it.
+
+    Raises:
+        ConfigError: The file cannot be read as YAML.
+    """
+    file = find_config_file(path)
+    named = read_yaml(file).values.get("state_dir") if file else None
+    return expanded(str(find_state_dir(named if isinstance(named, str) else None)))
 
 
 def settings_from(text: str, kinds: Mapping[str, type[Plugin]] | None = None) -> Settings:

@@ -1,4 +1,4 @@
-"""The last announcements, and the clips of a few of them, so that they can be said again."""
+"""The last announcements, for `replay`, and the clips of a few of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from edgevoice.synthesis.speech import SpeechJob
 
 MAX_REPLAYABLE = 20
-"""Announcements that can be said again."""
+#: Clips that are kept for a replay; an older announcement is synthesized again.
 MAX_KEPT_CLIPS = 5
-"""Clips that are kept for it; an older one is made anew."""
 
 
 class ReplayHistory:
-    """What was said lately on this node; nothing private is kept."""
+    """The last announcements of this node, without private ones."""
 
     def __init__(self, speech_of: Callable[[Announcement], SpeechJob]) -> None:
         self._speech_of = speech_of
@@ -28,16 +27,16 @@ class ReplayHistory:
         self._in_use: list[Clip] = []
 
     def add(self, speech: SpeechJob) -> None:
-        """Remember what is being said; its clip is kept once nobody needs it any more."""
+        """Remember a job. Its clip is kept once no speaker uses it any more."""
         speech.on_unused = self._keep
         self._speeches.append(speech)
 
     def last(self, count: int, targets: Collection[str]) -> list[SpeechJob]:
-        """The last ones that were meant for one of `targets`, the oldest first."""
+        """Return the last `count` jobs for one of `targets`, the oldest first."""
         return [speech for speech in self._speeches if speech.announcement.target in targets][-count:]
 
     def again(self, speech: SpeechJob, announcement: Announcement) -> SpeechJob:
-        """The speech of `announcement`, which says the same once more: without a request, if its clip is kept."""
+        """Return the job of `announcement`, which repeats `speech`: without a request, if the clip is still kept."""
         if speech.clip not in self._kept and speech.clip not in self._in_use:
             return self._speech_of(announcement)
         self._in_use.append(speech.clip)
@@ -46,7 +45,7 @@ class ReplayHistory:
         return replayed
 
     def close(self) -> None:
-        """Give all clips back."""
+        """Close all clips."""
         while self._kept:
             self._close(self._kept.popleft())
 

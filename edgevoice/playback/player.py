@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.audio import gain
-from edgevoice.audio.clip import BYTES_PER_FRAME
+from edgevoice.audio import BYTES_PER_FRAME, gain
 from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.playback import resume
@@ -123,7 +122,7 @@ class Player:
     def park(self) -> None:
         """End after what was written; more live text is not waited for."""
         self._is_parked = True
-        if self._patience is not None:
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(_now())
 
     async def wait_for_pause(self) -> None:

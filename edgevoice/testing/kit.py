@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgevoice.announcement import Urgency
-from edgevoice.audio.resample import BYTES_PER_FRAME
+from edgevoice.audio import BYTES_PER_FRAME
 from edgevoice.config.validation import Document, Validator
 from edgevoice.errors import ConfigError
 from edgevoice.plugin import Context, SpeechRequest

@@ -328,6 +328,7 @@ async def test_speakers_that_are_gone_end_what_they_had(broker, lightning):
         gone = await house.outcome("said", speaker="study")
         assert (gone["event_type"], gone["reason"], gone["repeated"]) == ("failed", "unknown speaker", True)
         assert (await house.outcome("said", speaker="kitchen"))["event_type"] == "finished"
+        await house.said("d50z By its end the broker has told that it has the outcomes before.", id="between")
         await house.leave(signal.SIGKILL)
         house.events.messages.clear()
         await house.again()
@@ -373,6 +374,28 @@ async def test_texts_are_in_the_history_unless_private(broker, lightning):
         await house.said("d50z Open.", id="open")
         [told] = read_history(house.folder / FILE, last=9)
         assert "text" not in told
+
+
+async def test_a_database_that_cannot_be_opened_at_start_is_restored_from_later(broker, lightning):
+    """Defect 9.11: it was off until the next restart."""
+    async with house_of(broker, lightning) as house:
+        await house.say(LONG, id="said", urgency="high")
+        await house.step("said", "started")
+        await house.leave(signal.SIGKILL)
+        file, hidden = house.folder / FILE, house.folder / "hidden"
+        file.rename(hidden)
+        file.mkdir()
+        states = await house.client.collect("edgevoice/kitchen/state")
+        house.events.messages.clear()
+        await house.again()
+        await states.wait(lambda message: "storage" in (message.json["fault"] or ""))
+        assert (await house.said("d50z Meanwhile.", urgency="critical"))["event_type"] == "finished"
+        assert house.steps("said") == []
+        file.rmdir()
+        hidden.rename(file)
+        outcome = await house.outcome("said")
+        assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
+        await states.wait(lambda message: message.json["fault"] is None)
 
 
 async def test_a_damaged_database_is_a_fault_and_no_more(broker, lightning):
