@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     )
     from edgevoice.hookspecs import Registry, hookimpl
     from edgevoice.http_client import open_session as open_http_session
-    from edgevoice.intake.payload import check_text
     from edgevoice.logs import redact, register_secret
     from edgevoice.logs import setup as setup_logging
     from edgevoice.outcome import OUTCOMES, Attempt, Event, EventType, Rejection, SpeakerState
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     from edgevoice.text.live import LiveText
     from edgevoice.text.sentences import sentence_ends
     from edgevoice.text.sentences import split as split_sentences
+    from edgevoice.text.spoken_text import check_text
     from edgevoice.text.suggest import closest
 
 #: Module of each public name; "module:name" where it has another name there.
@@ -122,7 +122,7 @@ _MODULES = {
     "TransportError": "edgevoice.errors",
     "Urgency": "edgevoice.announcement",
     "WordMark": "edgevoice.plugin",
-    "check_text": "edgevoice.intake.payload",
+    "check_text": "edgevoice.text.spoken_text",
     "closest": "edgevoice.text.suggest",
     "hookimpl": "edgevoice.hookspecs",
     "load_settings": "edgevoice.config.load:load",

@@ -20,6 +20,7 @@ from edgevoice.components import (
     start_outputs,
     start_plugins,
     start_transports,
+    unconfigured_transports,
 )
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
@@ -107,6 +108,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
+        unconfigured=unconfigured_transports(settings),
         forecast=latency,
     )
     synthesizer = await stack.enter_async_context(

@@ -19,12 +19,12 @@ import pluggy
 
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
-from edgevoice.intake.payload import check_text
 from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
+from edgevoice.text.spoken_text import check_text
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from importlib.metadata import EntryPoint
     from pathlib import Path
     from types import ModuleType
@@ -77,6 +77,25 @@ class Plugins:
         if folder is not None:
             plugins.add_folder(folder)
         return plugins
+
+    def add_classes(self, kinds: Mapping[str, type[Plugin]]) -> None:
+        """Register classes by name, each as what it derives from; for tests.
+
+        Raises:
+            PluginError: A name is taken, or a class is not a plugin.
+        """
+        registration = _Registration(self, PluginRecord("classes", "this process"))
+        for name, kind in kinds.items():
+            if issubclass(kind, Source):
+                registration.source(name, kind)
+            elif issubclass(kind, Transport):
+                registration.transport(name, kind)
+            elif issubclass(kind, Output):
+                registration.output(name, kind)
+            elif issubclass(kind, Observer):
+                registration.observer(name, kind)
+            else:
+                raise PluginError(f"{name}: {kind.__name__} derives from no kind of plugin")
 
     def add_folder(self, folder: Path) -> None:
         """Load each `*.py` of the drop-in folder."""

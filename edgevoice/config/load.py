@@ -79,29 +79,32 @@ def configured_state_dir(path: str | None = None) -> Path:
     """Return the state folder that the configuration names, whatever else is wrong in it.
 
     Raises:
-        ConfigError: the file cannot be read as YAML.
+        ConfigError: The file cannot be read as YAML.
     """
     file = find_config_file(path)
     named = read_yaml(file).values.get("state_dir") if file else None
     return expanded(str(find_state_dir(named if isinstance(named, str) else None)))
 
 
-def settings_from(text: str) -> Settings:
-    """Return the settings that YAML text describes.
+def settings_from(text: str, kinds: Mapping[str, type[Plugin]] | None = None) -> Settings:
+    """Return the settings that YAML text describes; `kinds` are plugins to register besides the installed.
 
     Raises:
         ConfigError: It has mistakes; the error carries all of them.
     """
-    settings, issues = check(parse_yaml(text), None)
+    settings, issues = check(parse_yaml(text), None, kinds)
     if issues:
         raise ConfigError(issues)
     return settings
 
 
-def check(document: Document, file: Path | None) -> tuple[Settings, list[ConfigIssue]]:
+def check(
+    document: Document, file: Path | None, kinds: Mapping[str, type[Plugin]] | None = None
+) -> tuple[Settings, list[ConfigIssue]]:
     """Return the settings that a document describes, and all issues with it. Use settings without issues only."""
     values, validator = document.values, Validator(document, file)
     plugins = Plugins.load(_plugins_dir(values.get("plugins_dir"), file))
+    plugins.add_classes(kinds or {})
     sections = _check_sections(validator, plugins, values)
     core = _check_core(validator, plugins, values)
     core, outputs = _check_speakers(validator, plugins, core, values.get("speakers"))

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import (
-    MAX_TEXT_CHARS,
     ParsedPayload,
-    check_characters,
     decode_utf8,
     has_only_options,
     is_object,
@@ -20,6 +18,7 @@ from edgevoice.intake.payload import (
     parse_options,
 )
 from edgevoice.text.live import MAX_LIVE_CHARS, LiveText
+from edgevoice.text.spoken_text import MAX_TEXT_CHARS, check_characters
 from edgevoice.text.strict_json import parse_object, replace_invalid_characters
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
+from edgevoice.text.spoken_text import ALLOWED_TEXT, MAX_TEXT_CHARS, check_text
 from edgevoice.text.strict_json import (
-    invalid_character,
     parse_object,
     printable,
     reason_invalid,
@@ -21,7 +21,6 @@ from edgevoice.text.strict_json import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-MAX_TEXT_CHARS = 8000
 MAX_JSON_DEPTH = 8
 MAX_WARNINGS = 16
 #: White space, zero-width characters and byte order marks at the edges of a payload; NULs at its end, too.
@@ -77,7 +76,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 _ALLOWED = {
-    "text": "1 to 8000 characters",
+    "text": ALLOWED_TEXT,
     "urgency": "low, normal, high or critical",
     "id": "1 to 64 of A-Z a-z 0-9 . _ -",
     "tag": "1 to 64 of A-Z a-z 0-9 . _ -",
@@ -229,28 +228,6 @@ def has_only_options(text: str) -> bool:
         return all(key in _TYPES or key == "end" or key.startswith(FREE_PREFIX) for key in parse_object(text))
     except InvalidAnnouncement:
         return False
-
-
-def check_text(text: str) -> str:
-    """Return a text unchanged, if it can be spoken.
-
-    Raises:
-        InvalidAnnouncement: it is blank, too long, or has control characters or lone surrogates.
-    """
-    if not text.strip():
-        raise InvalidAnnouncement("blank", key="text", allowed=_ALLOWED["text"])
-    if len(text) > MAX_TEXT_CHARS:
-        raise InvalidAnnouncement(f"{len(text)} characters", key="text", allowed=_ALLOWED["text"])
-    check_characters(text)
-    return text
-
-
-def check_characters(text: str) -> None:
-    """Raise InvalidAnnouncement for control characters but tab and newline, and for lone surrogates."""
-    if fault := invalid_character(text):
-        raise InvalidAnnouncement(
-            fault, key="text", allowed="valid Unicode, no control characters but tab and newline"
-        )
 
 
 def _value(key: str, value: object, known: Collection[str] | None) -> object:

@@ -59,6 +59,8 @@ class SynthesisContext:
     limiters: Mapping[str, ConcurrencyLimiter]
     #: Raises or clears the fault of an account, by the account's name.
     fault: Callable[[str, str | None], None]
+    #: Transports that are installed, but not configured, such as without an API key.
+    unconfigured: frozenset[str] = frozenset()
     forecast: LatencyModel = field(default_factory=LatencyModel)
     paces: Paces = field(default_factory=Paces)
     headstarts: JitterStats = field(default_factory=JitterStats)

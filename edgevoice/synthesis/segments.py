@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.plugin import SpeechRequest
+from edgevoice.speech_request import speech_request
 from edgevoice.text.sentences import split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from edgevoice.announcement import Announcement
-    from edgevoice.plugin import SpeechOptions
+    from edgevoice.plugin import SpeechOptions, SpeechRequest
     from edgevoice.text.live import LiveText
 
 LIVE_IDLE_S = 2.0
@@ -124,23 +124,3 @@ def _of_whole(announcement: Announcement, options: SpeechOptions, text: str) -> 
 
 def _is_speakable(text: str) -> bool:
     return any(char.isalnum() for char in text)
-
-
-def speech_request(
-    announcement: Announcement,
-    options: SpeechOptions,
-    *,
-    text: str | None = None,
-    text_stream: AsyncIterator[str] | None = None,
-) -> SpeechRequest:
-    """Build the request for a part of an announcement, with the node's defaults for what it leaves open."""
-    return SpeechRequest(
-        id=announcement.id,
-        text=text,
-        text_stream=text_stream,
-        sample_rate=options.sample_rate,
-        urgency=announcement.urgency,
-        voice=announcement.voice,
-        language=announcement.language or options.language,
-        speed=announcement.speed or options.speed,
-    )

@@ -70,7 +70,7 @@ class Synthesizer:
     def transports(self) -> frozenset[str]:
         """The names that an announcement may ask for: the transports, and `local` for the fallbacks."""
         alias = {FALLBACK_ALIAS} if self._means.fallbacks else set()
-        return frozenset(self._means.transports) | alias
+        return frozenset(self._means.transports) | self._means.unconfigured | alias
 
     def decide(self, announcement: Announcement) -> Decision:
         """Decide which transports an announcement takes if it is not in the cache."""

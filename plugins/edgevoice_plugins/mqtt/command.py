@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevoice import check_text
 from edgevoice.announcement import Urgency
 from edgevoice.config import load
 from edgevoice.errors import ConfigError, ConfigIssue, InvalidAnnouncement
-from edgevoice.intake.payload import check_text
 from edgevoice_plugins.mqtt.options import broker_of
 from edgevoice_plugins.mqtt.reply_collector import format_event
 
