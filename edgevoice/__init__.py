@@ -66,7 +66,6 @@ if TYPE_CHECKING:
         WordMark,
     )
     from edgevoice.secrets import read_secret_file, secret_problem, systemd_credential
-    from edgevoice.text.spoken_text import check_text
     from edgevoice.text.live import LiveText
     from edgevoice.text.sentences import sentence_ends
     from edgevoice.text.sentences import split as split_sentences

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
     from types import TracebackType

@@ -116,9 +116,7 @@ async def test_full_queue_refuses_texts(voice):
 
 
 @pytest.mark.parametrize("path", ["websocket", LIVE, WHOLE])
-async def test_voice_killed_while_speaking(
-    path, session, url, voice
-):
+async def test_voice_killed_while_speaking(path, session, url, voice):
     await still_speaks(url)
     if path == "websocket":
         async with connected(url) as client:
