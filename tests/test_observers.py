@@ -39,7 +39,7 @@ async def test_all_are_told_whatever_one_of_them_does(caplog):
     observers.on_state("kitchen", SpeakerState())
     observers.on_rejected(rejection, None)
     assert first.told == last.told == [(event, origin), ("kitchen", SpeakerState()), (rejection, None)]
-    assert caplog.text.count("observer broken failed; the others go on") == 3
+    assert caplog.text.count("observer broken failed; the others run on") == 3
 
 
 class Durable(Heard):

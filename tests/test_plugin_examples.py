@@ -77,21 +77,10 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-async def test_a_line_written_to_the_pipe_of_the_readme_is_spoken(broker, drop):
-    async with House(broker, plugins_dir=drop("fifo")) as house:
-        pipe = house.folder / "say"
-        await asyncio.to_thread(until, pipe.exists)
-        for text in (b"\n", b"Tea is ready.\n"):
-            await asyncio.to_thread(pipe.write_bytes, text)
-        assert (await house.rejection())["reason"] == "blank"
-        outcome = (await house.events.wait(lambda event: event.json["event_type"] == "finished")).json
-        assert outcome["target"] == "all"
-        assert len(house.heard()) / 48000 == pytest.approx(outcome["spoken_s"], abs=0.001)
-
-
-def test_the_plugin_of_the_readme_has_twenty_lines():
-    lines = [line for line in SHOWN["fifo"].splitlines()[1:] if line.strip()]
-    assert len(lines) <= 20
+async def test_the_plugin_of_the_readme_prints_each_event(broker, drop, capfd):
+    async with House(broker, plugins_dir=drop("printer")) as house:
+        await house.said("Tea is ready.")
+    assert "kitchen finished" in capfd.readouterr().out
 
 
 async def test_what_is_posted_to_the_webhook_is_spoken(broker, drop):
@@ -204,7 +193,7 @@ def test_shown_tests_pass(tmp_path):
 
 
 def test_every_example_is_run_here():
-    assert set(SHOWN) == {"fifo", "webhook", "openai_voice", "command", "outcome_log", "test_command"}
+    assert set(SHOWN) == {"printer", "webhook", "openai_voice", "command", "outcome_log", "test_command"}
 
 
 def test_a_package_made_as_the_page_says_is_found_like_the_bundled_ones(tmp_path, monkeypatch):

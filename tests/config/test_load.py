@@ -156,7 +156,7 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
         ('node: "attic\\n"', "1 to 64 of a-z"),
         ("node: all", "'all' is reserved"),
         ("lightning: {sample_rate: 22050}", "22050 is not one of 8000, 16000, 24000, 44100 (Hz)"),
-        ("lightning: {output_format: mp3}", "has to be wav or pcm"),
+        ("lightning: {output_format: mp3}", "must be wav or pcm"),
         ("lightning: {base_url: 'http://a/api/v1'}", "the server's root"),
         ("lightning: {base_url: ftp://a}", "the server's root"),
         ("lightning: 5", "lightning: must be a mapping, not a number"),
