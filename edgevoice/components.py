@@ -66,6 +66,7 @@ def make_context(
         state_dir=folder,
         speakers=tuple(core.speakers),
         targets=frozenset(speakers_by_target(settings)),
+        groups={name: speaker.groups for name, speaker in core.speakers.items()},
         speech=settings.speech,
         http_session=_shared_session(stack),
         fault=faults.set,

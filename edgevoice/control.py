@@ -26,7 +26,7 @@ from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, preemption_for
 from edgevoice.scheduler.settings import SpeakerSettings
-from edgevoice.synthesis.routing import NO_OUTLOOK, decide, routing_request
+from edgevoice.synthesis.routing import NO_PREDICTION, decide, routing_request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from edgevoice.composition import Node
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
-    from edgevoice.forecast.outlook import LatencyPrediction
     from edgevoice.intake.payload import Known
+    from edgevoice.synthesis.latency import LatencyPrediction
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def build_handlers(
     node: Node,
     cache: Cache,
     phrases: Prerenderer,
-    outlook: Callable[[str | None], LatencyPrediction],
+    latency: Callable[[str | None], LatencyPrediction],
 ) -> dict[str, Handler]:
     """Return the handlers of the daemon's requests. None of them blocks."""
     known = _known_names(settings)
@@ -182,7 +182,7 @@ def build_handlers(
             for name in speakers_by_target(settings)[announcement.target]
         ]
         return {
-            **_explain_common(settings, announcement, cache.contains, outlook(announcement.text)),
+            **_explain_common(settings, announcement, cache.contains, latency(announcement.text)),
             "intake": "accepted"
             if node.intake.would_accept(announcement)
             else "suppressed: rate limit (limits)",
@@ -228,31 +228,39 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
     payload = str(request["text"]).encode("utf-8", "surrogateescape")
     parsed = parse_payload(payload, request.get("urgency"), known)
     say = Say(target=target, payload=payload)
-    return build_announcement(say, parsed.values, parsed.warnings, received_monotonic=0.0)
+    local_now = local_clock(settings.core)()
+    return build_announcement(
+        say, parsed.values, parsed.warnings, received_monotonic=0.0, local_now=local_now
+    )
 
 
 def _known_names(settings: Settings) -> Known:
     """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
-    chimes = [*Chimes(chimes_dir(settings)).names, NO_CHIME]
-    return {"transport": [*available_transports(settings), FALLBACK_ALIAS], "chime": chimes}
+    return {
+        "transport": [*available_transports(settings), FALLBACK_ALIAS],
+        "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
+    }
 
 
 def _explain_common(
     settings: Settings,
     announcement: Announcement,
     is_cached: Callable[[str], bool],
-    outlook: LatencyPrediction = NO_OUTLOOK,
+    latency: LatencyPrediction = NO_PREDICTION,
 ) -> dict[str, Any]:
     available, fallbacks = available_transports(settings), fallback_transports(settings)
-    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
-    key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
+    order = decide(routing_request(announcement), routes(settings), available, latency, fallbacks).order
+    text = settings.plugins.filter_text(
+        announcement.text or "", announcement.language or settings.speech.language
+    )
+    key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
     cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), available, outlook, fallbacks, cached=cached),
+        **explain_route(announcement, routes(settings), available, latency, fallbacks, cached=cached),
     }
 
 
@@ -295,12 +303,12 @@ def explain_route(
     announcement: Announcement,
     routes: Sequence[Route],
     available: Collection[str],
-    outlook: LatencyPrediction = NO_OUTLOOK,
+    latency: LatencyPrediction = NO_PREDICTION,
     fallbacks: Collection[str] = (),
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
     """Return the transports in the order they would be tried, and why."""
     request = routing_request(announcement, cached=cached)
-    decision = decide(request, routes, available, outlook, fallbacks)
+    decision = decide(request, routes, available, latency, fallbacks)
     return {"transports": list(decision.order), "why": decision.why}

@@ -24,8 +24,6 @@ from edgevoice.components import (
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
-from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.forecast.persistence import LatencyPersistence
 from edgevoice.intake.factory import payload_of
 from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir, state_dir
@@ -33,7 +31,8 @@ from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.recovery import Recovery
 from edgevoice.storage.store import Store
-from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.context import SynthesisContext, Timeouts
+from edgevoice.synthesis.latency import LatencyModel
 from edgevoice.synthesis.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: The namespace of the learned latency in the store.
+LATENCY_NAMESPACE = "latency"
+DEFAULT_TIMEOUTS = Timeouts()
 #: Interval at which speakers compare the wall clock with quiet hours.
 TICK_S = 10.0
 #: How long the current announcement may go on after the daemon was told to stop.
@@ -55,7 +57,7 @@ RESTART_S, MAX_RESTART_S = 1.0, 60.0
 STABLE_S = 60.0
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
     """Run until `stop` is set, then finish the current announcements, publish every outcome and return.
 
     Raises:
@@ -64,7 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         try:
             async with _abort_when(stop):
-                runtime = await _start(settings, stack)
+                runtime = await _start(settings, stack, timeouts)
         except TimeoutError:
             if stop.is_set():
                 return  # nothing was accepted yet
@@ -86,7 +88,7 @@ class _Runtime:
     ready: asyncio.Event
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
+async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) -> _Runtime:
     components, faults, plugins, core = ComponentStack(stack), Faults(), settings.plugins, settings.core
     folder = state_dir(core.state_dir)
     # First: it refuses a second daemon on the same state before that touches anything.
@@ -99,18 +101,25 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
     observers = Observers(watching)
     cache = await stack.enter_async_context(build_cache(settings, folder))
-    latency = LatencyModel()
-    latency_file = await stack.enter_async_context(LatencyPersistence(store, latency))
+    save_latency = partial(store.set_value, LATENCY_NAMESPACE)
+    latency = LatencyModel(saved=store.values(LATENCY_NAMESPACE), save=save_latency)
     synthesis_context = SynthesisContext(
         transports,
         core,
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
-        forecast=latency,
+        latency=latency,
+        timeouts=timeouts,
     )
     synthesizer = await stack.enter_async_context(
-        Synthesizer(synthesis_context, routes(settings), cache=cache, spool=SpoolDir(folder))
+        Synthesizer(
+            synthesis_context,
+            routes(settings),
+            cache=cache,
+            spool=SpoolDir(folder),
+            filter_text=plugins.filter_text,
+        )
     )
     prerenderer = Prerenderer(core.phrases, cache, synthesizer, faults.set)
     recorder = Recorder(store, observers, has_texts=core.history.texts)
@@ -118,7 +127,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
     for speaker in node.speakers.values():
         await stack.enter_async_context(speaker)
     faults.subscribe(node.publish_state)
-    handlers = build_handlers(settings, node, cache, prerenderer, synthesizer.outlook)
+    handlers = build_handlers(settings, node, cache, prerenderer, synthesizer.predict_latency)
     await stack.enter_async_context(Control(folder, handlers))
     recovery = Recovery(store, recorder, observers, node.speakers, node.intake.restore)
     if store.is_loaded:
@@ -130,7 +139,6 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> _Runtime:
             **{f"{name}, observing": observer.run for name, observer in watching.items()},
             "intake": node.intake.run,
             "phrases": prerenderer.run,
-            "latency": latency_file.run,
             "storage": recovery.run,
         },
         recorder=recorder,

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -101,6 +101,8 @@ class Context:
     speakers: tuple[str, ...] = ()
     #: Names a source may address: speakers, groups and `all`.
     targets: frozenset[str] = frozenset({"all"})
+    #: Groups of each speaker, by the speaker's name.
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: The speaker an output belongs to; None for other plugins.
     speaker: str | None = None
     #: Defaults of all speech of this node: voice, language, speed, sample rate.

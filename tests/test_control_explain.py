@@ -65,8 +65,9 @@ def test_critical_interrupts_critical_after_5_s():
     assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S) == NOW
 
 
-def test_the_same_alarm_joins_by_its_text_and_its_update_waits():
+def test_same_alarm_coalesces():
     assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.") == JOINS
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", text="Hello.") == JOINS
     assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == WAITS
     assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == WAITS
     assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.", tag="window", resolves=True) == NOW
@@ -88,10 +89,8 @@ def test_ahead_counts_not_less_urgent():
 
 def switched(how: str) -> SpeakerSettings:
     at = presence(at=MIDNIGHT if how == "quiet hours" else NOON)
-    if how == "mute":
-        at.apply("mute", "ON", 1000.0)
-    if how == "do not disturb":
-        at.apply("dnd", "ON", 1000.0)
+    at.apply("mute", "ON" if how == "mute" else "OFF", 1000.0)
+    at.apply("dnd", "ON" if how == "do not disturb" else "OFF", 1000.0)
     return at
 
 
@@ -117,9 +116,9 @@ def test_held_does_not_preempt():
 
 def test_expired_dnd_holds_nothing():
     at = presence()
-    at.apply("dnd", "5", 900.0)
+    at.apply("dnd", "5", 1000.0 - 299)
     assert explained(announcement(), at)["held"] == "do not disturb"
-    at.restore(volume=60, mute=False, dnd_until=999.0)
+    at.apply("dnd", "5", 1000.0 - 300)
     assert explained(announcement(), at)["held"] is None
 
 

@@ -1,7 +1,7 @@
-"""A clip: the audio of one announcement, filled once, read by any number of cursors, bounded in memory.
+"""A clip: the audio of one announcement, filled once, read by any number of readers, bounded in memory.
 
-Beyond 256 KiB the audio goes to an unlinked file. Appending waits for nothing but that file, so a fast
-synthesis frees the account's place early, whatever the speed of the readers.
+Audio beyond 256 KiB goes to an unlinked file. Only that file can make `append` wait, so that a fast synthesis
+frees its slot of the account early, whatever the speed of the readers.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.audio.jitter_buffer import moment_to_sound
+from edgevoice.audio import BYTES_PER_FRAME
+from edgevoice.audio.jitter_buffer import ready_at
 from edgevoice.errors import ClipError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+#: Bytes read from a file at once; a smaller read takes as long.
 READ_BYTES = 64 * 1024
-"""Bytes read from a file at once; a smaller read costs the same."""
-BYTES_PER_FRAME = 2
-"""Clips are s16le mono."""
+#: Bytes of a clip in memory.
 MAX_MEMORY_BYTES = 256 * 1024
-"""Bytes kept in memory."""
+#: Bytes of a clip at most: three hours at 24 kHz.
 MAX_CLIP_BYTES = 512 * 1024 * 1024
-"""Bytes of one clip at most: three hours at 24 kHz."""
 
 
 class Clip:
-    """An append-only run of s16le mono at `rate` Hz; complete or failed at its end.
+    """Append-only s16le mono at `rate` Hz; complete or failed at its end.
 
-    `spool` gives the folder for what memory does not hold, and raises `ClipError` where there is none.
+    `spool` returns the folder for what memory does not hold, and raises `ClipError` if there is none.
     """
 
     def __init__(self, rate: int, spool: Callable[[], Path], *, longest: int = MAX_CLIP_BYTES) -> None:
@@ -41,15 +40,16 @@ class Clip:
         self.frames = 0
         self.complete = False
         self.error: Exception | None = None
+        self.is_closed = False
         self._spool = spool
         self._longest = longest
         self._tail = bytearray()
         self._spooled = 0
+        #: Frames of the piece that was appended last, and its monotonic time.
         self._newest, self._arrived = 0, 0.0
-        """Frames of the piece that was appended last, and when."""
         self._file: SpoolFile | None = None
+        #: What readers wait for, made by the first one: a thousand queued clips may have none.
         self._more: asyncio.Event | None = None
-        """What readers wait for, once there is one: a thousand may wait that nobody reads yet."""
 
     @property
     def ended(self) -> bool:
@@ -61,11 +61,7 @@ class Clip:
         return self.frames / self.rate
 
     def check_open(self) -> None:
-        """Nothing is done for a clip that has ended.
-
-        Raises:
-            ClipError: it has.
-        """
+        """Raise `ClipError` if the clip has ended."""
         if self.ended:
             raise ClipError("the clip has ended; nothing can be appended")
 
@@ -86,7 +82,7 @@ class Clip:
         self._wake()
 
     def adopt(self, recording: PcmSnapshot) -> None:
-        """Be complete at once, with what was recorded before; a clip that has ended stays as it is."""
+        """Complete the clip with the audio of another one; a clip that has ended stays as it is."""
         if self.ended:
             return
         self._file, self._spooled, self._tail[:] = recording.file, recording.filed, recording.tail
@@ -95,11 +91,11 @@ class Clip:
 
     @property
     def snapshot(self) -> PcmSnapshot:
-        """What it holds."""
+        """The audio so far."""
         return PcmSnapshot(self._file, self._spooled, bytes(self._tail))
 
     async def wait_end(self) -> None:
-        """Wait until nothing more will come.
+        """Wait until the clip has ended.
 
         Raises:
             ClipError: it failed.
@@ -110,7 +106,7 @@ class Clip:
             raise ClipError(str(self.error)) from self.error
 
     def finish(self, error: Exception | None = None) -> None:
-        """Nothing more will come: complete, or failed with `error`."""
+        """End the clip: complete, or failed with `error`."""
         if self.ended:
             return
         self.error = error
@@ -118,12 +114,13 @@ class Clip:
         self._wake()
 
     def close(self) -> None:
-        """Give the file back; no cursor may read any more."""
-        self._file = None
+        """Free the file and the memory; nothing can be read any more."""
+        self._file, self.is_closed = None, True
+        self._tail = bytearray()
         self.finish(ClipError("the clip was closed"))
 
     async def wait_past(self, frame: int) -> bool:
-        """Wait until there is something from `frame` on; False if there never will be.
+        """Wait until there is audio from `frame` on; return False at the end of a complete clip.
 
         Raises:
             ClipError: the clip failed before it came so far.
@@ -137,11 +134,11 @@ class Clip:
         return True
 
     async def wait_buffered(self, frame: int, wanted: float) -> None:
-        """Wait until a sound that goes on from `frame` is `wanted` seconds ahead, or all there will be is there."""
+        """Wait until `wanted` seconds are buffered from `frame` on, or the clip has ended."""
         loop = asyncio.get_running_loop()
         while not self.ended:
             ahead = (self.frames - frame) / self.rate
-            moment = moment_to_sound(ahead, self._newest / self.rate, self._arrived, wanted)
+            moment = ready_at(ahead, self._newest / self.rate, self._arrived, wanted)
             if moment is not None and moment <= loop.time():
                 return
             with contextlib.suppress(TimeoutError):
@@ -149,13 +146,15 @@ class Clip:
                     await self._changed()
 
     async def read(self, frame: int, most: int = READ_BYTES) -> bytes:
-        """Up to `most` bytes from `frame` on, waiting for them; b"" at the end of a complete clip.
+        """Return up to `most` bytes from `frame` on, waiting for them; b"" at the end of a complete clip.
 
         Raises:
-            ClipError: the clip failed, and all that it had before was read.
+            ClipError: the clip failed, and all that it had before was read; or it was closed.
         """
         if not await self.wait_past(frame):
             return b""
+        if self.is_closed:
+            raise ClipError("the clip was closed")
         start = frame * BYTES_PER_FRAME
         if start >= self._spooled:
             start -= self._spooled
@@ -168,7 +167,7 @@ class Clip:
             raise ClipError(f"a long announcement cannot be read back: {error.strerror}") from error
 
     async def excerpt(self, first: int, end: int) -> bytes:
-        """The frames from `first` up to `end` that are there now.
+        """Return the frames from `first` up to `end` that are there now.
 
         Raises:
             ClipError: the clip was closed.
@@ -181,7 +180,7 @@ class Clip:
         return b"".join(pieces)
 
     async def _spill(self) -> None:
-        """Move the tail to the file. The only writer is the one filler, so the tail cannot change meanwhile."""
+        """Move the tail to the file. The filler is the only writer, so that the tail cannot change meanwhile."""
         data = bytes(self._tail)
         try:
             if self._file is None:
@@ -203,10 +202,10 @@ class Clip:
 
 
 class SpoolFile:
-    """Samples in an open file, from a byte of it on; every method may block.
+    """Samples in an open file, from byte `start` on; every method may block.
 
-    Closed when nothing refers to it any more: a thread that still works with it after its clip was closed
-    must not meet another file under the same number.
+    It closes when nothing refers to it any more: a thread that still uses it after its clip was closed must not
+    find another file under the same descriptor.
     """
 
     def __init__(self, descriptor: int, start: int = 0) -> None:
@@ -218,7 +217,7 @@ class SpoolFile:
 
     @classmethod
     def unnamed(cls, folder: Path) -> SpoolFile:
-        """A new file that is gone with the process, however it ends."""
+        """Make a file that disappears with the process, however that ends."""
         descriptor, name = tempfile.mkstemp(prefix="clip-", dir=folder)
         os.unlink(name)  # noqa: PTH108 - a plain string
         return cls(descriptor)
@@ -236,7 +235,7 @@ class SpoolFile:
 
 @dataclass(frozen=True, slots=True)
 class PcmSnapshot:
-    """s16le mono: the first `filed` bytes in a file, the rest in memory."""
+    """S16le mono: the first `filed` bytes in a file, the rest in memory."""
 
     file: SpoolFile | None
     filed: int
@@ -244,11 +243,11 @@ class PcmSnapshot:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """The number of bytes."""
         return self.filed + len(self.tail)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield all of it, in order; may block.
+        """Yield all of it in order; may block.
 
         Raises:
             OSError: it cannot be read back.

@@ -1,158 +1,123 @@
-"""How far a clip has to be ahead before it sounds, so that it does not run dry: learned for each transport."""
+"""Jitter buffer: how far a clip must be ahead before it sounds, so that it does not run dry.
+
+The textbook's adaptive playout delay: a percentile of the lateness of the last responses over each transport, and
+a buffer that is filled again after an underrun. See docs/decisions/buffer.md.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from edgevoice.audio import BYTES_PER_FRAME
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection
 
-BYTES_PER_FRAME = 2
-STREAMS = 16
-"""Answers remembered of each transport; what came before them is forgotten."""
-PIECES = 128
-"""Pieces of an answer that it is known by."""
-BEARABLE = 0.001
-"""Seconds of silence on average that nobody is made to wait for."""
-LEFT = 0.05
-"""The share of the silence that a headstart may leave."""
-COST = 0.095
-"""Seconds by which it may delay the first sound, at the transport's pace."""
-OFTEN = 0.25
-"""While more than this share of all announcements would run dry all the same, it may cost more than that."""
-LONGEST = 0.5
-"""Seconds at most, both of a headstart and of waiting for one."""
-REGAIN = 0.025
-"""Seconds to be ahead after a hole, so that the next piece may be late without another."""
-LASTS = 15
-"""A hole follows the last one closely, if it comes before so many times as much was heard as was regained."""
-CLOSE = 3
-"""Holes in close order, from which on each regains twice as much: the server is too slow, not late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How one answer came: `seconds` of audio in `took` seconds.
-
-    `lateness` holds for each piece how many seconds too late the worst of the later ones came, had the
-    sound begun with that piece.
-    """
-
-    lateness: tuple[float, ...]
-    seconds: float
-    took: float
+#: Responses of a transport that are remembered.
+TRACES = 16
+#: Share of all pieces that should be in time, and share that must be, whatever the delay.
+NEARLY_ALL, MOST = 0.99, 0.8
+#: Seconds by which the buffer may delay the sound, at the pace at which the audio arrives.
+MAX_DELAY_S = 0.1
+#: Seconds that a buffer holds at most, and that it is waited for at most.
+MAX_BUFFER_S = 0.5
+#: Seconds to buffer after an underrun, so that the next late piece is no second one.
+REBUFFER_S = 0.02
 
 
 class ArrivalTrace:
-    """When the pieces of one answer came, as far as they are needed to know it by."""
+    """When the pieces of one response arrived: its first 128, which are enough to know it by."""
 
     def __init__(self) -> None:
-        self._moments: list[float] = []
-        self._seconds: list[float] = []
+        self._pieces: list[tuple[float, float]] = []
 
-    def note(self, moment: float, seconds: float) -> None:
-        """A piece of so many seconds has come; the moment is monotonic."""
-        if len(self._moments) < PIECES:
-            self._moments.append(moment)
-            self._seconds.append(seconds)
+    def add(self, moment: float, seconds: float) -> None:
+        """Add a piece of so many seconds of audio, which arrived at a monotonic moment."""
+        if len(self._pieces) < 128:
+            self._pieces.append((moment, seconds))
 
     @property
-    def stream(self) -> Trace | None:
-        """None while there is nothing to be late."""
-        if len(self._moments) < 2:
-            return None
-        late, lateness = 0.0, [0.0]
-        for place in range(len(self._moments) - 2, -1, -1):
-            gap = self._moments[place + 1] - self._moments[place]
-            late = max(0.0, late + gap - self._seconds[place])
-            lateness.append(late)
-        return Trace(tuple(lateness), sum(self._seconds[:-1]), self._moments[-1] - self._moments[0])
+    def lateness_s(self) -> list[float]:
+        """For each piece, by how much the worst later one would be late, had the sound begun with it."""
+        late_s, lateness_s = 0.0, [0.0]
+        for (moment, seconds), (next_moment, _) in reversed(list(pairwise(self._pieces))):
+            late_s = max(0.0, late_s + next_moment - moment - seconds)
+            lateness_s.append(late_s)
+        return lateness_s
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio that arrived in a second."""
+        took_s = self._pieces[-1][0] - self._pieces[0][0]
+        return sum(seconds for _, seconds in self._pieces[:-1]) / max(1e-3, took_s)
 
 
 class JitterStats:
-    """The headstart of each transport; none for one that is not known yet."""
+    """The lateness of each transport's last responses; a transport without any needs no buffer."""
 
     def __init__(self) -> None:
-        self._streams: defaultdict[str, deque[Trace]] = defaultdict(lambda: deque(maxlen=STREAMS))
-        self._seconds: dict[str, float] = {}
+        self._traces: defaultdict[str, deque[ArrivalTrace]] = defaultdict(lambda: deque(maxlen=TRACES))
 
-    def of(self, transport: str | None) -> float:
-        """Seconds of audio to have before the first of it sounds."""
-        return self._seconds.get(transport or "", 0.0)
+    def target_s(self, transport: str | None) -> float:
+        """Return the seconds of audio to have before the first of it sounds."""
+        return target_buffer_s(self._traces.get(transport or "", ()))
 
-    def learn(self, transport: str, stream: Trace) -> None:
-        """An answer has come, or as much of it as was wanted."""
-        self._streams[transport].append(stream)
-        self._seconds[transport] = target_buffer_s(self._streams[transport])
+    def learn(self, transport: str, trace: ArrivalTrace) -> None:
+        self._traces[transport].append(trace)
 
-    async def observed(
+    async def observe(
         self, transport: str, audio: AsyncIterator[bytes], rate: int, *, learns: bool
     ) -> AsyncIterator[bytes]:
-        """Yield what a transport yields, s16le mono at `rate` Hz, and learn from when it came.
+        """Yield what a transport yields, s16le mono at `rate` Hz, and learn from when it arrived.
 
-        That it was not taken at once is not the transport's fault, and left out.
+        The time for which the consumer did not ask for more is no lateness of the transport.
         """
-        arrivals, now, kept = ArrivalTrace(), asyncio.get_running_loop().time, 0.0
+        trace, now, paused_s = ArrivalTrace(), asyncio.get_running_loop().time, 0.0
         try:
             async for pcm in audio:
-                came = now()
-                arrivals.note(came - kept, len(pcm) / BYTES_PER_FRAME / rate)
+                arrived = now()
+                trace.add(arrived - paused_s, len(pcm) / BYTES_PER_FRAME / rate)
                 yield pcm
-                kept += now() - came
+                paused_s += now() - arrived
         finally:
-            if learns and (stream := arrivals.stream) is not None:
-                self.learn(transport, stream)
+            if learns and len(trace.lateness_s) > 1:
+                self.learn(transport, trace)
             if (close := getattr(audio, "aclose", None)) is not None:
                 await close()
 
 
-def target_buffer_s(streams: Sequence[Trace]) -> float:
-    """The seconds with which these streams would have left `LEFT` of their silence, if that may be waited for.
+def target_buffer_s(traces: Collection[ArrivalTrace]) -> float:
+    """Return the buffer with which nearly all pieces of these responses would have been in time.
 
-    A sound that begins with a piece that has so many seconds before it is silent for what is beyond them of
-    that piece's lateness: what any start of these streams would have given is known without trying it.
+    It delays the sound by more than `MAX_DELAY_S` only where most would be late all the same. The worst of
+    several responses counts as an outlier.
     """
-    habits = sorted(fmean(stream.lateness) for stream in streams)
-    if not habits or habits[max(0, len(habits) - 2)] < BEARABLE:  # a single late one is no habit
+    usual = sorted((trace.lateness_s for trace in traces), key=fmean)[: max(1, len(traces) - 1)]
+    lateness_s = sorted(late_s for trace in usual for late_s in trace)
+    if not lateness_s:
         return 0.0
-    lateness = sorted((late for stream in streams for late in stream.lateness), reverse=True)
-    pace = sum(stream.seconds for stream in streams) / max(1e-3, sum(stream.took for stream in streams))
-    often = lateness[int(OFTEN * len(lateness))]
-    return min(LONGEST, max(often, min(_leaving(LEFT, lateness), COST * pace)))
+    nearly_all, most = (lateness_s[ceil(share * len(lateness_s)) - 1] for share in (NEARLY_ALL, MOST))
+    allowed_s = MAX_DELAY_S * fmean(trace.speed for trace in traces)
+    return min(MAX_BUFFER_S, max(most, min(nearly_all, allowed_s)))
 
 
-def moment_to_sound(ahead: float, newest: float, arrived: float, wanted: float) -> float | None:
-    """The moment from which a sound may go on that is to be `wanted` seconds ahead; None: not without more.
+def ready_at(ahead_s: float, newest_s: float, arrived: float, wanted_s: float) -> float | None:
+    """Return the moment at which a sound with `wanted_s` of buffer may go on; None if more must arrive first.
 
-    So many seconds are `ahead`, the `newest` of them in a piece that arrived at a moment. It is waited for in
-    audio, not in time: while nothing comes is the worst moment to begin. Only what one more piece would
-    exceed is made up for by the time that the newest has been there.
+    The buffer is `ahead_s`, of which the last piece, which arrived at a monotonic moment, holds `newest_s`. It is
+    filled by audio and not by time: while nothing arrives is the worst moment to begin. Only what one more piece
+    would exceed is made up for by the time for which the last one has been there.
     """
-    if ahead < wanted:
+    if ahead_s < wanted_s:
         return None
-    return arrived + max(0.0, wanted - (ahead - newest))
+    return arrived + max(0.0, wanted_s - (ahead_s - newest_s))
 
 
-def rebuffer_s(holes: int) -> float:
-    """The seconds to be ahead after the last of so many holes in close order."""
-    return min(LONGEST, REGAIN * 2.0 ** max(0, holes - CLOSE))
-
-
-def is_repeat_underrun(holes: int, sounded: float) -> bool:
-    """Whether the next hole, after so many seconds of sound, is one more in close order."""
-    return sounded < LASTS * rebuffer_s(holes)
-
-
-def _leaving(share: float, lateness: Sequence[float]) -> float:
-    """The seconds beyond which there is this share of all the lateness, which falls."""
-    left = share * sum(lateness)
-    beyond = 0.0
-    for count, late in enumerate(lateness):
-        if beyond - count * late > left:
-            return (beyond - left) / count
-        beyond += late
-    return max(0.0, beyond - left) / len(lateness)
+def rebuffer_s(underruns: int) -> float:
+    """Return the seconds to buffer after so many underruns: the more, the slower is the server."""
+    return min(MAX_BUFFER_S, REBUFFER_S * 2.0 ** max(0, underruns - 3))

@@ -34,7 +34,7 @@ def run(config: str | None, verbose: bool) -> None:
     faulthandler.enable()  # the watchdog's SIGABRT leaves the stacks in the log
     settings = load(config)
     if settings.core.timezone is not None:
-        os.environ["TZ"] = settings.core.timezone  # so that every local time is of this zone
+        os.environ["TZ"] = settings.core.timezone  # the times in the log are of this zone, too
         time.tzset()
     logger.info("configuration: %s", settings.file or "none; everything at its default")
     for warning in settings.warnings:

@@ -86,22 +86,25 @@ def configured_state_dir(path: str | None = None) -> Path:
     return expanded(str(find_state_dir(named if isinstance(named, str) else None)))
 
 
-def settings_from(text: str) -> Settings:
-    """Return the settings that YAML text describes.
+def settings_from(text: str, kinds: Mapping[str, type[Plugin]] | None = None) -> Settings:
+    """Return the settings that YAML text describes; `kinds` are plugins to register besides the installed.
 
     Raises:
         ConfigError: It has mistakes; the error carries all of them.
     """
-    settings, issues = check(parse_yaml(text), None)
+    settings, issues = check(parse_yaml(text), None, kinds)
     if issues:
         raise ConfigError(issues)
     return settings
 
 
-def check(document: Document, file: Path | None) -> tuple[Settings, list[ConfigIssue]]:
+def check(
+    document: Document, file: Path | None, kinds: Mapping[str, type[Plugin]] | None = None
+) -> tuple[Settings, list[ConfigIssue]]:
     """Return the settings that a document describes, and all issues with it. Use settings without issues only."""
     values, validator = document.values, Validator(document, file)
     plugins = Plugins.load(_plugins_dir(values.get("plugins_dir"), file))
+    plugins.add_classes(kinds or {})
     sections = _check_sections(validator, plugins, values)
     core = _check_core(validator, plugins, values)
     core, outputs = _check_speakers(validator, plugins, core, values.get("speakers"))

@@ -174,11 +174,18 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ...,
     ] = ()
     hedging: bool | Literal["auto"] = "auto"
+    #: Seconds by which another transport of a route must be faster to go first; off: the route's order holds.
+    route_guard: Seconds | Literal[False] = 0.05
     speakers: dict[Name, SpeakerOptions] = field(default_factory=dict)
     quiet_hours: tuple[QuietHours, ...] = ()
     limits: Limits = field(default_factory=Limits)
     cache: CacheOptions = field(default_factory=CacheOptions)
     history: HistoryOptions = field(default_factory=HistoryOptions)
+
+    @property
+    def route_guard_s(self) -> float | None:
+        """The seconds of `route_guard`; None if it is off."""
+        return self.route_guard or None
 
     def hedging_enabled(self, concurrency: int) -> bool:
         """Return whether a second request may run beside a late one, if the account allows `concurrency`."""

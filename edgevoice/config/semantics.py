@@ -13,8 +13,8 @@ from edgevoice.config.options import AUTO, FALLBACK_ALIAS, max_clip_bytes
 from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.intake.payload import check_text
 from edgevoice.paths import relative_to_config
+from edgevoice.text.checks import check_text
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:

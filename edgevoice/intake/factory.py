@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UnsetType
@@ -27,10 +28,14 @@ def build_announcement(
     *,
     live: LiveText | None = None,
     received_monotonic: float,
+    local_now: datetime | None = None,
 ) -> Announcement:
-    """Return the announcement of a command whose payload has `values`; `live` takes the place of a text."""
+    """Return the announcement of a command whose payload has `values`; `live` takes the place of a text.
+
+    `local_now` is the time on the node's local clock, which `not_before: "HH:MM"` refers to; by default the system's.
+    """
     urgency = values.get("urgency", Urgency.NORMAL)
-    now = datetime.now(UTC)
+    local_now = local_now or datetime.now().astimezone()
     ttl = min(
         values.get("ttl", DEFAULT_TTL_S[urgency]), command.expires if command.expires is not None else 86400.0
     )
@@ -41,9 +46,9 @@ def build_announcement(
         live=live,
         urgency=urgency,
         received_monotonic=received_monotonic,
-        received_at=now,
+        received_at=local_now.astimezone(UTC),
         ttl=ttl,
-        not_before=_seconds_until(values.get("not_before", 0.0), now),
+        not_before=_seconds_until(values.get("not_before", 0.0), local_now),
         tag=values.get("tag"),
         voice=values.get("voice"),
         language=values.get("language"),
@@ -105,13 +110,20 @@ def _repeat_policy(repeat: Repeat) -> RepeatPolicy:
     )
 
 
-def _seconds_until(moment: float | str, now: datetime) -> float:
-    """Return a number of seconds as it is, or the seconds from `now` to the next "HH:MM" of the local clock."""
+def _seconds_until(moment: float | str, local_now: datetime) -> float:
+    """Return a number of seconds unchanged, or the seconds until the local clock shows "HH:MM" the next time."""
     if not isinstance(moment, str):
         return moment
-    # Each from the clock's own date, as there may be a change of summer time between.
-    today, at = now.astimezone().date(), time.fromisoformat(moment)
-    then = datetime.combine(today, at).astimezone()
+    now, today, at = local_now.astimezone(UTC), local_now.date(), time.fromisoformat(moment)
+    then = _local_time(today, at, local_now)
     if then < now:
-        then = datetime.combine(today + timedelta(days=1), at).astimezone()
+        then = _local_time(today + timedelta(days=1), at, local_now)
     return (then - now).total_seconds()
+
+
+def _local_time(day: date, at: time, local_now: datetime) -> datetime:
+    """Return when the local clock shows `at` on a day. Daylight saving time may begin or end before that."""
+    naive = datetime.combine(day, at)
+    # Without a configured zone, the offset of `local_now` is only that of this moment: ask the system.
+    has_zone = isinstance(local_now.tzinfo, ZoneInfo)
+    return (naive.replace(tzinfo=local_now.tzinfo) if has_zone else naive).astimezone(UTC)

@@ -92,6 +92,8 @@ class Intake:
         self._said = ReplayHistory(synthesis.new_job)
         #: The ids of restored announcements by target and payload, and until when a redelivery gets them.
         self._restored: dict[tuple[str, bytes], list[tuple[str, float]]] = {}
+        #: The topic of the last announcement for each target; the rates of an explained one are those of it.
+        self._last_topics: dict[str, str] = {}
         self._burst_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -160,7 +162,8 @@ class Intake:
             speaker.admission(announcement) is Admission.QUEUED
             for speaker in self._speakers.get(announcement.target, ())
         )
-        topic = announcement.topic or announcement.target
+        target = announcement.target
+        topic = announcement.topic or self._last_topics.get(target, target)
         return not is_queued or self._rate_limiter.would_allow(announcement, topic, _now())
 
     def _escalate(self, announcement: Announcement) -> None:
@@ -199,7 +202,9 @@ class Intake:
         if command.redelivered and (id_ := self._restored_id(command)) is not None:
             # It was stored before a crash, but the sender's side had not been told so.
             values = {"id": id_, **values}
-        announcement = build_announcement(command, values, reading.warnings, received_monotonic=_now())
+        announcement = build_announcement(
+            command, values, reading.warnings, received_monotonic=_now(), local_now=self._local_now()
+        )
         self._accept(announcement, command.payload, command.acknowledge)
 
     def _accept(
@@ -212,7 +217,7 @@ class Intake:
         """
         speakers = self._speakers[announcement.target]
         queueing = [speaker for speaker in speakers if speaker.admission(announcement) is Admission.QUEUED]
-        topic = announcement.topic or announcement.target
+        topic = self._last_topics[announcement.target] = announcement.topic or announcement.target
         if queueing and not self._rate_limiter.try_acquire(announcement, topic, _now()):
             self._suppress(announcement, queueing)
             _call(acknowledge)
@@ -267,7 +272,9 @@ class Intake:
     def _accept_live(
         self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement:
-        announcement = build_announcement(command, values, warnings, live=live, received_monotonic=_now())
+        announcement = build_announcement(
+            command, values, warnings, live=live, received_monotonic=_now(), local_now=self._local_now()
+        )
         self._add(announcement)
         return announcement
 
@@ -292,7 +299,7 @@ class Intake:
         """Say how many announcements were suppressed."""
         now = _now()
         for burst in self._rate_limiter.finished_bursts(now):
-            sentence = messages.skipped(burst.count, burst.topic, self._language)
+            sentence = messages.skipped(burst.count, burst.target, self._language)
             tag = f"edgevoice-storm-{burst.topic}"[:64]
             self._add(
                 internal_announcement(
@@ -360,6 +367,6 @@ def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSe
 
 
 def press_as_empty(payload: bytes) -> str:
-    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
+    """Return a command's word; what buttons send (PRESS of Home Assistant, single, on) counts as empty."""
     text = decode_utf8(payload).strip()
-    return "" if text == "PRESS" else text
+    return "" if text.casefold() in ("press", "single", "on") else text

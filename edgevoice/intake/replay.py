@@ -1,4 +1,4 @@
-"""The last announcements, and the clips of a few of them, so that they can be said again."""
+"""The last announcements, and the clips of a few of them, so that they can be played again."""
 
 from __future__ import annotations
 
@@ -9,60 +9,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from edgevoice.announcement import Announcement
-    from edgevoice.audio.clip import Clip
     from edgevoice.synthesis.speech import SpeechJob
 
+#: Announcements that can be played again.
 MAX_REPLAYABLE = 20
-"""Announcements that can be said again."""
+#: The newest of them whose clips are kept; an older one is synthesized again.
 MAX_KEPT_CLIPS = 5
-"""Clips that are kept for it; an older one is made anew."""
 
 
 class ReplayHistory:
-    """What was said lately on this node; nothing private is kept."""
+    """The last announcements of this node. The caller adds no private ones."""
 
-    def __init__(self, speech_of: Callable[[Announcement], SpeechJob]) -> None:
-        self._speech_of = speech_of
-        self._speeches: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
-        self._kept: deque[Clip] = deque()
-        self._in_use: list[Clip] = []
+    def __init__(self, new_job: Callable[[Announcement], SpeechJob]) -> None:
+        self._new_job = new_job
+        self._jobs: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
+        self._kept: deque[SpeechJob] = deque()
 
-    def add(self, speech: SpeechJob) -> None:
-        """Remember what is being said; its clip is kept once nobody needs it any more."""
-        speech.on_unused = self._keep
-        self._speeches.append(speech)
+    def add(self, job: SpeechJob) -> None:
+        """Add an announcement that is being played, and keep its clip."""
+        job.keep()
+        self._jobs.append(job)
+        self._kept.append(job)
+        while len(self._kept) > MAX_KEPT_CLIPS:
+            self._kept.popleft().release()
 
     def last(self, count: int, targets: Collection[str]) -> list[SpeechJob]:
-        """The last ones that were meant for one of `targets`, the oldest first."""
-        return [speech for speech in self._speeches if speech.announcement.target in targets][-count:]
+        """Return the last ones whose target is one of `targets`, the oldest first."""
+        return [job for job in self._jobs if job.announcement.target in targets][-count:]
 
-    def again(self, speech: SpeechJob, announcement: Announcement) -> SpeechJob:
-        """The speech of `announcement`, which says the same once more: without a request, if its clip is kept."""
-        if speech.clip not in self._kept and speech.clip not in self._in_use:
-            return self._speech_of(announcement)
-        self._in_use.append(speech.clip)
-        replayed = speech.replayed(announcement)
-        replayed.on_unused = self._release
-        return replayed
+    def again(self, job: SpeechJob, announcement: Announcement) -> SpeechJob:
+        """Return a job for `announcement` that plays the same clip, or synthesizes it again if it is closed."""
+        return job.replayed(announcement) if job.can_replay else self._new_job(announcement)
 
     def close(self) -> None:
-        """Give all clips back."""
+        """Release all clips."""
         while self._kept:
-            self._close(self._kept.popleft())
-
-    def _keep(self, speech: SpeechJob) -> None:
-        if not (speech.clip.complete and speech.clip.frames):
-            speech.clip.close()
-            return
-        self._kept.append(speech.clip)
-        while len(self._kept) > MAX_KEPT_CLIPS:
-            self._close(self._kept.popleft())
-
-    def _release(self, speech: SpeechJob) -> None:
-        self._in_use.remove(speech.clip)
-        if speech.clip not in self._kept:
-            self._close(speech.clip)
-
-    def _close(self, clip: Clip) -> None:
-        if clip not in self._in_use:
-            clip.close()
+            self._kept.popleft().release()

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.audio import gain
-from edgevoice.audio.clip import BYTES_PER_FRAME
-from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
+from edgevoice.audio import BYTES_PER_FRAME, gain
+from edgevoice.audio.jitter_buffer import MAX_BUFFER_S, rebuffer_s
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.playback import resume
 from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved
@@ -221,9 +220,7 @@ class Player:
         if state.frame >= self._clip.frames:
             await self._clip.wait_past(state.frame)
             if self._has_underrun:
-                steady_s = state.frame / self._clip.rate - state.steady_from_s
-                is_repeat = is_repeat_underrun(state.underruns, steady_s)
-                state.underruns = state.underruns + 1 if is_repeat else 1
+                state.underruns += 1
                 await self._buffer(rebuffer_s(state.underruns))
         return await self._clip.read(state.frame)
 
@@ -252,7 +249,7 @@ class Player:
     async def _buffer(self, wanted_s: float) -> None:
         """Wait until the clip is `wanted_s` seconds ahead, within limits."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(MAX_BUFFER_S):
                 await self._clip.wait_buffered(self._pass.frame, wanted_s)
         self._pass.steady_from_s = self._pass.frame / self._clip.rate
         self._pass.steady_since = _now()

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Self
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.outcome import CurrentAnnouncement, EventType, SpeakerState
 from edgevoice.playback.player import Player
+from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.item import Status
 from edgevoice.scheduler.outcomes import build_event
 from edgevoice.scheduler.scheduler import Scheduler
-from edgevoice.synthesis.priority import Priority
 from edgevoice.text import messages
 
 if TYPE_CHECKING:

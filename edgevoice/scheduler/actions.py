@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.outcome import EventType
+    from edgevoice.priority import Priority
     from edgevoice.scheduler.item import QueueItem
-    from edgevoice.synthesis.priority import Priority
 
 
 class Admission(Enum):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.outcome import EventType
-    from edgevoice.synthesis.priority import Priority
+    from edgevoice.priority import Priority
 
 
 class Status(Enum):

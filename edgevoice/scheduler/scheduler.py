@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.outcome import EventType
+from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler import digest
 from edgevoice.scheduler.actions import Admission
@@ -25,7 +26,6 @@ from edgevoice.scheduler.item import QueueItem, Status
 from edgevoice.scheduler.outcomes import OutcomeLog
 from edgevoice.scheduler.policy import HoldState, Preemption, is_update, next_gap, preemption_for, replaces
 from edgevoice.scheduler.queue import HeldQueue, ReadyQueue
-from edgevoice.synthesis.priority import Priority
 from edgevoice.text import messages
 
 if TYPE_CHECKING:

@@ -1,10 +1,24 @@
-"""The account's concurrency: one gate for all who ask Lightning, where what is needed more goes first."""
+r"""A preemptive priority limiter for the concurrent requests of one account. See docs/decisions/gate.md.
+
+A request goes through these states:
+
+              slot is free                    end of the body
+    WAITING ----------------> HOLDING ---------------------------> released
+       ^                         |  \
+       |   acquire again         |   \ a request of higher rank waits
+       |                         |    v
+    Preempted <------------------+-- REVOKED --(1 s, clean-up hangs)--> released
+                  429 beside other requests
+
+A revoked request becomes HOLDING again if nothing of a higher rank waits any more before its body has ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from edgevoice.errors import TooManyRequests
@@ -12,11 +26,20 @@ from edgevoice.errors import TooManyRequests
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.synthesis.priority import Rank
+    from edgevoice.priority import Rank
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a revoked request may take to clean up before its slot is given to another one.
+RELEASE_TIMEOUT_S = 1.0
+#: Seconds without a 429 after which the configured number of requests is tried again.
+RESTORE_S = 600.0
+#: Seconds for which a transport is not asked at most, however long its server says.
+MAX_RETRY_AFTER_S = 30.0
 
 
 class Requester(Protocol):
-    """One who asks for a place; `Gate.look` is to be called when its rank has changed."""
+    """The owner of a request; call `ConcurrencyLimiter.rebalance` when its rank has changed."""
 
     @property
     def rank(self) -> Rank:
@@ -24,175 +47,179 @@ class Requester(Protocol):
 
 
 class Preempted(Exception):
-    """The place was taken back, or is one more than the account allows; ask again and go on where it stopped."""
+    """The slot was revoked by a more urgent request, or the server answered 429.
 
-
-class _Holder:
-    """One who waits for a place, or has it; `scope` is what its work can be ended by, once it works.
-
-    `beside` are the others that held a place while it did, when they were the most, but for those refused.
+    Acquire again and continue where the request stopped.
     """
 
-    def __init__(self, asker: Requester, number: int) -> None:
-        self.asker = asker
+
+class Slot:
+    """One request: it waits until `granted`, then holds one of the slots until `release`."""
+
+    def __init__(self, requester: Requester, number: int, limiter: ConcurrencyLimiter) -> None:
+        self.requester = requester
         self.number = number
+        #: Concurrent requests that were allowed when it was granted.
+        self.limit = 0
+        #: Whether other requests of the account were in flight beside it.
+        self.is_shared = False
+        self.granted = asyncio.Event()
+        self.is_revoked = False
+        #: Ends the body when the slot is revoked.
         self.scope: asyncio.Timeout | None = None
-        self.turn = asyncio.Event()
-        self.given_up = False
-        self.beside: set[_Holder] = set()
+        self._limiter = limiter
+        self._seizure: asyncio.TimerHandle | None = None
 
     @property
     def order(self) -> tuple[int, int, int]:
-        need, urgency = self.asker.rank
-        return -need, -urgency, self.number
+        priority, urgency = self.requester.rank
+        return -priority, -urgency, self.number
 
-    def give_up(self, *, wanted: bool) -> None:
-        """Give its place up, or after all not, if it is not too late."""
-        if wanted is self.given_up or (self.scope is not None and self.scope.expired()):
+    def revoke(self, *, wanted: bool) -> None:
+        """Ask for the slot back, or no longer, unless its body is being ended already."""
+        if wanted is self.is_revoked or (self.scope is not None and self.scope.expired()):
             return
-        self.given_up = wanted
+        self.is_revoked = wanted
         if self.scope is not None:
-            self.scope.reschedule(asyncio.get_running_loop().time() if wanted else None)
+            self.scope.reschedule(_now() if wanted else None)
+        if self._seizure is not None:
+            self._seizure.cancel()
+        if wanted:
+            loop = asyncio.get_running_loop()
+            self._seizure = loop.call_later(self._limiter.release_timeout_s, self._seize)
+
+    def release(self) -> None:
+        """Give the slot back; a second call does nothing."""
+        if self._seizure is not None:
+            self._seizure.cancel()
+        self._limiter.discard(self)
+
+    def _seize(self) -> None:
+        logger.error("a request hangs while it is cancelled; its slot is given to the next one")
+        self.release()
 
 
 class ConcurrencyLimiter:
-    """At most `places` requests at once, fewer where the account allows fewer: `fault` is told so.
+    """At most `limit` requests of an account at once, fewer while its server refuses that many.
 
-    Use as `async with gate.place(asker): ...`.
+    `fault` takes what to set, or None. `section` is the account's section of the configuration.
+    Use as `async with limiter.acquire(requester): ...`.
     """
 
     def __init__(
-        self, places: int, fault: Callable[[str | None], None] = lambda _: None, *, section: str = "account"
+        self,
+        limit: int,
+        fault: Callable[[str | None], None] = lambda _: None,
+        *,
+        section: str = "account",
+        release_timeout_s: float = RELEASE_TIMEOUT_S,
     ) -> None:
-        #: Requests at once that the configuration allows.
-        self.configured = places
-        self._allowance = AdaptiveLimit(places, fault, section=section)
-        self._holding: list[_Holder] = []
-        self._waiting: list[_Holder] = []
+        #: Concurrent requests that the configuration allows.
+        self.configured = limit
+        self.release_timeout_s = release_timeout_s
+        self._limit = AdaptiveLimit(limit, fault, section)
+        self._holding: list[Slot] = []
+        self._waiting: list[Slot] = []
         self._numbers = itertools.count()
 
     @property
     def has_room(self) -> bool:
-        """Whether a place can be had without waiting, and without taking anybody's."""
-        return not self._waiting and len(self._holding) < self._allowance.places(_now())
+        """Whether a slot is free that no request waits for."""
+        return not self._waiting and len(self._holding) < self._limit.at(_now())
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """The number of requests that wait for a slot."""
         return len(self._waiting)
 
     @contextlib.asynccontextmanager
-    async def acquire(self, asker: Requester, transport: str = "") -> AsyncIterator[None]:
-        """Wait for a place, the more needed first, and hold it, to ask over a transport.
+    async def acquire(self, requester: Requester, transport: str = "") -> AsyncIterator[Slot]:
+        """Wait for a slot in the order of rank, and hold it for a request over `transport`.
 
         Raises:
-            Preempted: out of the body, when something that is needed more needs the place, or when the
-                server says that the requests in flight are too many.
-            TooManyRequests: it says so though no other of ours was in flight, or said for how long
-                this transport is to be left alone.
+            Preempted: out of the body, when a request of higher rank needs the slot, or the server answered
+                429 while other requests of the account were in flight.
+            TooManyRequests: the server answered 429 to a request without others beside it, or `Retry-After`
+                of an earlier one is not over.
         """
-        self._allowance.raise_if_backing_off(transport, _now())
-        holder = _Holder(asker, next(self._numbers))
-        self._waiting.append(holder)
+        self._limit.check_retry_after(transport, _now())
+        slot = Slot(requester, next(self._numbers), self)
+        self._waiting.append(slot)
         self.rebalance()
         try:
-            await holder.turn.wait()
-            async with asyncio.timeout(None) as holder.scope:
-                if holder.given_up:
+            await slot.granted.wait()
+            async with asyncio.timeout(None) as slot.scope:
+                if slot.is_revoked:
                     raise Preempted
-                yield
+                yield slot
         except TimeoutError:
-            if holder.scope and holder.scope.expired():
+            if slot.scope and slot.scope.expired():
                 raise Preempted from None
             raise
         except TooManyRequests as error:
-            if not holder.beside:
-                self._allowance.back_off(transport, error.retry_after or 0.0, _now())
+            if not slot.is_shared:
+                self._limit.retry_after(transport, error.retry_after or 0.0, _now())
                 raise
-            for other in self._holding:
-                other.beside.discard(holder)
-            self._allowance.on_rejected(len(holder.beside), _now())
+            self._limit.on_rejected(slot.limit, _now())
             raise Preempted from error
         finally:
-            (self._holding if holder in self._holding else self._waiting).remove(holder)
-            holder.beside.clear()  # else each would keep those before it, without an end
-            self.rebalance()
+            slot.release()
+
+    def discard(self, slot: Slot) -> None:
+        """Take a request out, whether it waits or holds a slot, and grant the slot to the next one."""
+        for slots in (self._holding, self._waiting):
+            if slot in slots:
+                slots.remove(slot)
+        self.rebalance()
 
     def rebalance(self) -> None:
-        """Hand out what is free, and ask for a place back that is needed more elsewhere."""
-        self._waiting.sort(key=lambda holder: holder.order)
-        while self._waiting and len(self._holding) < self._allowance.places(_now()):
-            holder = self._waiting.pop(0)
-            self._holding.append(holder)
-            holder.turn.set()
-        for holder in self._holding:
-            if len(self._holding) > len(holder.beside) + 1:
-                holder.beside = {*self._holding} - {holder}
-        self._take_back()
+        """Grant free slots in the order of rank, and revoke one that is needed more elsewhere."""
+        self._waiting.sort(key=lambda slot: slot.order)
+        while self._waiting and len(self._holding) < (limit := self._limit.at(_now())):
+            slot = self._waiting.pop(0)
+            slot.limit = limit
+            self._holding.append(slot)
+            slot.granted.set()
+        for slot in self._holding:
+            slot.is_shared |= len(self._holding) > 1
+        if self._holding:
+            revoked = [slot for slot in self._holding if slot.is_revoked]  # one at a time
+            least = revoked[0] if revoked else max(self._holding, key=lambda slot: slot.order)
+            is_needed = bool(self._waiting) and least.requester.rank < self._waiting[0].requester.rank
+            least.revoke(wanted=is_needed)
 
-    def _take_back(self) -> None:
-        """Ask one holder at a time for its place, the least needed; but only while that is wanted."""
-        if not self._holding:
-            return
-        asked = [holder for holder in self._holding if holder.given_up]
-        least = asked[0] if asked else max(self._holding, key=lambda holder: holder.order)
-        first = self._waiting[0].asker.rank if self._waiting else least.asker.rank
-        least.give_up(wanted=least.asker.rank < first)
+
+class AdaptiveLimit:
+    """The limit of an account: halved on a 429, restored after 10 minutes. Times are monotonic seconds."""
+
+    def __init__(self, configured: int, fault: Callable[[str | None], None], section: str) -> None:
+        self._configured = self._limit = configured
+        self._fault, self._section = fault, section
+        self._restore_at = 0.0
+        self._retry_at: dict[str, float] = {}
+
+    def at(self, now: float) -> int:
+        """Return the concurrent requests that are allowed now."""
+        if self._limit < self._configured and now >= self._restore_at:
+            self._limit = self._configured
+            self._fault(None)
+        return self._limit
+
+    def on_rejected(self, limit: int, now: float) -> None:
+        """Halve the limit after a 429 to a request that was made while `limit` were allowed."""
+        self._limit, self._restore_at = min(self._limit, max(1, limit // 2)), now + RESTORE_S
+        problem = f"the account refused {limit} requests at once"
+        self._fault(f"{problem}; set {self._section}: {{concurrency: {self._limit}}}")
+
+    def retry_after(self, transport: str, seconds: float, now: float) -> None:
+        """Honour `Retry-After`: do not ask a transport for so many seconds."""
+        self._retry_at[transport] = now + min(seconds, MAX_RETRY_AFTER_S)
+
+    def check_retry_after(self, transport: str, now: float) -> None:
+        """Raise `TooManyRequests` if a transport must not be asked yet."""
+        if (left := self._retry_at.get(transport, 0.0) - now) > 0:
+            raise TooManyRequests(f"not asked: the server wants to be left alone for {left:.0f} s more", left)
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-RELEARN = 3600.0
-"""Seconds without a refusal after which one request more is tried at once."""
-LONGEST_REST = 30.0
-"""Seconds for which a transport is left alone at most, however long its server says."""
-
-
-class AdaptiveLimit:
-    """Begins with what is configured; times are monotonic seconds. `fault` is told what is set too high."""
-
-    def __init__(
-        self, configured: int, fault: Callable[[str | None], None], *, section: str = "account"
-    ) -> None:
-        self._section = section
-        self._configured = self._places = configured
-        self._fault = fault
-        self._changed = 0.0
-        self._learned = False
-        self._rests: dict[str, float] = {}
-
-    def places(self, now: float) -> int:
-        """Requests that may be in flight at once."""
-        if self._learned and now >= self._changed + RELEARN:
-            self._changed = now
-            if self._places < self._configured:
-                self._places += 1
-            else:
-                self._learned = False
-                self._fault(None)
-        return self._places
-
-    def raise_if_backing_off(self, transport: str, now: float) -> None:
-        """See that a transport may be asked.
-
-        Raises:
-            TooManyRequests: its server wants to be left alone for a while.
-        """
-        if (left := self._rests.get(transport, 0.0) - now) > 0:
-            raise TooManyRequests(f"not asked: the server wants to be left alone for {left:.0f} s more", left)
-
-    def back_off(self, transport: str, seconds: float, now: float) -> None:
-        """The server wants no request over this transport for so many seconds."""
-        self._rests[transport] = now + min(seconds, LONGEST_REST)
-
-    def on_rejected(self, beside: int, now: float) -> None:
-        """A request was too many, with so many others of ours in flight beside it."""
-        self._places = min(self._places, beside)
-        self._changed, self._learned = now, True
-        requests = "1 request" if self._places == 1 else f"{self._places} requests"
-        self._fault(
-            f"it is {self._configured}, but the account allows {requests} at once; "
-            f"set {self._section}: {{concurrency: {self._places}}}"
-        )

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgevoice.audio.jitter_buffer import JitterStats
-from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.plugin import Role
-from edgevoice.synthesis.pace import Paces
+from edgevoice.synthesis.latency import LatencyModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,33 +16,49 @@ if TYPE_CHECKING:
     from edgevoice.config.options import CoreOptions
     from edgevoice.plugin import SpeechOptions, Transport
     from edgevoice.synthesis.concurrency import ConcurrencyLimiter
-    from edgevoice.synthesis.segments import Part
+    from edgevoice.synthesis.segments import Segment
     from edgevoice.synthesis.speech import SpeechJob
 
 
-#: Hedge requests allowed per regular request.
-HEDGES_PER_REQUEST = 0.1
-#: Hedge requests that can be saved up at most.
-MAX_HEDGES = 5.0
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of waiting that are not configuration; tests shorten them."""
+
+    #: Seconds to the first audio where no other transport is left.
+    last_resort_s: float = 60.0
+    #: Seconds that live text may add to the first audio: the server waits for the end of a sentence.
+    live_text_s: float = 5.0
+    #: Seconds without audio in mid-speech after which a transport has failed.
+    stall_s: float = 10.0
+    #: Seconds that a request waits for a slot of its account.
+    slot_s: float = 120.0
+    #: Seconds that cancelled requests are waited for; then they lose their slots.
+    cancel_s: float = 1.0
+    #: Share of the critical deadline that the standby gets to start: its process may have to.
+    standby_lead_share: float = 0.5
+    #: Seconds after the critical deadline after which the standby has failed, too.
+    standby_grace_s: float = 5.0
 
 
 class HedgeBudget:
-    """How many further requests may be made: a share of the others."""
+    """A retry budget: hedge requests are allowed as a share of the regular requests."""
+
+    #: Hedge requests for each regular request, and how many can be saved up.
+    PER_REQUEST, MAX = 0.1, 5.0
 
     def __init__(self) -> None:
         self._left = 0.0
 
     @property
     def allows(self) -> bool:
-        """Whether a further request may be made."""
         return self._left >= 1
 
     def earn(self) -> None:
-        """A request is made in any case."""
-        self._left = min(MAX_HEDGES, round(self._left + HEDGES_PER_REQUEST, 6))
+        """Count a regular request."""
+        self._left = min(self.MAX, round(self._left + self.PER_REQUEST, 6))
 
     def spend(self) -> None:
-        """A further request is made."""
+        """Count a hedge request."""
         self._left -= 1
 
 
@@ -59,10 +74,10 @@ class SynthesisContext:
     limiters: Mapping[str, ConcurrencyLimiter]
     #: Raises or clears the fault of an account, by the account's name.
     fault: Callable[[str, str | None], None]
-    forecast: LatencyModel = field(default_factory=LatencyModel)
-    paces: Paces = field(default_factory=Paces)
-    headstarts: JitterStats = field(default_factory=JitterStats)
-    budget: HedgeBudget = field(default_factory=HedgeBudget)
+    latency: LatencyModel = field(default_factory=LatencyModel)
+    jitter: JitterStats = field(default_factory=JitterStats)
+    hedge_budget: HedgeBudget = field(default_factory=HedgeBudget)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     @property
     def fallbacks(self) -> frozenset[str]:
@@ -96,9 +111,9 @@ class SynthesisContext:
 
 @dataclass(frozen=True, slots=True)
 class SegmentJob:
-    """A part of a speech that is to be spoken, what with, and where to: the speech may have a new clip by then."""
+    """One segment to speak, and the clip it goes to: the speech job may have a new clip by then."""
 
-    means: SynthesisContext
+    context: SynthesisContext
     speech: SpeechJob
-    part: Part
+    segment: Segment
     clip: Clip

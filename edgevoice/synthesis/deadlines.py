@@ -1,4 +1,7 @@
-"""How long a passage is waited for: where it is critical for less, once somebody is silent until it is there."""
+"""Timeouts for the first and the next audio of a segment, and the schedule of the standby for critical ones.
+
+Critical segments get shorter timeouts once a speaker is waiting. See docs/decisions/deadline-and-hedging.md.
+"""
 
 from __future__ import annotations
 
@@ -6,67 +9,40 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.priority import Priority
+from edgevoice.priority import Priority
 from edgevoice.synthesis.segments import LiveSegment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgevoice.synthesis.context import SegmentJob
+    from edgevoice.synthesis.context import SegmentJob, Timeouts
     from edgevoice.synthesis.speech import SpeechJob
 
-LAST_RESORT_TIMEOUT_S = 60.0
-"""Seconds to the first audio where no other transport is left to go to."""
-LIVE_TEXT_DELAY_S = 5.0
-"""Seconds that live text may add to the first audio: the server waits for a sentence's end."""
-STALL_TIMEOUT_S = 10.0
-"""Seconds without audio in mid-speech after which a transport counts as dead."""
 
-
-def first_audio_timeout(passage: SegmentJob) -> float:
-    """Seconds to the first audio of a request, where there is another transport to go to."""
-    urgency = passage.speech.announcement.urgency
-    if urgency is Urgency.CRITICAL and not _is_pressing(passage.speech):
+def first_audio_timeout(job: SegmentJob) -> float:
+    """Return the seconds to the first audio of a request, where another transport is left."""
+    urgency = job.speech.announcement.urgency
+    if urgency is Urgency.CRITICAL and not _is_pressing(job.speech):
         urgency = Urgency.HIGH
-    delay = LIVE_TEXT_DELAY_S if isinstance(passage.part, LiveSegment) else 0
-    return passage.means.core.first_audio_within(urgency) + delay
+    delay_s = job.context.timeouts.live_text_s if isinstance(job.segment, LiveSegment) else 0
+    return job.context.core.first_audio_within(urgency) + delay_s
 
 
-def next_audio_timeout(passage: SegmentJob, now: float, *, alone: bool) -> float:
-    """Seconds to the next audio: what is critical must not fall silent, once the clip has run dry."""
-    if alone or not _is_pressing(passage.speech):
-        return STALL_TIMEOUT_S
-    dry = max(0.0, passage.speech.runs_out_at - now)
-    return min(STALL_TIMEOUT_S, dry + passage.means.core.critical_deadline)
-
-
-def fallback_schedule(passage: SegmentJob, left: Sequence[str], now: float) -> FallbackSchedule:
-    """The cues of a passage that is begun now, or needed from now on; none where no other transport is left."""
-    speech = passage.speech
-    if not _is_pressing(speech) or len(left) == 1:
-        return NO_SCHEDULE
-    is_first = speech.text is not None and not passage.clip.frames
-    has_fallback = any(passage.means.is_fallback(name) for name in left)
-    understudy = has_fallback and not isinstance(passage.part, LiveSegment)
-    since = speech.runs_out_at if is_first else now
-    return compute_schedule(since, speech.runs_out_at, first_audio_timeout(passage), understudy=understudy)
-
-
-def _is_pressing(speech: SpeechJob) -> bool:
-    return speech.announcement.urgency is Urgency.CRITICAL and speech.priority is Priority.NEEDED_NOW
-
-
-STANDBY_LEAD_SHARE = 0.5
-"""The share of the deadline that the local voice is given to get ready: its process may have to start."""
-GRACE_S = 5.0
-"""Seconds behind the deadline after which the local voice, too, counts as failed."""
+def next_audio_timeout(job: SegmentJob, now: float, *, is_last_resort: bool) -> float:
+    """Return the seconds to the next audio: critical speech fails over as soon as its buffer runs out."""
+    stall_s = job.context.timeouts.stall_s
+    if is_last_resort or not _is_pressing(job.speech):
+        return stall_s
+    buffered_s = max(0.0, job.speech.runs_out_at - now)
+    return min(stall_s, buffered_s + job.context.core.critical_deadline)
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackSchedule:
-    """The understudy, which is the local voice, begins `ready`, and sounds from `sound` on if nobody did before.
+    """When the standby (fallback) voice helps a critical segment; monotonic seconds, None for never.
 
-    Nobody is waited for beyond `over`.
+    It starts at `start_local` and is unmuted at `unmute_local`, unless a transport delivered audio first. At
+    `give_up` the segment fails.
     """
 
     start_local: float | None = None
@@ -74,24 +50,45 @@ class FallbackSchedule:
     give_up: float | None = None
 
     def next(self, now: float) -> float | None:
-        """The first that is still to come."""
-        cues = (self.start_local, self.unmute_local, self.give_up)
-        return min((cue for cue in cues if cue is not None and cue > now), default=None)
+        """Return the first of these moments that is still to come."""
+        moments = (self.start_local, self.unmute_local, self.give_up)
+        return min((at for at in moments if at is not None and at > now), default=None)
 
 
 NO_SCHEDULE = FallbackSchedule()
 
 
-def compute_schedule(since: float, dry: float, deadline: float, *, understudy: bool) -> FallbackSchedule:
-    """The cues of a critical part that is waited for `since` then, while the clip has audio until `dry`."""
-    due = max(since, dry) + deadline
-    if not understudy:
-        return FallbackSchedule(give_up=due)
-    return FallbackSchedule(
-        start_local=due - deadline * STANDBY_LEAD_SHARE, unmute_local=due, give_up=due + GRACE_S
+def fallback_schedule(job: SegmentJob, candidates: Sequence[str], now: float) -> FallbackSchedule:
+    """Return the schedule of a segment that is needed from now on; none for the only transport left."""
+    speech = job.speech
+    if not _is_pressing(speech) or len(candidates) == 1:
+        return NO_SCHEDULE
+    has_fallback = any(job.context.is_fallback(name) for name in candidates)
+    is_first = speech.text is not None and not job.clip.frames
+    return compute_schedule(
+        speech.runs_out_at if is_first else now,
+        speech.runs_out_at,
+        first_audio_timeout(job),
+        job.context.timeouts,
+        has_standby=has_fallback and not isinstance(job.segment, LiveSegment),
     )
 
 
-def is_due(cue: float | None, now: float) -> bool:
-    """Whether a cue was given by now."""
-    return cue is not None and now >= cue
+def compute_schedule(
+    since: float, runs_out_at: float, deadline_s: float, timeouts: Timeouts, *, has_standby: bool
+) -> FallbackSchedule:
+    """Return the schedule of a segment that is needed `since`, while the clip has audio until `runs_out_at`."""
+    due = max(since, runs_out_at) + deadline_s
+    if not has_standby:
+        return FallbackSchedule(give_up=due)
+    start = due - deadline_s * timeouts.standby_lead_share
+    return FallbackSchedule(start, unmute_local=due, give_up=due + timeouts.standby_grace_s)
+
+
+def is_due(at: float | None, now: float) -> bool:
+    return at is not None and now >= at
+
+
+def _is_pressing(speech: SpeechJob) -> bool:
+    """Whether a speaker is silent until this critical speech is there."""
+    return speech.announcement.urgency is Urgency.CRITICAL and speech.priority is Priority.NEEDED_NOW

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import AUTO, DEFAULT_ROUTES, FALLBACK_ALIAS, Route, When
-from edgevoice.forecast.outlook import LatencyPrediction
+from edgevoice.synthesis.latency import ENOUGH, LatencyPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,17 +26,22 @@ class RoutingRequest:
     forced: str | None = None
     cached: bool = False
 
+    @property
+    def may_try(self) -> bool:
+        """Whether a transport may go first only to be measured; never with high and critical."""
+        return self.urgency.rank < Urgency.HIGH.rank
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The transports to try, in order (none: nothing has to be asked), and the reason in words."""
+    """The transports to try, in order (none: no request is needed), and the reason in words."""
 
     order: tuple[str, ...]
     why: str
 
 
 def routing_request(announcement: Announcement, *, cached: bool = False) -> RoutingRequest:
-    """What routing needs to know of an announcement, and of the cache."""
+    """Return what routing needs to know of an announcement."""
     return RoutingRequest(
         urgency=announcement.urgency,
         length=None if announcement.text is None else len(announcement.text),
@@ -47,28 +53,36 @@ def routing_request(announcement: Announcement, *, cached: bool = False) -> Rout
 
 #: The decision for an announcement whose clip is in the cache.
 CACHED = Decision((), "a complete clip is in the cache")
-NO_OUTLOOK = LatencyPrediction()
+NO_PREDICTION = LatencyPrediction()
 
 
 def decide(
-    said: RoutingRequest,
+    request: RoutingRequest,
     routes: Sequence[Route] = DEFAULT_ROUTES,
     available: Collection[str] | None = None,
-    outlook: LatencyPrediction = NO_OUTLOOK,
+    latency: LatencyPrediction = NO_PREDICTION,
     fallbacks: Collection[str] = (),
 ) -> Decision:
-    """Decide by the first route that matches; `auto` in it, by the predicted latency.
+    """Decide by the first route that matches.
+
+    The order of a route is a preference: where another of its transports is measured to be faster by more than
+    `latency.guard_s`, that one goes first. `auto` orders by the predicted latency alone.
 
     Args:
-        said: What is known of the announcement.
+        request: What is known of the announcement.
         routes: The routes, in order.
         available: The transports that can be used. Others are left out, and the reason says so.
-        outlook: The predicted latency of each transport.
+        latency: The predicted latency of each transport.
         fallbacks: The transports whose role is `Role.FALLBACK`, which `local` in a route stands for.
     """
-    decision = _by_rule(said, routes)
+    decision, route = _by_rule(request, routes)
+    usable = [name for name in decision.order if available is None or name in available]
     if decision.order == (AUTO,):
-        decision = _by_outlook(said, available, outlook)
+        decision = _by_latency(request, available, latency)
+    elif route is not None and request.length is not None and latency.guard_s is not None:
+        primary = [name for name in usable if name not in {FALLBACK_ALIAS, *fallbacks}]
+        if primary and primary[0] == usable[0]:
+            decision = _guarded(decision, primary, latency, may_try=request.may_try)
     decision = Decision(_expand(decision.order, fallbacks), decision.why)
     if available is None:
         return decision
@@ -86,59 +100,101 @@ def _expand(order: Sequence[str], fallbacks: Collection[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(names))
 
 
-def _by_rule(said: RoutingRequest, routes: Sequence[Route]) -> Decision:
-    if said.cached:
-        return CACHED
-    if said.private:
-        return Decision((FALLBACK_ALIAS,), "private: the text never leaves the house")
-    if said.forced is not None:
-        # Critical is spoken whatever happens, so it alone may leave the transport it was told.
-        fallback = (
-            (FALLBACK_ALIAS,) if said.urgency is Urgency.CRITICAL and said.forced != FALLBACK_ALIAS else ()
-        )
-        return Decision((said.forced, *fallback), f"the announcement asks for {said.forced}")
+def _by_rule(request: RoutingRequest, routes: Sequence[Route]) -> tuple[Decision, Route | None]:
+    """Return the decision without regard to latency, and the route that it follows, if it follows one."""
+    if request.cached:
+        return CACHED, None
+    if request.private:
+        return Decision((FALLBACK_ALIAS,), "private: the text never leaves the house"), None
+    if (forced := request.forced) is not None:
+        # Only critical announcements may leave the transport that they ask for: they are always spoken.
+        is_critical = request.urgency is Urgency.CRITICAL
+        order = (forced, FALLBACK_ALIAS) if is_critical and forced != FALLBACK_ALIAS else (forced,)
+        return Decision(order, f"the announcement asks for {forced}"), None
     for route in routes:
-        if route.when is None or matches(route.when, said):
+        if route.when is None or matches(route.when, request):
             use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
-            return Decision(use, _reason(route.when, said) if route.when else _last_reason(routes, said))
-    return Decision((FALLBACK_ALIAS,), "no route applies")
+            why = _reason(route.when, request) if route.when else _last_reason(routes, request)
+            return Decision(use, why), route
+    return Decision((FALLBACK_ALIAS,), "no route applies"), None
 
 
-def _by_outlook(
-    said: RoutingRequest, available: Collection[str] | None, outlook: LatencyPrediction
+def _guarded(rule: Decision, names: Sequence[str], latency: LatencyPrediction, *, may_try: bool) -> Decision:
+    """Put a transport of the rule first that is faster by more than the guard.
+
+    Another one is tried only if it could be: never while the first takes less than the guard.
+    """
+    first, guard_s = names[0], latency.guard_s or 0.0
+    if latency[first].requests < ENOUGH:
+        return rule
+    measured = [name for name in names if latency[name].requests >= ENOUGH]
+    fastest = min(measured, key=lambda name: latency[name].seconds)
+    chosen = fastest if latency[first].seconds - latency[fastest].seconds > guard_s else first
+    others = [name for name in names if name != chosen]
+    limit_s = latency[chosen].seconds - guard_s
+    if may_try and limit_s > 0:
+        few = latency.unmeasured(others, limit_s)
+        if tried := few[0] if few else latency.outdated(others, limit_s):
+            numbers = latency.in_numbers(measured)
+            return Decision(_moved_first(tried, rule.order), f"{rule.why}; {tried} is tried: {numbers}")
+    if chosen == first:
+        return rule
+    return Decision(_moved_first(chosen, rule.order), f"{rule.why}; {latency.in_numbers([chosen, first])}")
+
+
+def _by_latency(
+    request: RoutingRequest, available: Collection[str] | None, latency: LatencyPrediction
 ) -> Decision:
-    """The transports of the contract's table, the quickest first; the local voice stays what it falls back to."""
-    rule = _by_rule(said, DEFAULT_ROUTES)
-    if said.length is None:
+    """Order the transports of the default routes by latency; the fallback remains the last resort."""
+    rule, _ = _by_rule(request, DEFAULT_ROUTES)
+    if request.length is None:
         return Decision(rule.order, f"{AUTO}: {rule.why}")
-    names = [
-        name for name in rule.order if name != FALLBACK_ALIAS and (available is None or name in available)
-    ]
+    names = [name for name in rule.order if name != FALLBACK_ALIAS]
+    names = [name for name in names if available is None or name in available]
     if not names:
-        return Decision((FALLBACK_ALIAS,), f"{AUTO}: there is nothing to choose from")
-    # What is urgent is not tried out on.
-    order, why = outlook.order(names, may_try=said.urgency.rank < Urgency.HIGH.rank, rule=rule.why)
+        return Decision((FALLBACK_ALIAS,), f"{AUTO}: no transport to choose from")
+    order, why = _fastest_first(names, latency, may_try=request.may_try, rule=rule.why)
     return Decision((*order, FALLBACK_ALIAS), f"{AUTO}: {why}")
 
 
-def matches(when: When, said: RoutingRequest) -> bool:
-    """Whether every condition that is given holds; a live text has no length yet."""
-    live = said.length is None
-    if when.live is not None and when.live != live:
-        return False
-    if when.urgency is not None and said.urgency not in _urgencies(when):
-        return False
-    if when.longer_than is not None and (said.length is None or said.length <= when.longer_than):
-        return False
-    return when.up_to is None or (said.length is not None and said.length <= when.up_to)
+def _fastest_first(
+    names: Sequence[str], latency: LatencyPrediction, *, may_try: bool, rule: str
+) -> tuple[Sequence[str], str]:
+    best_s = min((latency[name].seconds for name in names if latency[name].requests), default=math.inf)
+    if few := latency.unmeasured(names, best_s):
+        order = _moved_first(few[0], names) if may_try and latency.of else tuple(names)
+        seen = ", ".join(f"{name} {latency[name].requests}" for name in names)
+        how = "by the rules" if order == tuple(names) else f"{few[0]} is tried, else by the rules"
+        return order, f"knows too little yet (requests: {seen}), {how}: {rule}"
+    fastest = sorted(names, key=lambda name: latency[name].seconds)
+    numbers = latency.in_numbers(fastest)
+    if may_try and (tried := latency.outdated(fastest[1:], latency[fastest[0]].seconds)):
+        return _moved_first(tried, fastest), f"{tried} is tried, which may be faster by now; {numbers}"
+    return fastest, numbers
 
 
-def _reason(when: When, said: RoutingRequest) -> str:
+def _moved_first(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    return (name, *(other for other in names if other != name))
+
+
+def matches(when: When, request: RoutingRequest) -> bool:
+    """Return whether every condition that is given holds; a live text has no length yet."""
+    length = request.length
+    if when.live is not None and when.live != (length is None):
+        return False
+    if when.urgency is not None and request.urgency not in _urgencies(when):
+        return False
+    if when.longer_than is not None and (length is None or length <= when.longer_than):
+        return False
+    return when.up_to is None or (length is not None and length <= when.up_to)
+
+
+def _reason(when: When, request: RoutingRequest) -> str:
     parts = []
     if when.live is not None:
         parts.append("the text is live" if when.live else "the text is whole")
     if when.urgency is not None:
-        parts.append(f"urgency is {said.urgency}")
+        parts.append(f"urgency is {request.urgency}")
     if when.longer_than is not None:
         parts.append(f"longer than {when.longer_than} characters")
     if when.up_to is not None:
@@ -146,10 +202,10 @@ def _reason(when: When, said: RoutingRequest) -> str:
     return ", ".join(parts) or "the route applies to everything"
 
 
-def _last_reason(routes: Sequence[Route], said: RoutingRequest) -> str:
-    """The last route has no condition of its own: what the others asked for and this one exceeds is why."""
+def _last_reason(routes: Sequence[Route], request: RoutingRequest) -> str:
+    """Return why the last route applies, which has no condition: the text exceeds the others' limits."""
     bounds = [route.when.up_to for route in routes if route.when and route.when.up_to]
-    exceeded = [bound for bound in bounds if said.length is not None and said.length > bound]
+    exceeded = [bound for bound in bounds if request.length is not None and request.length > bound]
     return f"longer than {max(exceeded)} characters" if exceeded else "no other route applies"
 
 

@@ -1,27 +1,27 @@
-"""The parts of an announcement: whole text cut at sentence ends, live text as it comes."""
+"""The segments of an announcement: whole text is cut at sentence ends, live text is taken as it arrives."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.plugin import SpeechRequest
+from edgevoice.speech_request import speech_request
 from edgevoice.text.sentences import split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from edgevoice.announcement import Announcement
-    from edgevoice.plugin import SpeechOptions
+    from edgevoice.plugin import SpeechOptions, SpeechRequest
     from edgevoice.text.live import LiveText
 
+#: Seconds without more live text after which the request ends and its slot is free (contract).
 LIVE_IDLE_S = 2.0
-"""Seconds of silence after which live text gives its place back (contract)."""
 
 
 class TextSegment:
-    """One request's worth of whole text: from `start` to `end` of it.
+    """The text of one request: from `start` to `end` of the whole text.
 
-    `end` may be set back: what follows then is another part.
+    To set `end` back leaves the rest to the next segment.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class TextSegment:
 
     @property
     def length(self) -> int | None:
-        """Its characters."""
+        """The number of characters."""
         return self.end - self.start
 
     def request(self) -> SpeechRequest:
@@ -47,9 +47,9 @@ class TextSegment:
 
 
 class LiveSegment:
-    """What live text gives before its sender pauses; read anew by each transport that tries it.
+    """Live text until its sender pauses; every transport that tries it reads it from `start`.
 
-    `end` is how far it was read, and may be set back: what follows then is another part. `length` is unknown.
+    `end` is how far it was read. To set it back leaves the rest to the next segment. `length` is unknown.
     """
 
     length: int | None = None
@@ -68,16 +68,16 @@ class LiveSegment:
         return self._live.text[self.start : self.end]
 
     def request(self) -> SpeechRequest:
-        return speech_request(self._announcement, self._options, text_stream=self._pieces())
+        return speech_request(self._announcement, self._options, text_stream=self._chunks())
 
-    async def _pieces(self) -> AsyncIterator[str]:
+    async def _chunks(self) -> AsyncIterator[str]:
         self.end = self.start
-        async for piece in self._live.chunks(self.start, LIVE_IDLE_S):
-            self.end += len(piece)
-            yield piece
+        async for chunk in self._live.chunks(self.start, LIVE_IDLE_S):
+            self.end += len(chunk)
+            yield chunk
 
 
-Part = TextSegment | LiveSegment
+Segment = TextSegment | LiveSegment
 
 
 async def segments_of(
@@ -85,62 +85,42 @@ async def segments_of(
     text: str | None,
     options: SpeechOptions,
     accepts_text_stream: Callable[[], bool],
-) -> AsyncIterator[Part]:
-    """Yield the parts in order; each begins where the one before it ended once it was spoken."""
+) -> AsyncIterator[Segment]:
+    """Yield the segments in order. Each starts at the `end` of the one before, read after that was spoken."""
     if announcement.live is None:
-        for whole in _of_whole(announcement, options, text or ""):
-            yield whole
+        for text_segment in _text_segments(announcement, options, text or ""):
+            yield text_segment
         return
     live, position = announcement.live, 0
     while await live.wait_past(position):
-        part: Part = LiveSegment(announcement, options, live, position)
+        segment: Segment = LiveSegment(announcement, options, live, position)
         if not accepts_text_stream():
             end = await live.sentence(position, LIVE_IDLE_S, options.max_request_chars)
-            part = TextSegment(announcement, options, live.text, position, end)
-        if isinstance(part, LiveSegment) or _is_speakable(part.text):
-            yield part
-        position = part.end
+            segment = TextSegment(announcement, options, live.text, position, end)
+        if isinstance(segment, LiveSegment) or _is_speakable(segment.text):
+            yield segment
+        position = segment.end
 
 
 def first_request(text: str, most: int) -> int:
-    """The characters of a whole text's first request."""
+    """Return the number of characters of the first request of a whole text."""
     parts = split(text[: 2 * most], most)
     return len(next((part for part in parts if _is_speakable(part)), text[:most]))
 
 
-def _of_whole(announcement: Announcement, options: SpeechOptions, text: str) -> Iterator[TextSegment]:
-    """The parts that hold a letter or digit; all of them, where none does."""
+def _text_segments(announcement: Announcement, options: SpeechOptions, text: str) -> Iterator[TextSegment]:
+    """Yield the segments that hold a letter or digit; all of them, where none does."""
     most = options.max_request_chars
     start, texts = 0, split(text, most)
     while texts:
         end = start + len(texts.pop(0))
-        part = TextSegment(announcement, options, text, start, end)
-        if _is_speakable(part.text) or not _is_speakable(text):
-            yield part
-        start = part.end
+        segment = TextSegment(announcement, options, text, start, end)
+        if _is_speakable(segment.text) or not _is_speakable(text):
+            yield segment
+        start = segment.end
         if start < end:
             texts = split(text[start:], most)
 
 
 def _is_speakable(text: str) -> bool:
     return any(char.isalnum() for char in text)
-
-
-def speech_request(
-    announcement: Announcement,
-    options: SpeechOptions,
-    *,
-    text: str | None = None,
-    text_stream: AsyncIterator[str] | None = None,
-) -> SpeechRequest:
-    """Build the request for a part of an announcement, with the node's defaults for what it leaves open."""
-    return SpeechRequest(
-        id=announcement.id,
-        text=text,
-        text_stream=text_stream,
-        sample_rate=options.sample_rate,
-        urgency=announcement.urgency,
-        voice=announcement.voice,
-        language=announcement.language or options.language,
-        speed=announcement.speed or options.speed,
-    )

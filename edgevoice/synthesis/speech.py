@@ -1,11 +1,11 @@
-"""The speech of one announcement: its clip, how it came to be, and who still needs it."""
+"""The synthesis job of an announcement: its clip, how that is filled, and which users still need it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from edgevoice.synthesis.priority import Priority, Rank
+from edgevoice.priority import Priority, Rank
 from edgevoice.synthesis.routing import Decision
 
 if TYPE_CHECKING:
@@ -13,114 +13,162 @@ if TYPE_CHECKING:
 
     from edgevoice.announcement import Announcement
     from edgevoice.audio.clip import Clip
+    from edgevoice.audio.jitter_buffer import JitterStats
     from edgevoice.outcome import Attempt
-    from edgevoice.synthesis.synthesizer import Synthesizer
+
+
+class Filler(Protocol):
+    """Fills the clips of speech jobs: the synthesizer."""
+
+    @property
+    def jitter(self) -> JitterStats:
+        """The jitter of each transport."""
+
+    def new_clip(self) -> Clip:
+        """Return an empty clip."""
+
+    def fill(self, speech: SpeechJob) -> None:
+        """Fill the clip of a job in the background."""
+
+    def cancel(self, speech: SpeechJob) -> None:
+        """Cancel the filling of the job's clip."""
+
+    def priority_changed(self) -> None:
+        """Re-examine which requests go first."""
 
 
 class SpeechJob:
-    """Shared by all speakers of this node that say the announcement; filled at the first need.
+    """One synthesis job, shared by every speaker that plays the announcement.
 
-    `need` is the greatest there is, None before any; `on_needed` is told when it grows while the clip is filled.
-    `text` is what is said, None while it is live. `awaited_at`, from which on somebody is silent until it is
-    there, `asked_at` and `first_audio_at` are monotonic seconds, None until then. It is spoken `as_asked` unless
-    another voice said a part of it, or a part was put together from two requests. `on_unused` is told when nobody needs it any more, and closes the clip.
+    It starts with the first `request`. It is reference-counted: `join` and `leave` count the speakers that need
+    it, `keep` and `release` the others that may read its clip later. Without a speaker, the synthesis is
+    cancelled; the clip is closed once nothing refers to it any more.
     """
 
-    def __init__(self, announcement: Announcement, clip: Clip, synthesis: Synthesizer) -> None:
+    def __init__(
+        self, announcement: Announcement, clip: Clip, filler: Filler, source: SpeechJob | None = None
+    ) -> None:
         self.announcement = announcement
+        #: The text to speak; None while it is live.
         self.text = announcement.text
+        #: The highest priority requested so far.
         self.priority: Priority | None = None
+        #: Monotonic time since which a speaker is silent, waiting for this audio.
         self.needed_since: float | None = None
-        self.on_priority_change: Callable[[], None] = lambda: None
         self.clip = clip
         self.decision: Decision | None = None
         self.transport: str | None = None
+        #: Names of the transports that spoke a part of it.
+        self.spoken_by: set[str] = set()
         self.attempts: list[Attempt] = []
+        #: Monotonic times of the first request and of its first audio.
         self.requested_at: float | None = None
         self.first_audio_at: float | None = None
         self.cached = False
+        #: Whether one request spoke each segment from start to end, so that the clip may be cached.
         self.is_faithful = True
-        #: Names of the transports that spoke a part of it.
-        self.spoken_by: set[str] = set()
-        self.on_unused: Callable[[SpeechJob], None] = _close
-        self._synthesis = synthesis
+        self._filler = filler
+        self._source = source
+        self._priority_raised = asyncio.Event()
         self._users = 0
+        self._keepers = 0
 
     @property
     def target_buffer_s(self) -> float:
-        """Seconds that its clip should be ahead of what is heard, by the pace of its transport."""
-        return self._synthesis.jitter.of(self.transport)
+        """Seconds that the clip should be ahead of playback, for the jitter of its transport."""
+        return self._filler.jitter.target_s(self.transport)
 
     @property
     def rank(self) -> Rank:
-        """Its rank at the account's gate."""
+        """Its rank at the concurrency limiter."""
         return Rank(self.priority or Priority.PRERENDER, self.announcement.urgency.rank)
 
     @property
     def runs_out_at(self) -> float:
-        """The monotonic second at which all that there is has been heard, if it was as it came, once awaited."""
+        """Monotonic time at which the audio so far has been played, if it was played as it arrived."""
         return max(self.first_audio_at or 0.0, self.needed_since or 0.0) + self.clip.seconds
 
     def request(
-        self, preface: Callable[[str], str] | None = None, need: Priority = Priority.NEEDED_NOW
+        self, preface: Callable[[str], str] | None = None, priority: Priority = Priority.NEEDED_NOW
     ) -> None:
-        """Have the clip filled, unless it is needed so much already; `preface` says how a text is to be told.
+        """Have the clip filled at this priority, if it is higher than before.
 
-        What was made ahead but failed, or would be told in other words now, is made anew.
+        `preface` returns the text to speak, such as with its age before it. A clip that failed, or in which
+        another text was spoken ahead, is filled again.
         """
-        if self.priority is not None and need <= self.priority:
+        if self.priority is not None and priority <= self.priority:
             return
         text = self.announcement.text
         text = text if text is None or preface is None else preface(text)
-        begun, self.priority = self.priority is not None, need
-        if need is Priority.NEEDED_NOW:
+        has_started, self.priority = self.priority is not None, priority
+        if priority is Priority.NEEDED_NOW:
             self.needed_since = asyncio.get_running_loop().time()
-        if begun and self.clip.error is None and text == self.text:
-            self._synthesis.priority_changed()
-            self.on_priority_change()
+        if has_started and self.clip.error is None and text == self.text:
+            self._filler.priority_changed()
+            self._priority_raised.set()
+            self._priority_raised = asyncio.Event()
             return
-        if begun:
+        if has_started:
             self._discard()
         self.text = text
-        self._synthesis.fill(self)
+        self._filler.fill(self)
+
+    async def wait_priority_raised(self) -> None:
+        """Wait until the priority is raised while the clip is being filled."""
+        await self._priority_raised.wait()
 
     def cancel_prefetch(self) -> None:
-        """Its speaker holds it: what is being made ahead is given up until the next need, if no other shares it."""
+        """Cancel the synthesis until the next request, if only one speaker needs it, and not now."""
         if self.priority is Priority.PREFETCH and self._users == 1 and not self.clip.ended:
             self._discard()
             self.priority = None
 
     def _discard(self) -> None:
-        """Forget what was made of it, which nobody has heard."""
-        self._synthesis.cancel(self)
+        """Start over with an empty clip; nothing of the old one was played."""
+        self._filler.cancel(self)
         self.clip.close()
-        self.clip, self.transport, self.cached, self.is_faithful = (
-            self._synthesis.new_clip(),
-            None,
-            False,
-            True,
-        )
+        self.clip, self.transport, self.cached = self._filler.new_clip(), None, False
+        self.is_faithful, self.spoken_by = True, set()
         self.requested_at = self.first_audio_at = None
-        self.spoken_by = set()
 
     def join(self) -> None:
-        """One more speaker needs it."""
+        """Count one more speaker that needs it."""
         self._users += 1
 
     def leave(self) -> None:
-        """One speaker needs it no more; after the last, what is unmade is given up."""
+        """Count one speaker less."""
         self._users -= 1
         if self._users == 0:
-            self._synthesis.cancel(self)
-            self.on_unused(self)
+            self._filler.cancel(self)
+            self._close_unused()
+
+    def keep(self) -> None:
+        """Count one more reader that may read its clip later."""
+        self._keepers += 1
+
+    def release(self) -> None:
+        """Count one such reader less."""
+        self._keepers -= 1
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        if self._users > 0 or (self._keepers > 0 and self.clip.complete):
+            return
+        if self._source is None:
+            self.clip.close()
+        elif self._users == 0:
+            source, self._source = self._source, None
+            source.release()
+
+    @property
+    def can_replay(self) -> bool:
+        """Whether its clip is complete and can still be read."""
+        return self.clip.complete and self.clip.frames > 0 and not self.clip.is_closed
 
     def replayed(self, announcement: Announcement) -> SpeechJob:
-        """The same clip, which is complete, for another announcement; no request is made for it."""
-        speech = SpeechJob(announcement, self.clip, self._synthesis)
+        """Return a job for another announcement that plays the same clip, which is complete."""
+        self.keep()
+        speech = SpeechJob(announcement, self.clip, self._filler, source=self)
         speech.decision = Decision((), "the clip was kept from before")
         speech.transport, speech.cached, speech.priority = self.transport, True, Priority.NEEDED_NOW
         return speech
-
-
-def _close(speech: SpeechJob) -> None:
-    speech.clip.close()

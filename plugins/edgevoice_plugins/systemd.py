@@ -1,4 +1,4 @@
-"""Tells systemd when the daemon is ready, what it is doing, and that it still makes progress."""
+"""Notifies systemd: the daemon is ready, its status, and a watchdog ping while every component progresses."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from edgevoice import logs
-from edgevoice.hookspecs import hookimpl
-from edgevoice.plugin import Context, NoOptions, Observer
+from edgevoice import Context, NoOptions, Observer, hookimpl, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.outcome import SpeakerState
+    from edgevoice import Registry, SpeakerState
 
 try:
     from systemd import daemon
 except ImportError:
     daemon = None
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-LOOK_EVERY = 10.0
-"""Seconds between two looks for parts that are stuck, where there is no watchdog that says how often."""
-STATUS_LENGTH = 400
+#: Interval of the check for stalled components if the unit has no watchdog that sets it.
+CHECK_S = 10.0
+MAX_STATUS_CHARS = 400
 
 
 class Systemd(Observer):
-    """Speaks the protocol of sd_notify(3); does nothing where systemd did not start this process."""
+    """Speaks the protocol of sd_notify(3). Does nothing if systemd did not start this process."""
 
-    def __init__(self, context: Context, _options: NoOptions) -> None:
-        self._context = context
+    def __init__(self, context: Context, options: NoOptions, check_s: float = CHECK_S) -> None:
+        super().__init__(context, options)
+        self._check_s = check_s
         self._states: dict[str, SpeakerState] = {}
         self._changed = asyncio.Event()
 
@@ -42,81 +40,83 @@ class Systemd(Observer):
         self._changed.set()
 
     async def run(self) -> None:
-        """Tell systemd, until cancelled; a cancellation is the daemon's way to stop."""
+        """Notify systemd until cancelled, which is how the daemon stops it."""
         if not os.environ.get("NOTIFY_SOCKET"):
-            log.debug("not started by systemd (no NOTIFY_SOCKET): nothing to tell it")
+            _log.debug("not started by systemd: NOTIFY_SOCKET is not set")
             return
         if daemon is None:
-            log.warning('systemd waits for word that needs systemd-python: pip install "edgevoice[systemd]"')
+            _log.warning(
+                'systemd waits for READY, but systemd-python is missing: pip install "edgevoice[systemd]"'
+            )
             return
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tell_status())
-                tasks.create_task(self._tell_alive())
+                tasks.create_task(self._report_status())
+                tasks.create_task(self._ping())
         finally:
-            tell("STOPPING=1", "STATUS=stopping")
+            sd_notify("STOPPING=1", "STATUS=stopping")
 
-    async def _tell_status(self) -> None:
-        told = ""
+    async def _report_status(self) -> None:
+        reported = ""
         while True:
-            sentence = status(self._context.ready.is_set(), self._states, self._context.stalled())
-            if sentence != told:
-                tell(f"STATUS={sentence}")
-                told = sentence
+            text = status(self.context.ready.is_set(), self._states, self.context.stalled())
+            if text != reported:
+                sd_notify(f"STATUS={text}")
+                reported = text
             await self._changed.wait()
             self._changed.clear()
 
-    async def _tell_alive(self) -> None:
-        await self._context.ready.wait()
-        tell("READY=1")
-        every = watchdog_interval()
+    async def _ping(self) -> None:
+        await self.context.ready.wait()
+        sd_notify("READY=1")
+        interval_s = watchdog_interval_s()
         while True:
             self._changed.set()
-            if every is not None:
-                self._give_sign_of_life()
-            await asyncio.sleep(every or LOOK_EVERY)
+            if interval_s is not None:
+                self._ping_once()
+            await asyncio.sleep(interval_s or self._check_s)
 
-    def _give_sign_of_life(self) -> None:
-        if stuck := self._context.stalled():
-            log.error("systemd gets no sign of life, and will restart this: %s", "; ".join(stuck))
+    def _ping_once(self) -> None:
+        if stalled := self.context.stalled():
+            _log.error("no watchdog ping, so systemd will restart the daemon: %s", "; ".join(stalled))
         else:
-            tell("WATCHDOG=1")
+            sd_notify("WATCHDOG=1")
 
 
-def tell(*lines: str) -> None:
+def sd_notify(*lines: str) -> None:
     """Send one message to systemd."""
     try:
         daemon.notify("\n".join(lines))
     except OSError as error:
-        log.warning("systemd could not be told %s: %s", lines[0], error)
+        _log.warning("cannot notify systemd of %s: %s", lines[0], error)
 
 
-def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
-    """Seconds between two signs of life, a third of what the unit allows; None where it asks for none.
+def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:
+    """Return a third of the unit's WatchdogSec, None if it has none.
 
     The variables are those of sd_watchdog_enabled(3).
     """
-    micros = environ.get("WATCHDOG_USEC", "")
-    meant_for = environ.get("WATCHDOG_PID", "") or str(os.getpid())
-    if not micros.isdecimal() or int(micros) == 0 or meant_for != str(os.getpid()):
+    timeout_us = environ.get("WATCHDOG_USEC", "")
+    pid = environ.get("WATCHDOG_PID", "") or str(os.getpid())
+    if not timeout_us.isdecimal() or int(timeout_us) == 0 or pid != str(os.getpid()):
         return None
-    return int(micros) / 1e6 / 3
+    return int(timeout_us) / 1e6 / 3
 
 
-def status(ready: bool, states: Mapping[str, SpeakerState], stuck: list[str]) -> str:
-    """What the daemon is doing, in one line for people."""
+def status(ready: bool, states: Mapping[str, SpeakerState], stalled: list[str]) -> str:
+    """Return the daemon's status as one line for people."""
     faults = [f"fault: {speaker}: {state.fault}" for speaker, state in states.items() if state.fault]
-    parts = [*(f"stuck: {part}" for part in stuck), *faults, _doing(states) if ready else "starting"]
-    line = " ".join(logs.redact("; ".join(parts)).split())
-    return line if len(line) <= STATUS_LENGTH else f"{line[: STATUS_LENGTH - 1]}…"
+    parts = [*(f"stuck: {part}" for part in stalled), *faults, _activity(states) if ready else "starting"]
+    line = " ".join(redact("; ".join(parts)).split())
+    return line if len(line) <= MAX_STATUS_CHARS else f"{line[: MAX_STATUS_CHARS - 1]}…"
 
 
-def _doing(states: Mapping[str, SpeakerState]) -> str:
+def _activity(states: Mapping[str, SpeakerState]) -> str:
     speaking = [speaker for speaker, state in states.items() if state.now]
     waiting = sum(state.queue for state in states.values())
     held = sum(state.held for state in states.values())
     parts = [f"speaking in {', '.join(speaking)}" if speaking else "idle"]
-    parts += [f"{count} {what}" for count, what in ((waiting, "waiting"), (held, "held")) if count]
+    parts += [f"{count} {kind}" for count, kind in ((waiting, "waiting"), (held, "held")) if count]
     return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The output `wav_file`: one WAV file that is valid at any moment, each announcement appended to it."""
+"""The output `wav_file`: appends each announcement to one WAV file that is valid at any moment."""
 
 from __future__ import annotations
 
@@ -13,28 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from edgevoice.audio.resample import BYTES_PER_FRAME, Resampler
-from edgevoice.errors import OutputError
-from edgevoice.hookspecs import hookimpl
-from edgevoice.plugin import Output
+from edgevoice import BYTES_PER_FRAME, Output, OutputError, Resampler, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import Self
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.plugin import Context, Progress
+    from edgevoice import Context, Progress, Registry
 
+#: A paced file is written in steps of this length.
 STEP_S = 0.02
-"""Seconds written at a time when the file takes real time."""
-BIG = 16 * 1024
-"""Bytes from which on a write goes to a thread."""
-LARGEST = 0xFFFFFFFF - 1024
-"""Bytes of audio that a WAV file can hold, its other chunks left room."""
+#: Audio that a WAV file can hold: its sizes have 32 bits, and its other chunks need room.
+MAX_AUDIO_BYTES = 0xFFFFFFFF - 1024
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`pace` takes real time over each announcement; without, it is written as fast as it comes."""
+    """`pace` writes each announcement in real time; without it, as fast as the audio arrives."""
 
     path: Annotated[str, Meta(min_length=1)]
     sample_rate: Annotated[int, Meta(ge=8000, le=192000)] = 24000
@@ -42,7 +36,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class WavFile(Output):
-    """Appends to one file."""
+    """An output that appends to one file."""
 
     options = Options
 
@@ -55,123 +49,107 @@ class WavFile(Output):
         self._path = Path(options.path).expanduser()
         self._rate = options.sample_rate
         self._pace = options.pace
-        self._usual_rate = context.speech.sample_rate
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        # What resampling needs is loaded before the first announcement waits for it.
-        await asyncio.to_thread(Resampler, self._usual_rate, self._rate)
+        # Load the resampler now, so that the first announcement does not wait for it.
+        await asyncio.to_thread(Resampler, self.context.speech.sample_rate, self._rate)
         return self
 
     async def probe(self) -> None:
-        async with self._turn:
-            with WavAppender(self._path, self._rate):
-                pass
+        async with self._lock, WavAppender(self._path, self._rate):
+            pass
 
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
-        async with self._turn:
+        async with self._lock:
             resampler = await asyncio.to_thread(Resampler, rate, self._rate)
-            with WavAppender(self._path, self._rate) as file:
-                recording = _Recording(file, resampler, progress, paced=self._pace)
+            async with WavAppender(self._path, self._rate) as file:
+                playback = _Playback(file, resampler, progress, paced=self._pace)
                 async for pcm in audio:
-                    await recording.take(resampler.feed(pcm))
-                await recording.take(resampler.feed(b"", last=True))
+                    await playback.write(resampler.feed(pcm))
+                await playback.write(resampler.feed(b"", last=True))
                 progress.written(resampler.taken)
                 progress.played(resampler.taken)
 
 
-class _Recording:
-    """One announcement on its way into the file, at the speed of the ear or as fast as it comes."""
+class _Playback:
+    """An announcement that is being written, in real time or as fast as it arrives."""
 
     def __init__(self, file: WavAppender, resampler: Resampler, progress: Progress, *, paced: bool) -> None:
         self._file = file
         self._resampler = resampler
         self._progress = progress
         self._rate = resampler.target_rate
-        self._step = round(self._rate * STEP_S) * BYTES_PER_FRAME if paced else 0
-        self._written = 0
+        self._step_bytes = round(self._rate * STEP_S) * BYTES_PER_FRAME if paced else 0
+        self._written_frames = 0
         self._now = asyncio.get_running_loop().time
-        self._heard_at = self._left_at = self._now()
-        """When the last frame was heard; when more audio was asked for."""
+        #: When the last frame is played in real time, and when the last write returned.
+        self._played_until = self._returned_at = self._now()
 
-    async def take(self, pcm: bytes) -> None:
-        # The time waited for audio delays the rest; that this process was late does not.
-        self._heard_at += self._now() - self._left_at
-        step = self._step or len(pcm) or 1
-        for start in range(0, len(pcm), step):
-            await self._write(pcm[start : start + step])
-        self._left_at = self._now()
+    async def write(self, pcm: bytes) -> None:
+        # The time waited for audio delays the rest; the time that this process was late does not.
+        self._played_until += self._now() - self._returned_at
+        step_bytes = self._step_bytes or len(pcm) or 1
+        for start in range(0, len(pcm), step_bytes):
+            await self._write_step(pcm[start : start + step_bytes])
+        self._returned_at = self._now()
 
-    async def _write(self, pcm: bytes) -> None:
+    async def _write_step(self, pcm: bytes) -> None:
         frames = len(pcm) // BYTES_PER_FRAME
-        self._progress.written(self._resampler.source_frames(self._written + frames))
-        if self._step:
-            self._heard_at += frames / self._rate
-            await asyncio.sleep(self._heard_at - self._now())
+        self._progress.written(self._resampler.source_frames(self._written_frames + frames))
+        if self._step_bytes:
+            self._played_until += frames / self._rate
+            await asyncio.sleep(self._played_until - self._now())
         try:
             await self._file.append(pcm)
         except OutputError:
             frames = 0
             raise
         finally:
-            self._written += frames
-            self._progress.played(self._resampler.source_frames(self._written))
+            self._written_frames += frames
+            self._progress.played(self._resampler.source_frames(self._written_frames))
 
 
 class WavAppender:
-    """A WAV file of s16le mono at `rate` Hz, open for appending, its header right after each append.
+    """A WAV file of s16le mono at `rate` Hz, open for appending. Its header is right after each append.
 
-    What lies behind the audio (the half of an announcement that a crash cut off) is given up.
+    Data behind the audio (the part of an announcement that a crash cut off) is discarded. All access to
+    the disk happens in a thread, because a disk may hang.
 
     Raises:
-        OutputError: it cannot be written, is something else, or another is writing it.
+        OutputError: the file cannot be written, is of another kind, or is in use by another speaker.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
         self._path = path
         self._rate = rate
         self._descriptor = -1
-        self._start = self._bytes = 0
-        """Where the audio begins, and how much there is."""
+        #: Offset and size of the audio in the file.
+        self._start = self._audio_bytes = 0
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise OutputError(
-                f"{self._path}: cannot be written: {error.strerror}; set another `path`"
-            ) from error
-        try:
-            self._claim()
-            self._open()
-        except BaseException:
-            os.close(self._descriptor)
+            await _finish_in_thread(self._open)
+        except asyncio.CancelledError:
+            self._close()
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+    async def __aexit__(self, *_: object) -> None:
+        await _finish_in_thread(self._close)
 
     async def append(self, pcm: bytes) -> None:
-        """Append, and make the header right. Once begun it is done, whoever cancels."""
-        if self._bytes + len(pcm) > LARGEST:
+        """Append the audio and correct the header. A cancellation does not interrupt the write."""
+        if self._audio_bytes + len(pcm) > MAX_AUDIO_BYTES:
             raise OutputError(f"{self._path}: is full: a WAV file holds 4 GiB; move it away")
-        if len(pcm) < BIG:
-            self._append(pcm)
-            return
-        writing = asyncio.ensure_future(asyncio.to_thread(self._append, pcm))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await writing
-            raise
+        await _finish_in_thread(lambda: self._append(pcm))
 
     def _append(self, pcm: bytes) -> None:
         try:
-            self._write(pcm, self._start + self._bytes)
-            self._bytes += len(pcm)
-            self._write(struct.pack("<I", self._bytes), self._start - 4)
-            self._write(struct.pack("<I", self._start + self._bytes - 8), 4)
+            self._write(pcm, self._start + self._audio_bytes)
+            self._audio_bytes += len(pcm)
+            self._write(struct.pack("<I", self._audio_bytes), self._start - 4)
+            self._write(struct.pack("<I", self._start + self._audio_bytes - 8), 4)
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
 
@@ -181,7 +159,26 @@ class WavAppender:
             offset += written
             data = data[written:]
 
-    def _claim(self) -> None:
+    def _open(self) -> None:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise OutputError(
+                f"{self._path}: cannot be written: {error.strerror}; set another `path`"
+            ) from error
+        try:
+            self._lock()
+            self._prepare()
+        except BaseException:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._descriptor != -1:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _lock(self) -> None:
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             raise OutputError(f"{self._path}: is not a file; set another `path`")
         try:
@@ -189,35 +186,47 @@ class WavAppender:
         except OSError as error:
             raise OutputError(f"{self._path}: another speaker is writing it; set another `path`") from error
 
-    def _open(self) -> None:
+    def _prepare(self) -> None:
+        """Write the header of an empty file, or find the end of the audio in an existing one."""
         size = os.fstat(self._descriptor).st_size
         if size == 0:
             self._write(_header(self._rate), 0)
             self._start = len(_header(self._rate))
             return
         self._find_audio(size)
-        os.ftruncate(self._descriptor, self._start + self._bytes)
+        os.ftruncate(self._descriptor, self._start + self._audio_bytes)
 
     def _find_audio(self, size: int) -> None:
         """Read the chunks of an existing file up to its audio."""
         if os.pread(self._descriptor, 4, 0) + os.pread(self._descriptor, 4, 8) != b"RIFFWAVE":
-            raise self._other("is no WAV file")
-        offset, found = 12, b""
+            raise self._wrong_kind("is not a WAV file")
+        offset, format_chunk = 12, b""
         while len(head := os.pread(self._descriptor, 8, offset)) == 8:
             kind, length = struct.unpack("<4sI", head)
             offset += 8
             if kind == b"data":
-                if found != _format(self._rate):
+                if format_chunk != _format(self._rate):
                     break
-                self._start, self._bytes = offset, min(length, size - offset) // 2 * 2
+                self._start, self._audio_bytes = offset, min(length, size - offset) // 2 * 2
                 return
             if kind == b"fmt ":
-                found = os.pread(self._descriptor, 16, offset)
+                format_chunk = os.pread(self._descriptor, 16, offset)
             offset += length + length % 2
-        raise self._other(f"is a WAV file of another kind than 16 bits, mono, {self._rate} Hz")
+        raise self._wrong_kind(f"is a WAV file of another kind than 16 bits, mono, {self._rate} Hz")
 
-    def _other(self, what: str) -> OutputError:
-        return OutputError(f"{self._path}: {what}; set another `path`, or move the file away")
+    def _wrong_kind(self, problem: str) -> OutputError:
+        return OutputError(f"{self._path}: {problem}; set another `path`, or move the file away")
+
+
+async def _finish_in_thread(work: Callable[[], None]) -> None:
+    """Run `work` in a thread. If cancelled, raise only after it has ended."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        running.exception()  # the cancellation is raised instead
+        raise
 
 
 def _format(rate: int) -> bytes:

@@ -5,10 +5,18 @@ import asyncio
 import pytest
 
 from edgevoice.announcement import Urgency
-from edgevoice.audio.jitter_buffer import LONGEST, JitterStats, Trace, moment_to_sound, target_buffer_s
+from edgevoice.audio.jitter_buffer import (
+    MAX_BUFFER_S,
+    MAX_DELAY_S,
+    ArrivalTrace,
+    JitterStats,
+    ready_at,
+    rebuffer_s,
+    target_buffer_s,
+)
 from edgevoice.text.live import LiveText
 from tests.support import virtual_time
-from tests.support.stutter import JITTER, STALLS, STEADY, TIGHT, TRANSPORT, Room, Server, heard, simple
+from tests.support.stutter import JITTER, STALLS, STEADY, TIGHT, TRANSPORT, Room, Row, Server, heard, simple
 
 STUTTERS = [(0.1, 0.08), (0.5, 0.08), (0.52, 0.08), (0.54, 0.08), (0.9, 0.08), (0.92, 0.08), (0.94, 0.08)]
 
@@ -32,10 +40,15 @@ def test_over_fifty_announcements_a_quarter_of_the_silence_is_left_for_a_tenth_o
     assert row.delay(0.5) <= 0.1
 
 
-def test_where_the_server_stalls_it_is_not_worse_than_any_player_that_begins_as_late():
-    row = heard(STALLS)
-    assert row.silence <= row.simple(row.delay()).silence
-    assert row.holes <= row.simple(row.delay()).holes
+@pytest.mark.parametrize(
+    "server", [JITTER, TIGHT, STALLS, STEADY], ids=["jitter", "tight", "stalls", "steady"]
+)
+def test_not_worse_than_a_fixed_prebuffer_of_the_same_start(server):
+    row = heard(server)
+    known = Row(row.ears[1:], row.pieces[1:])  # without the first announcement, of which nothing was known
+    fixed = known.simple(known.delay())
+    assert known.silence <= fixed.silence + 0.001
+    assert known.holes <= fixed.holes
 
 
 @pytest.mark.parametrize("stalls_at", [(3,), (10,), (5, 20), (4, 9, 30)])
@@ -72,7 +85,7 @@ def test_a_server_that_is_too_slow_makes_few_long_holes_and_not_many_short_ones(
     slow = Server(speed=0.9, jitter=0.01)
     row = heard(slow, seeds=range(20))
     assert row.holes < row.simple().holes / 10
-    assert row.delay(1) <= LONGEST
+    assert row.delay(1) <= MAX_BUFFER_S
     assert len(row.ears[0].holes) < len(simple(slow.pieces(0, 5.0)).holes) / 4
 
 
@@ -120,56 +133,75 @@ def test_while_a_chime_sounds_the_clip_gets_ahead():
     assert chimed.holes == []
 
 
-def test_no_transport_knows_of_another():
-    headstarts = JitterStats()
-    headstarts.learn(TRANSPORT, Trace((0.2, 0.1, 0.0), 0.16, 0.3))
-    assert headstarts.of(TRANSPORT) > 0
-    assert headstarts.of("http") == headstarts.of(None) == 0
+def trace_of(*lateness_s, seconds=0.08):
+    """A trace whose pieces are late by so much."""
+    trace, due = ArrivalTrace(), 0.0
+    for late_s in lateness_s:
+        trace.add(due + late_s, seconds)
+        due += seconds
+    return trace
+
+
+def test_transports_are_independent():
+    jitter = JitterStats()
+    jitter.learn(TRANSPORT, trace_of(0.0, 0.2, 0.0))
+    assert jitter.target_s(TRANSPORT) > 0
+    assert jitter.target_s("http") == jitter.target_s(None) == 0
 
 
 def test_nothing_is_known_of_one_piece():
     async def main():
-        headstarts = JitterStats()
+        jitter = JitterStats()
 
         async def one():
             yield bytes(100)
 
-        async for _ in headstarts.observed(TRANSPORT, one(), 24000, learns=True):
+        async for _ in jitter.observe(TRANSPORT, one(), 24000, learns=True):
             pass
-        return headstarts.of(TRANSPORT)
+        return jitter.target_s(TRANSPORT)
 
     assert asyncio.run(main()) == 0
 
 
 def test_what_is_not_taken_at_once_is_not_late():
     async def main():
-        headstarts = JitterStats()
+        jitter = JitterStats()
 
         async def two():
             yield bytes(100)
             yield bytes(100)
 
-        async for _ in headstarts.observed(TRANSPORT, two(), 24000, learns=True):
+        async for _ in jitter.observe(TRANSPORT, two(), 24000, learns=True):
             await asyncio.sleep(5)
-        return headstarts.of(TRANSPORT)
+        return jitter.target_s(TRANSPORT)
 
     assert virtual_time.run(main()) == 0
 
 
-def test_a_headstart_is_what_leaves_a_twentieth_of_the_silence_while_that_costs_little():
-    fast = Trace((0.1, 0.0, 0.0, 0.0, 0.0), 10.0, 1.0)
-    assert target_buffer_s([fast]) == pytest.approx(0.095)
-    slow = Trace((0.3, 0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
-    assert target_buffer_s([slow]) == pytest.approx(0.095)
-    stalling = Trace((0.4, 0.3, 0.2, 0.0), 1.0, 1.0)
-    assert target_buffer_s([stalling]) == pytest.approx(0.3)
-    hopeless = Trace((9.0,) * 10, 1.0, 10.0)
-    assert target_buffer_s([hopeless]) == LONGEST
+def test_target_is_a_percentile_that_costs_little():
     assert target_buffer_s([]) == 0
+    assert target_buffer_s([trace_of(0.0, 0.0, 0.0)]) == 0
+    rare = trace_of(0.0, 0.4, *[0.0] * 50)
+    assert target_buffer_s([rare]) == pytest.approx(MAX_DELAY_S * rare.speed)
+    slight = trace_of(0.0, 0.05, *[0.0] * 50)
+    assert target_buffer_s([slight]) == pytest.approx(0.05)
+    assert target_buffer_s([trace_of(0.0, *[0.0] * 50, 0.3)]) == pytest.approx(0.3)  # most starts are late
+    assert target_buffer_s([trace_of(0.0, *[0.0] * 50, 9.0)]) == MAX_BUFFER_S
+
+
+def test_the_worst_of_several_responses_is_an_outlier():
+    steady, late = trace_of(0.0, 0.0), trace_of(0.0, 0.3)
+    assert target_buffer_s([late]) > 0
+    assert target_buffer_s([steady, late, steady]) == 0
+
+
+def test_rebuffering_grows_with_the_underruns():
+    seconds = [rebuffer_s(underruns) for underruns in (1, 3, 4, 5, 30)]
+    assert seconds == [0.025, 0.025, 0.05, 0.1, MAX_BUFFER_S]
 
 
 def test_it_is_waited_for_in_audio_and_only_its_rest_in_time():
-    assert moment_to_sound(ahead=0.08, newest=0.08, arrived=7.0, wanted=0.0) == 7.0
-    assert moment_to_sound(ahead=0.08, newest=0.08, arrived=7.0, wanted=0.1) is None
-    assert moment_to_sound(ahead=0.16, newest=0.08, arrived=7.0, wanted=0.1) == pytest.approx(7.02)
-    assert moment_to_sound(ahead=0.24, newest=0.08, arrived=7.0, wanted=0.1) == 7.0
+    assert ready_at(ahead_s=0.08, newest_s=0.08, arrived=7.0, wanted_s=0.0) == 7.0
+    assert ready_at(ahead_s=0.08, newest_s=0.08, arrived=7.0, wanted_s=0.1) is None
+    assert ready_at(ahead_s=0.16, newest_s=0.08, arrived=7.0, wanted_s=0.1) == pytest.approx(7.02)
+    assert ready_at(ahead_s=0.24, newest_s=0.08, arrived=7.0, wanted_s=0.1) == 7.0

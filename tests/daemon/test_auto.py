@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 
 from edgevoice.control import query
@@ -56,9 +55,6 @@ async def test_what_was_measured_is_known_after_a_restart_and_explained(broker, 
     async with house_of(broker, lightning) as house:
         await settled(house)
         await house.leave()
-        kept = json.loads((house.folder / "forecast.json").read_bytes())
-        assert set(kept["transports"]) == {"http", "http_stream", "websocket"}
-        assert all(known["ratios"] and not known["held_against"] for known in kept["transports"].values())
         await house.again()
         question = {"text": SHORT, "target": "kitchen", "urgency": "high"}
         answer = await asyncio.to_thread(lambda: query(house.folder, ask="explain", **question))
@@ -77,16 +73,6 @@ async def test_a_transport_that_fails_is_not_taken_first_any_more(broker, lightn
         assert all(outcome["event_type"] == "finished" for outcome in outcomes)
         assert [attempt["transport"] for attempt in outcomes[0]["attempts"]] == [bad]
         assert [outcome["attempts"] for outcome in outcomes[1:]] == [[], [], []]
-
-
-async def test_a_damaged_file_is_as_good_as_none(broker, lightning):
-    async with house_of(broker, lightning) as house:
-        await house.leave()
-        (house.folder / "forecast.json").write_bytes(b'{"version":1,"saved":NaN')
-        await house.again()
-        outcome = await house.said(SHORT)
-        assert (outcome["event_type"], outcome["transport"]) == ("finished", "http")
-        assert "knows too little yet" in outcome["why"]
 
 
 async def test_live_text_and_what_is_private_go_by_the_rules(broker, lightning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgevoice.synthesis.context import Timeouts
 from tests.support.bursts import WINDOW, check, heard_in, text_of
 from tests.support.house import House
 from tests.support.lightning import Fault
@@ -27,14 +28,13 @@ DEATHS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _soon_stalled(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.STALL_TIMEOUT_S", 0.3)
+SOON_STALLED = Timeouts(stall_s=0.3)
 
 
 def house_of(broker, lightning, *, use=tuple(STREAMS)):
     lightning.chunk = CHUNK
-    return House(broker, lightning={"base_url": lightning.url}, routes=[{"use": list(use)}])
+    routes = [{"use": list(use)}]
+    return House(broker, lightning={"base_url": lightning.url}, routes=routes, timeouts=SOON_STALLED)
 
 
 def chunk_at(text, part):

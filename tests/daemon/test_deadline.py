@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 
 import pytest
 
+from edgevoice.synthesis.context import Timeouts
 from tests.support.house import House
 from tests.support.lightning import Fault
 
+PATIENT = Timeouts(stall_s=1000.0, last_resort_s=1000.0)
 SOON = 0.4
 RAMP = 240
 """Bytes in which an alarm grows to its volume."""
@@ -17,15 +20,12 @@ ALARM = "Fire in the kitchen."
 
 @pytest.fixture(autouse=True)
 def _nothing_else_ends_it(monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.STALL_TIMEOUT_S", 1000.0)
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.LAST_RESORT_TIMEOUT_S", 1000.0)
     monkeypatch.setattr("edgevoice_plugins.lightning.http_stream.SILENCE", 1000.0)
 
 
-def house_of(broker, url, **more):
-    return House(
-        broker, lightning={"base_url": url, **more.pop("account", {})}, critical_deadline=SOON, **more
-    )
+def house_of(broker, url, *, account=None, **more):
+    more = {"timeouts": PATIENT, "critical_deadline": SOON, **more}
+    return House(broker, lightning={"base_url": url, **(account or {})}, **more)
 
 
 def is_local(outcome):
@@ -74,12 +74,10 @@ async def test_an_alarm_that_finds_every_place_at_the_gate_taken_is_spoken_all_t
         assert len(lightning.requests) == 1
 
 
-async def test_a_network_that_is_in_time_is_heard_though_the_local_voice_was_ready(
-    broker, lightning, monkeypatch
-):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.STANDBY_LEAD_SHARE", 0.999)
+async def test_a_network_that_is_in_time_is_heard_though_the_local_voice_was_ready(broker, lightning):
+    timeouts = dataclasses.replace(PATIENT, standby_lead_share=0.999)
     lightning.setup = 1.0
-    async with House(broker, lightning={"base_url": lightning.url}, critical_deadline=20) as house:
+    async with house_of(broker, lightning.url, critical_deadline=20, timeouts=timeouts) as house:
         outcome = await house.said("d300z Fire.", urgency="critical")
         assert (outcome["event_type"], outcome["transport"], outcome["attempts"]) == (
             "finished",
@@ -133,10 +131,10 @@ async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hol
         assert any(house.heard())
 
 
-async def test_nothing_is_begun_in_reserve_for_what_is_not_critical(broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.STANDBY_LEAD_SHARE", 1.0)
+async def test_nothing_is_begun_in_reserve_for_what_is_not_critical(broker, lightning):
+    timeouts = dataclasses.replace(PATIENT, standby_lead_share=1.0)
     lightning.setup = 0.3
-    async with house_of(broker, lightning.url) as house:
+    async with house_of(broker, lightning.url, timeouts=timeouts) as house:
         outcome = await house.said("d300z Hello.", urgency="high")
         assert (outcome["event_type"], outcome["transport"], outcome["attempts"]) == (
             "finished",

@@ -1,4 +1,4 @@
-"""`edgevoice demo` as a user starts it: it needs nothing, shows everything, and touches nothing of theirs."""
+"""`edgevoice demo` as a user starts it: it needs nothing, and touches nothing of the user's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pytest
 
-from edgevoice_plugins.demo.script import ACTS
+from edgevoice_plugins.demo.scenario import STEPS
 from tests.support.child import EDGEVOICE, environment
 from tests.support.pulse import Pulse
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CANARY = "canary-4711-do-not-show"
 BROKEN = "nodde: [this is no configuration\n"
-SHORTEST, LONGEST = 20.0, 40.0
-"""Seconds that the six announcements take to say."""
+#: Range in which the six announcements end.
+MIN_SPEECH_S, MAX_SPEECH_S = 20.0, 40.0
 
 
 class Demo:
@@ -51,11 +51,11 @@ class Demo:
         self._process.wait()
 
     def ended(self) -> tuple[int, str]:
-        """Its exit status, and what it said of what was wrong."""
+        """Wait for the end; return the exit status and standard error."""
         return self._process.wait(60), (self.home / "err").read_text()
 
     def out(self) -> str:
-        """What it printed, once it has ended as it should."""
+        """Wait for a successful end; return standard output."""
         assert self.ended() == (0, "")
         return (self.home / "out").read_text()
 
@@ -68,7 +68,7 @@ def pulse() -> Iterator[Pulse]:
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory: pytest.TempPathFactory, pulse: Pulse) -> Iterator[dict[str, Demo]]:
-    """All at once, for each takes the time of its announcements."""
+    """Run all at once, since each takes as long as its announcements."""
     homes = {name: tmp_path_factory.mktemp("home") for name in ("named", "no card", "card")}
     nothing = homes["no card"] / "nothing.conf"
     nothing.write_text("pcm.nothing { type hw card 31 }\n")
@@ -84,21 +84,21 @@ def demos(tmp_path_factory: pytest.TempPathFactory, pulse: Pulse) -> Iterator[di
 
 
 def check_table(out: str) -> None:
-    """Each announcement has its row, with the transport it has to take and `finished`."""
+    """Check that each announcement has a row with its transport and `finished`."""
     rows = [line for line in out.splitlines() if line.startswith("│")]
-    for act in ACTS:
-        (row,) = [row for row in rows if row.startswith(f"│ {act.title} ")]
-        assert act.transport in row, row
-        assert ("refused," in row) is (act.failed_first is not None), row
+    for step in STEPS:
+        (row,) = [row for row in rows if row.startswith(f"│ {step.title} ")]
+        assert step.transport in row, row
+        assert ("refused," in row) is (step.failed_first is not None), row
         assert "finished" in row, row
         assert " ms " in row, row
 
 
 def check_speech(pcm: bytes, rate: int) -> None:
-    """Speech for about as long as six announcements take, and little of it silence."""
+    """Check that the speech is as long as six announcements, with little silence."""
     samples = np.abs(np.frombuffer(pcm, np.int16).astype(float))
     windows = samples[: len(samples) // 480 * 480].reshape(-1, 480).mean(axis=1)
-    assert SHORTEST < len(samples) / rate < LONGEST
+    assert MIN_SPEECH_S < len(samples) / rate < MAX_SPEECH_S
     assert (windows > 100).mean() > 0.6
 
 
@@ -107,7 +107,7 @@ def check_file(file: Path) -> None:
         check_speech(heard.readframes(heard.getnframes()), heard.getframerate())
 
 
-def test_with_a_file_it_prints_the_table_and_writes_the_speech(demos: dict[str, Demo]) -> None:
+def test_demo_into_file(demos: dict[str, Demo]) -> None:
     demo = demos["named"]
     out = demo.out()
     assert f"Plays into {demo.home}/named.wav." in " ".join(out.split())
@@ -117,7 +117,7 @@ def test_with_a_file_it_prints_the_table_and_writes_the_speech(demos: dict[str, 
     check_file(demo.home / "named.wav")
 
 
-def test_without_a_sound_card_it_says_where_it_writes_and_why(demos: dict[str, Demo]) -> None:
+def test_demo_without_sound_card_writes_file(demos: dict[str, Demo]) -> None:
     demo = demos["no card"]
     out = demo.out()
     said = " ".join(out.split())
@@ -127,7 +127,7 @@ def test_without_a_sound_card_it_says_where_it_writes_and_why(demos: dict[str, D
     check_file(demo.home / "edgevoice-demo.wav")
 
 
-def test_with_a_sound_card_it_plays_there(demos: dict[str, Demo], pulse: Pulse) -> None:
+def test_demo_on_sound_card(demos: dict[str, Demo], pulse: Pulse) -> None:
     demo = demos["card"]
     out = demo.out()
     assert out.startswith("Plays on the sound card.")
@@ -137,16 +137,16 @@ def test_with_a_sound_card_it_plays_there(demos: dict[str, Demo], pulse: Pulse) 
 
 
 @pytest.mark.parametrize("file", ["none/demo.wav", "."])
-def test_a_file_that_cannot_be_written_is_said_before_anything_starts(tmp_path: Path, file: str) -> None:
+def test_unwritable_file_is_status_2(tmp_path: Path, file: str) -> None:
     with Demo(tmp_path, "--wav", file) as demo:
         status, err = demo.ended()
     assert status == 2
     assert "cannot be written (" in err
-    assert "name another with --wav" in err
+    assert "--wav" in err
     assert (tmp_path / "out").read_text() == ""
 
 
-def test_the_users_key_and_configuration_are_never_used_or_shown(demos: dict[str, Demo]) -> None:
+def test_demo_never_uses_key_or_configuration(demos: dict[str, Demo]) -> None:
     for demo in demos.values():
         demo.out()
         (configuration,) = demo.home.rglob("edgevoice.yaml")
@@ -156,7 +156,7 @@ def test_the_users_key_and_configuration_are_never_used_or_shown(demos: dict[str
         assert "nodde" not in (demo.home / "out").read_text()
 
 
-def test_the_speech_is_of_the_same_length_wherever_it_goes(demos: dict[str, Demo]) -> None:
+def test_speech_has_same_length_everywhere(demos: dict[str, Demo]) -> None:
     lengths = []
     for name, file in (("named", "named.wav"), ("no card", "edgevoice-demo.wav")):
         demos[name].out()

@@ -11,10 +11,10 @@ import pytest
 from edgevoice import SpeechOptions, Urgency
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
-from edgevoice.forecast.forecast import LatencyModel
 from edgevoice.plugin import NoOptions
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext
+from edgevoice.synthesis.latency import LatencyModel
 from edgevoice.synthesis.synthesizer import Synthesizer
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
@@ -35,8 +35,8 @@ class Usual(LatencyModel):
         super().__init__()
         self.late = late
 
-    def late_after(self, transport, characters, warm):
-        del transport, characters, warm
+    def late_after(self, name, characters, *, warm):
+        del name, characters, warm
         return self.late
 
 
@@ -58,10 +58,10 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
             SpeechOptions(concurrency=concurrency),
             {"lightning": ConcurrencyLimiter(concurrency)},
             fault=lambda _part, _what: None,
-            forecast=Usual(late),
+            latency=Usual(late),
         )
         for _ in range(saved * 10):
-            means.budget.earn()
+            means.hedge_budget.earn()
         cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
         synthesis = Synthesizer(means, [Route(use=use)], cache=cache, spool=lambda: Path("/var/tmp"))
         yield await stack.enter_async_context(synthesis)

@@ -9,6 +9,7 @@ import pytest
 from edgevoice.intake import live_streams
 from edgevoice.playback import player
 from edgevoice.synthesis import segments
+from edgevoice.synthesis.context import Timeouts
 from tests.support.house import House
 from tests.support.lightning import Fault
 
@@ -103,11 +104,15 @@ async def test_one_that_falls_silent_lets_another_go_first(broker, lightning, mo
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(at=-1, silent=True)], ids=["refused", "silent"])
-async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice.synthesis.deadlines.LIVE_TEXT_DELAY_S", 0.2)
+async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, lightning):
     lightning.plan(fault, on="websocket", times=1)
     late = {"low": 0.3, "normal": 0.3, "high": 0.3}
-    async with House(broker, lightning={"base_url": lightning.url}, first_audio_timeout=late) as house:
+    async with House(
+        broker,
+        lightning={"base_url": lightning.url},
+        first_audio_timeout=late,
+        timeouts=Timeouts(live_text_s=0.2),
+    ) as house:
         for text in ["d100z One. d100z ", "Two. ", "d100z Three", ".", b""]:
             await piece(house, "a", text)
         outcome = await house.outcome("a")

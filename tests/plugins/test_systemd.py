@@ -1,4 +1,4 @@
-"""What systemd is told, through a real NOTIFY_SOCKET."""
+"""The notifications that systemd receives, at a real NOTIFY_SOCKET."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edgevoice.announcement import Urgency
-from edgevoice.outcome import CurrentAnnouncement, SpeakerState
-from edgevoice.plugin import Context, NoOptions
+from edgevoice import Context, NoOptions, SpeakerState, Urgency
+from edgevoice.outcome import CurrentAnnouncement
 from edgevoice_plugins import systemd
 
 SPEAKING = SpeakerState(
@@ -21,12 +20,12 @@ SPEAKING = SpeakerState(
 
 
 class Service:
-    """A daemon's surroundings: what is stuck, whether it is ready, and the socket systemd listens at."""
+    """The observer and its surroundings: stalled components, `ready`, and the socket of systemd."""
 
-    def __init__(self, path):
+    def __init__(self, path, check_s=systemd.CHECK_S):
         self.path = path
-        self.stuck = []
-        self.look = asyncio.Event()
+        self.stalled = []
+        self.checked = asyncio.Event()
         self.ready = asyncio.Event()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
@@ -36,39 +35,39 @@ class Service:
             state_dir=path.parent,
             speakers=("kitchen", "hall"),
             targets=frozenset({"kitchen", "hall", "all"}),
-            stalled=self._look,
+            stalled=self._check,
             ready=self.ready,
         )
-        self.observer = systemd.Systemd(context, NoOptions())
+        self.observer = systemd.Systemd(context, NoOptions(), check_s)
 
-    def _look(self):
-        self.look.set()
-        return list(self.stuck)
+    def _check(self):
+        self.checked.set()
+        return list(self.stalled)
 
     async def message(self):
         text = (await asyncio.get_running_loop().sock_recv(self.socket, 4096)).decode()
         return dict(line.split("=", 1) for line in text.splitlines())
 
     async def until(self, **wanted):
-        """The messages up to the one that holds all that is wanted."""
+        """Return the messages up to the first with these values."""
         seen = []
         while not seen or not wanted.items() <= seen[-1].items():
             seen.append(await self.message())
         return seen
 
-    def waiting(self):
-        """What has come and was not read."""
+    def unread(self):
+        """Return the messages that were not read yet."""
         seen = []
         with contextlib.suppress(BlockingIOError):
             while True:
                 seen.append(self.socket.recv(4096).decode())
         return seen
 
-    async def looked(self, times):
-        """Wait until what is stuck was asked for so many times more."""
+    async def wait_checked(self, times):
+        """Wait until the stalled components were asked for `times` more times."""
         for _ in range(times):
-            self.look.clear()
-            await self.look.wait()
+            self.checked.clear()
+            await self.checked.wait()
 
     def hang_up(self):
         self.path.unlink()
@@ -82,17 +81,17 @@ class Service:
 
 
 @pytest.fixture
-async def service(tmp_path, monkeypatch):
+async def service(request, tmp_path, monkeypatch):
     path = tmp_path / "notify"
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    service = Service(path)
+    service = Service(path, getattr(request, "param", systemd.CHECK_S))
     yield service
     service.socket.close()
 
 
-async def test_ready_is_told_when_the_speakers_were_tried_and_not_before(service):
+async def test_ready_waits_for_the_speakers(service):
     async with service.running():
         before = await service.until(STATUS="starting")
         service.observer.on_state("kitchen", SpeakerState(state="fault", fault="no such card"))
@@ -103,7 +102,7 @@ async def test_ready_is_told_when_the_speakers_were_tried_and_not_before(service
         await service.until(STATUS="fault: kitchen: no such card; idle")
 
 
-async def test_the_status_follows_what_is_spoken(service):
+async def test_status_follows_playback(service):
     service.ready.set()
     async with service.running():
         await service.until(STATUS="idle")
@@ -113,45 +112,45 @@ async def test_the_status_follows_what_is_spoken(service):
         await service.until(STATUS="idle")
 
 
-async def test_a_status_that_stays_the_same_is_told_once(service):
+async def test_unchanged_status_is_sent_once(service):
     service.ready.set()
     async with service.running():
         await service.until(READY="1")
         for _ in range(3):
             service.observer.on_state("kitchen", SpeakerState())
-            await service.looked(1)
+            await service.wait_checked(1)
         service.observer.on_state("kitchen", SPEAKING)
         seen = await service.until(STATUS="speaking in kitchen")
     assert Counter(message.get("STATUS") for message in seen)["idle"] <= 1
 
 
-async def test_signs_of_life_stop_while_a_part_is_stuck_and_come_back(service, monkeypatch):
+async def test_watchdog_pings_pause_while_stalled(service, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "30000")
     service.ready.set()
     async with service.running():
         await service.until(READY="1")
         await service.until(WATCHDOG="1")
         await service.until(WATCHDOG="1")
-        service.stuck.append("mqtt: its thread is dead")
+        service.stalled.append("mqtt: its thread is dead")
         await service.until(STATUS="stuck: mqtt: its thread is dead; idle")
-        service.waiting()
-        await service.looked(6)
-        assert service.waiting() == []
-        service.stuck.clear()
+        service.unread()
+        await service.wait_checked(6)
+        assert service.unread() == []
+        service.stalled.clear()
         await service.until(WATCHDOG="1")
 
 
-async def test_what_is_stuck_is_said_where_the_unit_has_no_watchdog_too(service, monkeypatch):
-    monkeypatch.setattr(systemd, "LOOK_EVERY", 0.01)
+@pytest.mark.parametrize("service", [0.01], indirect=True)
+async def test_stall_without_watchdog_is_in_the_status(service):
     service.ready.set()
     async with service.running():
         await service.until(STATUS="idle")
-        service.stuck.append("kitchen: the card takes nothing")
+        service.stalled.append("kitchen: the card takes nothing")
         seen = await service.until(STATUS="stuck: kitchen: the card takes nothing; idle")
     assert not any("WATCHDOG" in message for message in seen)
 
 
-async def test_no_sign_of_life_before_ready(service, monkeypatch):
+async def test_no_watchdog_ping_before_ready(service, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "3000")
     async with service.running():
         await service.until(STATUS="starting")
@@ -161,45 +160,45 @@ async def test_no_sign_of_life_before_ready(service, monkeypatch):
             assert not any("WATCHDOG" in message for message in seen)
 
 
-async def test_stopping_is_the_last_word(service):
+async def test_stopping_is_the_last_message(service):
     service.ready.set()
     async with service.running():
         await service.until(READY="1")
-    messages = service.waiting()
+    messages = service.unread()
     assert messages[-1] == "STOPPING=1\nSTATUS=stopping"
 
 
-async def test_a_fault_cannot_speak_to_systemd_itself(service):
+async def test_fault_cannot_inject_a_message(service):
     async with service.running():
         await service.until(STATUS="starting")
         service.observer.on_state("kitchen", SpeakerState(fault="bad\nREADY=1\nsk_0123456789abcdef"))
         await service.until(STATUS="fault: kitchen: bad READY=1 ***; starting")
 
 
-async def test_nothing_happens_without_systemd(service, monkeypatch, caplog):
+async def test_nothing_is_sent_without_systemd(service, monkeypatch, caplog):
     monkeypatch.delenv("NOTIFY_SOCKET")
     caplog.set_level(logging.DEBUG)
     await service.observer.run()
     assert [record.levelname for record in caplog.records if record.name == systemd.__name__] == ["DEBUG"]
-    assert service.waiting() == []
+    assert service.unread() == []
 
 
-async def test_a_missing_library_is_named_where_systemd_waits(service, monkeypatch, caplog):
+async def test_missing_library_is_logged(service, monkeypatch, caplog):
     monkeypatch.setattr(systemd, "daemon", None)
     await service.observer.run()
     assert 'pip install "edgevoice[systemd]"' in caplog.text
 
 
-async def test_a_socket_that_is_gone_is_no_reason_to_die(service, caplog):
+async def test_lost_socket_is_logged(service, caplog):
     service.ready.set()
     async with service.running() as task:
         await service.until(READY="1")
         service.hang_up()
         service.observer.on_state("kitchen", SPEAKING)
-        await service.looked(1)
+        await service.wait_checked(1)
         await asyncio.sleep(0)
         assert not task.done()
-    assert "systemd could not be told STATUS=speaking in kitchen" in caplog.text
+    assert "STATUS=speaking in kitchen" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -213,12 +212,12 @@ async def test_a_socket_that_is_gone_is_no_reason_to_die(service, caplog):
         ({}, None),
     ],
 )
-def test_a_third_of_what_the_unit_allows_lies_between_two_signs_of_life(environ, seconds):
-    assert systemd.watchdog_interval(environ) == seconds
+def test_watchdog_interval(environ, seconds):
+    assert systemd.watchdog_interval_s(environ) == seconds
 
 
 @pytest.mark.parametrize(
-    ("states", "sentence"),
+    ("states", "text"),
     [
         ({}, "idle"),
         ({"kitchen": SpeakerState(queue=2), "hall": SpeakerState(queue=1)}, "idle, 3 waiting"),
@@ -230,11 +229,11 @@ def test_a_third_of_what_the_unit_allows_lies_between_two_signs_of_life(environ,
         ({"hall": SpeakerState(fault="no card")}, "fault: hall: no card; idle"),
     ],
 )
-def test_the_status_is_a_sentence_for_people(states, sentence):
-    assert systemd.status(True, states, []) == sentence
+def test_status_text(states, text):
+    assert systemd.status(True, states, []) == text
 
 
-def test_a_long_status_is_cut():
-    sentence = systemd.status(True, {"kitchen": SpeakerState(fault="x" * 5000)}, [])
-    assert len(sentence) == systemd.STATUS_LENGTH
-    assert sentence.endswith("…")
+def test_long_status_is_cut():
+    text = systemd.status(True, {"kitchen": SpeakerState(fault="x" * 5000)}, [])
+    assert len(text) == systemd.MAX_STATUS_CHARS
+    assert text.endswith("…")

@@ -1,4 +1,4 @@
-"""Things that arrive in their own time, kept in order and waited for with a deadline."""
+"""A list of items that arrive over time, with deadlines for waiting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Arrivals(Generic[T]):
-    """A list that can be waited on; `what` says in a failure what was waited for."""
+    """A list that can be waited on. `what` names the items in the message of a failure."""
 
     def __init__(self, what: str) -> None:
         self.items: list[T] = []
@@ -24,7 +24,7 @@ class Arrivals(Generic[T]):
         self._news.set()
 
     async def wait(self, fits: Callable[[T], bool] = lambda _: True, *, within: float = 15.0) -> T:
-        """The first one that fits, be it there already or still to come."""
+        """Return the first item that fits, among those that arrived and those still to come."""
         seen = 0
         try:
             async with asyncio.timeout(within):
@@ -37,7 +37,7 @@ class Arrivals(Generic[T]):
                     await self._news.wait()
         except TimeoutError:
             got = "\n".join(f"  {str(item)[:300]}" for item in self.items)
-            raise AssertionError(f"{self._what}: none that fits; there are\n{got}") from None
+            raise AssertionError(f"{self._what}: no item fits; these arrived:\n{got}") from None
 
     async def wait_for_count(self, count: int, *, within: float = 15.0) -> list[T]:
         await self.wait(lambda _: len(self.items) >= count, within=within)

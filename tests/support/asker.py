@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgevoice.announcement import Urgency
-from edgevoice.synthesis.priority import Priority, Rank
+from edgevoice.priority import Priority, Rank
 
 
 class Asker:

@@ -1,4 +1,4 @@
-"""A real mosquitto in a folder of its own, and a client to talk to it from tests."""
+"""A real mosquitto in a folder of its own, and a client for tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker", "Mailbox", "MqttClient", "Received", "free_port", "make_ca"]
 
-START_WITHIN = 20.0
+START_TIMEOUT_S = 20.0
 
 
 def free_port() -> int:
@@ -31,9 +31,9 @@ def free_port() -> int:
 class Broker:
     """mosquitto on a free port of 127.0.0.1, `with Broker() as broker:`; its log is at `broker.log`.
 
-    `users` are names and passwords (anybody may come in without), `acl` the lines of an ACL file.
-    With `tls`, its certificate is for localhost and 127.0.0.1, and `ca_file` is who vouches for it.
-    What it was told to keep survives `stop()` and `start()`, but not `stop(signal.SIGKILL)`.
+    `users` are names and passwords (without, anonymous clients are allowed), `acl` the lines of an ACL
+    file. With `tls`, its certificate is for localhost and 127.0.0.1, signed by the authority in `ca_file`.
+    Sessions and retained messages survive `stop()` and `start()`, but not `stop(signal.SIGKILL)`.
     """
 
     host = "127.0.0.1"
@@ -70,7 +70,7 @@ class Broker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):
                 return
@@ -81,7 +81,7 @@ class Broker:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(START_WITHIN)
+            self._process.wait(START_TIMEOUT_S)
             self._process = None
 
     def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -144,7 +144,7 @@ _EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
 def make_ca(folder: Path) -> Path:
-    """A throw-away authority: `ca.crt` and `ca.key` in `folder`."""
+    """Create a throw-away certificate authority, `ca.crt` and `ca.key` in `folder`; return `ca.crt`."""
     certificate = folder / "ca.crt"
     _run(
         *("openssl", "req", "-x509", *_EC, "-nodes", "-days", "2", "-subj", "/CN=EdgeVoice test authority"),

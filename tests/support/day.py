@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.config.options import Route
-from edgevoice.forecast.forecast import LatencyModel
+from edgevoice.synthesis.latency import LatencyModel
 from edgevoice.synthesis.routing import DEFAULT_ROUTES, RoutingRequest, decide
 
 if TYPE_CHECKING:
@@ -159,21 +159,21 @@ def by_rules(scene: Scene, message: Message) -> str:
 
 
 class Auto:
-    """The choice of the project: its own forecast, asked and told as the daemon does."""
+    """The choice of the project: its own latency model, asked and told as the daemon does."""
 
     def __init__(self, seed: int = 0) -> None:
         self.at = 0.0
-        self.forecast = LatencyModel(lambda: self.at, seed=seed)
+        self.model = LatencyModel(lambda: self.at, seed=seed)
         self.why: list[str] = []
 
     def __call__(self, scene: Scene, message: Message) -> str:
         self.at = message.at
-        outlook = self.forecast.outlook(message.characters, message.warm)
-        decision = decide(message.said, AUTO_ROUTES, (*TRANSPORTS, "local"), outlook)
+        prediction = self.model.predict(message.characters, message.warm)
+        decision = decide(message.said, AUTO_ROUTES, (*TRANSPORTS, "local"), prediction)
         self.why.append(decision.why)
         name = decision.order[0]
         took = real_time(scene, name, message)
-        self.forecast.answered(name, message.characters, took, warm=message.warm[name])
+        self.model.answered(name, message.characters, took, warm=message.warm[name])
         return name
 
     @property

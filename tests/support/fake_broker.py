@@ -1,4 +1,4 @@
-"""Brokers that mosquitto cannot be made to be: old, strict, rude; scripted packet by packet."""
+"""Scripted brokers that behave as mosquitto cannot be made to: old, strict or faulty ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def serving(
     answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[int]:
-    """Answer each connection so, until the client or the script ends it; the port."""
+    """Run `answer` for each connection; yield the port."""
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -27,7 +27,7 @@ async def serving(
 
 
 async def packet(reader: asyncio.StreamReader) -> bytes:
-    """The body of the next MQTT packet."""
+    """Return the body of the next MQTT packet."""
     await reader.readexactly(1)
     length = shift = 0
     while True:

@@ -14,6 +14,7 @@ import yaml
 
 from edgevoice.config import settings_from
 from edgevoice.daemon import run
+from edgevoice.synthesis.context import Timeouts
 from tests.support.broker import Broker, Mailbox, MqttClient
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class House:
         *,
         speakers: dict[str, Any] | None = None,
         pace: bool = False,
+        timeouts: Timeouts | None = None,
         **sections: Any,
     ) -> None:
         # On a disk, whatever the temporary folder lies on: long clips are refused by memory.
@@ -59,6 +61,7 @@ class House:
             }
         )
         self.settings = settings_from(self.configuration)
+        self._timeouts = timeouts or Timeouts()
         self._stop = asyncio.Event()
 
     def file(self, name: str, **options: Any) -> dict[str, Any]:
@@ -89,7 +92,7 @@ class House:
         self.task = asyncio.create_task(self.run())
 
     async def run(self) -> None:
-        await run(self.settings, self._stop)
+        await run(self.settings, self._stop, timeouts=self._timeouts)
 
     async def online(self) -> None:
         """Wait until the daemon is available; raises what it ended with instead."""

@@ -17,7 +17,7 @@ from aiohttp import web
 from edgevoice_plugins.lightning.protocol.request import (
     PATH_LIVE,
     PATH_WHOLE,
-    BadRequest,
+    BadRequestError,
     WireRequest,
     read_request,
 )
@@ -219,7 +219,7 @@ class LightningServer:
         asked, fault = self.record(transport, request, body), self.fault(transport)
         try:
             wire = read_request(body)
-        except BadRequest as error:
+        except BadRequestError as error:
             return web.json_response({"error": "InvalidRequest", "message": str(error)}, status=400)
         reply: Reply = EventReply(request)
         if transport == "http":

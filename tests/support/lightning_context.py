@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from edgevoice_plugins.lightning.protocol.reply import Ids, Problem, write_frame
-from edgevoice_plugins.lightning.protocol.request import BadRequest, WireRequest, read_request
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, WireRequest, read_request
 from tests.support.lightning_replies import FrameReply
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Conversation:
             body = msgspec.json.decode(message.data)
             try:
                 self._hear(body, read_request(body))
-            except BadRequest as error:
+            except BadRequestError as error:
                 await self._socket.send_str(write_frame(Problem(str(error)), self._ids()))
 
     def _hear(self, body: dict[str, Any], wire: WireRequest) -> None:

@@ -1,4 +1,4 @@
-"""A small MQTT client for tests: publishes with properties, and keeps what arrives."""
+"""A small MQTT client for tests: publishes with properties, and records the messages it receives."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tests.support.broker import Broker
 
 
+#: The reason code of a PUBACK if no client is subscribed (MQTT 5).
 NO_SUBSCRIBERS = 0x10
-"""The reason code of a PUBACK when nobody is subscribed (mosquitto, MQTT 5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One message that a `MqttClient` got."""
+    """A message that a `MqttClient` received."""
 
     topic: str
     payload: bytes
@@ -59,8 +59,8 @@ class Mailbox(Arrivals[Received]):
 class MqttClient:
     """A client for tests, `async with MqttClient(broker) as client:`.
 
-    With a `session` of so many seconds it comes back to a broker that was restarted, and misses nothing;
-    without, it is of no use any more once the connection was lost.
+    With a `session` of that many seconds it reconnects to a broker that was restarted, and misses nothing.
+    Without, it cannot be used again once the connection was lost.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class MqttClient:
         self._waiting: dict[int, asyncio.Future[int]] = {}
         self._answered: dict[int, int] = {}
         self._mailboxes: list[Mailbox] = []
-        # Else its acknowledgements wait for those of the kernel: 40 ms for every window of messages.
+        # Otherwise its PUBACKs wait for the delayed ACKs of TCP: 40 ms for every window of messages.
         self._client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
         )
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
-        self._client.on_publish = lambda _c, _u, mid, code, _p: self._tell(self._answer, mid, code.value)
-        self._client.on_subscribe = lambda _c, _u, mid, codes, _p: self._tell(
+        self._client.on_publish = lambda _c, _u, mid, code, _p: self._post(self._answer, mid, code.value)
+        self._client.on_subscribe = lambda _c, _u, mid, codes, _p: self._post(
             self._answer, mid, codes[0].value
         )
 
@@ -108,7 +108,7 @@ class MqttClient:
         if self._session:
             expiry = Properties(PacketTypes.CONNECT)
             expiry.SessionExpiryInterval = self._session
-            # mosquitto 2.0 does not write down the session of a client that asked for a clean start.
+            # mosquitto 2.0 does not store the session of a client that asked for a clean start.
             kept = {"properties": expiry, "clean_start": False}
             self._client.reconnect_delay_set(1, 1)
         self._client.connect(*self._where, keepalive=30, **kept)
@@ -138,7 +138,7 @@ class MqttClient:
         expiry: int | None = None,
         content_type: str | None = None,
     ) -> int:
-        """Publish, and with QoS 1 wait for the PUBACK; returns its reason code."""
+        """Publish, and with QoS 1 wait for the PUBACK; return its reason code."""
         properties = Properties(PacketTypes.PUBLISH) if self._five else None
         given = {
             "ResponseTopic": response_topic,
@@ -153,13 +153,13 @@ class MqttClient:
         return await self._reason(info.mid) if qos else 0
 
     async def publish_until_heard(self, topic: str, payload: str, *, within: float = 30.0) -> None:
-        """Publish again and again until somebody is subscribed to it (MQTT 5 tells)."""
+        """Publish repeatedly until a client is subscribed to the topic."""
         async with asyncio.timeout(within):
             while await self.publish(topic, payload) == NO_SUBSCRIBERS:
                 await asyncio.sleep(0.02)
 
     async def collect(self, topic_filter: str, *, qos: int = 1) -> Mailbox:
-        """Subscribe; the mailbox gets what arrives from now on, and what is retained."""
+        """Subscribe; return a mailbox for the retained messages and those that arrive from now on."""
         mailbox = Mailbox(topic_filter)
         self._mailboxes.append(mailbox)
         _, mid = self._client.subscribe(topic_filter, qos)
@@ -181,12 +181,12 @@ class MqttClient:
         elif not future.done():
             future.set_result(code)
 
-    def _tell(self, what: Callable[..., None], *values: object) -> None:
+    def _post(self, callback: Callable[..., None], *values: object) -> None:
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(what, *values)
+            self._loop.call_soon_threadsafe(callback, *values)
 
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self._tell(self._connect_answered, str(reason) if reason.is_failure else "")
+        self._post(self._connect_answered, str(reason) if reason.is_failure else "")
 
     def _connect_answered(self, refused: str) -> None:
         if not self._connected.done():
@@ -199,7 +199,7 @@ class MqttClient:
             retained=message.retain,
             correlation=getattr(message.properties, "CorrelationData", None),
         )
-        self._tell(self._sort, received)
+        self._post(self._sort, received)
 
     def _sort(self, received: Received) -> None:
         for mailbox in self._mailboxes:

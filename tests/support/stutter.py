@@ -88,7 +88,7 @@ class Room:
     """Where one announcement after the other is heard, over one transport, in virtual time."""
 
     def __init__(self) -> None:
-        self.headstarts = JitterStats()
+        self.jitter = JitterStats()
 
     async def hears(
         self,
@@ -99,7 +99,7 @@ class Room:
     ) -> Ear:
         """Hear one announcement whose audio comes in these pieces; `chime` sounds for so many seconds before."""
         synthesis = NoSynthesis()
-        synthesis.jitter = self.headstarts
+        synthesis.jitter = self.jitter
         job = synthesis.new_job(announcement(urgency, **keys))
         ear, began = Ear(), _now()
         filling = asyncio.create_task(self._fill(job, pieces))
@@ -110,7 +110,7 @@ class Room:
 
     async def _fill(self, speech: SpeechJob, pieces: Sequence[tuple[float, float]]) -> None:
         learns = speech.announcement.live is None
-        async for pcm in self.headstarts.observed(TRANSPORT, _answer(pieces), RATE, learns=learns):
+        async for pcm in self.jitter.observe(TRANSPORT, _answer(pieces), RATE, learns=learns):
             speech.transport = TRANSPORT
             await speech.clip.append(pcm)
         speech.clip.finish()

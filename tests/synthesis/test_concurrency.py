@@ -7,8 +7,8 @@ import random
 import pytest
 
 from edgevoice import Urgency
+from edgevoice.priority import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter, Preempted
-from edgevoice.synthesis.priority import Priority
 from tests.support.asker import Asker
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
@@ -17,17 +17,17 @@ LOW, NORMAL, HIGH, CRITICAL = Urgency
 class Request:
     """Holds a place until told; asks again when its place was taken back, as synthesis does."""
 
-    def __init__(self, gate, urgency, log=None, name="", *, again=False, need=Priority.NEEDED_NOW):
+    def __init__(self, limiter, urgency, log=None, name="", *, again=False, need=Priority.NEEDED_NOW):
         self.asker, self.name = Asker(urgency, need), name
         self.done, self.inside = asyncio.Event(), asyncio.Event()
         self.preempted = 0
-        self._gate, self._log, self._again = gate, log if log is not None else [], again
+        self._limiter, self._log, self._again = limiter, log if log is not None else [], again
         self.task = asyncio.create_task(self._run())
 
     async def _run(self):
         while True:
             try:
-                async with self._gate.acquire(self.asker):
+                async with self._limiter.acquire(self.asker):
                     self._log.append(self.name)
                     self.inside.set()
                     await self.done.wait()
@@ -45,11 +45,11 @@ async def settle():
 
 
 async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
-    gate, log = ConcurrencyLimiter(1), []
-    first = Request(gate, CRITICAL, log, "held")
+    limiter, log = ConcurrencyLimiter(1), []
+    first = Request(limiter, CRITICAL, log, "held")
     await first.inside.wait()
     waiting = [
-        Request(gate, urgency, log, name)
+        Request(limiter, urgency, log, name)
         for urgency, name in [
             (LOW, "low"),
             (NORMAL, "normal 1"),
@@ -59,7 +59,7 @@ async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
         ]
     ]
     await settle()
-    assert gate.waiting == 5
+    assert limiter.waiting == 5
     for request in [first, *waiting]:
         request.done.set()
     await asyncio.gather(*(request.task for request in waiting))
@@ -67,10 +67,10 @@ async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
 
 
 async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it_back_later():
-    gate, log = ConcurrencyLimiter(1), []
-    less = Request(gate, NORMAL, log, "normal", again=True)
+    limiter, log = ConcurrencyLimiter(1), []
+    less = Request(limiter, NORMAL, log, "normal", again=True)
     await less.inside.wait()
-    more = Request(gate, HIGH, log, "high")
+    more = Request(limiter, HIGH, log, "high")
     await more.inside.wait()
     assert less.preempted == 1
     assert not less.inside.is_set()
@@ -82,10 +82,10 @@ async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it
 
 
 async def test_nobody_is_preempted_by_its_like_or_by_less():
-    gate = ConcurrencyLimiter(1)
-    holder = Request(gate, NORMAL)
+    limiter = ConcurrencyLimiter(1)
+    holder = Request(limiter, NORMAL)
     await holder.inside.wait()
-    others = [Request(gate, NORMAL), Request(gate, LOW)]
+    others = [Request(limiter, NORMAL), Request(limiter, LOW)]
     await settle()
     assert holder.inside.is_set()
     for request in [holder, *others]:
@@ -94,14 +94,14 @@ async def test_nobody_is_preempted_by_its_like_or_by_less():
 
 
 async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way():
-    gate = ConcurrencyLimiter(2)
-    high, low = Request(gate, HIGH), Request(gate, LOW)
+    limiter = ConcurrencyLimiter(2)
+    high, low = Request(limiter, HIGH), Request(limiter, LOW)
     await asyncio.gather(high.inside.wait(), low.inside.wait())
-    more = Request(gate, CRITICAL)
+    more = Request(limiter, CRITICAL)
     await more.inside.wait()
     with pytest.raises(Preempted):
         await low.task
-    later = Request(gate, CRITICAL)
+    later = Request(limiter, CRITICAL)
     await later.inside.wait()
     with pytest.raises(Preempted):
         await high.task
@@ -111,13 +111,15 @@ async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way()
 
 
 async def test_one_that_has_its_place_but_not_begun_gives_way_too():
-    gate, log = ConcurrencyLimiter(1), []
-    first = Request(gate, LOW, log, "first")
+    limiter, log = ConcurrencyLimiter(1), []
+    first = Request(limiter, LOW, log, "first")
     await first.inside.wait()
-    less = Request(gate, LOW, log, "less", again=True)
+    less = Request(limiter, LOW, log, "less", again=True)
     await settle()
     first.done.set()
-    more = Request(gate, CRITICAL, log, "more")  # asks between the end of the first and the turn of the next
+    more = Request(
+        limiter, CRITICAL, log, "more"
+    )  # asks between the end of the first and the turn of the next
     await more.inside.wait()
     assert less.preempted == 1
     more.done.set()
@@ -127,25 +129,25 @@ async def test_one_that_has_its_place_but_not_begun_gives_way_too():
 
 
 async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
-    gate = ConcurrencyLimiter(1)
+    limiter = ConcurrencyLimiter(1)
     for error in (TimeoutError("its own"), ValueError("its own")):
         with pytest.raises(type(error), match="its own"):
-            async with gate.acquire(Asker(LOW)):
+            async with limiter.acquire(Asker(LOW)):
                 raise error
-    async with gate.acquire(Asker(LOW)):
+    async with limiter.acquire(Asker(LOW)):
         pass
 
 
 async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_too():
-    gate = ConcurrencyLimiter(1)
+    limiter = ConcurrencyLimiter(1)
 
     async def body():
-        async with asyncio.timeout(0.01), gate.acquire(Asker(LOW)):
+        async with asyncio.timeout(0.01), limiter.acquire(Asker(LOW)):
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
         await body()
-    async with gate.acquire(Asker(LOW)):
+    async with limiter.acquire(Asker(LOW)):
         pass
 
 
@@ -153,7 +155,7 @@ async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_
 async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
     dice = random.Random(seed)
     places = dice.choice([1, 2, 3])
-    gate, inside, crowd = ConcurrencyLimiter(places), set(), []
+    limiter, inside, crowd = ConcurrencyLimiter(places), set(), []
 
     async def breathe(most):
         for _ in range(dice.randint(0, most)):
@@ -171,7 +173,7 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
         done = False
         while not done:
             with contextlib.suppress(Preempted):
-                async with gate.acquire(Asker(urgency)):
+                async with limiter.acquire(Asker(urgency)):
                     await work(number)
                     done = True
 
@@ -184,14 +186,14 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
     async with asyncio.timeout(20):
         await asyncio.gather(*tasks, return_exceptions=True)
     assert max(crowd) <= places
-    assert not gate.waiting
-    assert not gate._holding
+    assert not limiter.waiting
+    assert not limiter._holding
     assert not {repr(task.exception()) for task in tasks if not task.cancelled()} - {"None"}
-    await all_places_are_free(gate, places)
+    await all_places_are_free(limiter, places)
 
 
-async def all_places_are_free(gate, places):
-    holders = [Request(gate, CRITICAL) for _ in range(places)]
+async def all_places_are_free(limiter, places):
+    holders = [Request(limiter, CRITICAL) for _ in range(places)]
     await asyncio.gather(*(holder.inside.wait() for holder in holders))
     for holder in holders:
         holder.done.set()
@@ -199,11 +201,11 @@ async def all_places_are_free(gate, places):
 
 
 async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_before_what_is_spare():
-    gate, log = ConcurrencyLimiter(1), []
-    first = Request(gate, CRITICAL, log, "held")
+    limiter, log = ConcurrencyLimiter(1), []
+    first = Request(limiter, CRITICAL, log, "held")
     await first.inside.wait()
     waiting = [
-        Request(gate, urgency, log, f"{need.name} {urgency}", need=need)
+        Request(limiter, urgency, log, f"{need.name} {urgency}", need=need)
         for need in Priority
         for urgency in (LOW, CRITICAL)
     ]
@@ -218,14 +220,14 @@ async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_be
 
 
 async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_turn_comes():
-    gate, log = ConcurrencyLimiter(1), []
-    ahead = Request(gate, HIGH, log, "ahead", again=True, need=Priority.PREFETCH)
+    limiter, log = ConcurrencyLimiter(1), []
+    ahead = Request(limiter, HIGH, log, "ahead", again=True, need=Priority.PREFETCH)
     await ahead.inside.wait()
-    now = Request(gate, NORMAL, log, "now", again=True)
+    now = Request(limiter, NORMAL, log, "now", again=True)
     await now.inside.wait()
     assert ahead.preempted == 1
     ahead.asker.need = Priority.NEEDED_NOW
-    gate.rebalance()
+    limiter.rebalance()
     await ahead.inside.wait()
     assert now.preempted == 1
     for request in (ahead, now):
@@ -236,13 +238,13 @@ async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_tur
 
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
-    gate, log = ConcurrencyLimiter(1), []
-    holder = Request(gate, NORMAL, log, "holder")
+    limiter, log = ConcurrencyLimiter(1), []
+    holder = Request(limiter, NORMAL, log, "holder")
     if begun:
         await holder.inside.wait()
     else:
         await asyncio.sleep(0)
-    waiter = gate.acquire(Asker(CRITICAL)).__aenter__()
+    waiter = limiter.acquire(Asker(CRITICAL)).__aenter__()
     waiter.send(None)
     with pytest.raises(asyncio.CancelledError):
         waiter.throw(asyncio.CancelledError())
@@ -251,3 +253,34 @@ async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
     holder.done.set()
     await holder.task
     assert log == ["holder"]
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_slot_of_a_request_whose_clean_up_hangs_is_released(is_cancelled):
+    limiter = ConcurrencyLimiter(1, release_timeout_s=0.05)
+    end, begun, slots = asyncio.Event(), asyncio.Event(), []
+
+    async def hang():
+        async with limiter.acquire(Asker(LOW)) as slot:
+            slots.append(slot)
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await end.wait()
+                await end.wait()
+
+    task = asyncio.create_task(hang())
+    await begun.wait()
+    if is_cancelled:
+        task.cancel()
+    async with asyncio.timeout(1):
+        if is_cancelled:
+            await settle()
+            slots[0].release()
+        async with limiter.acquire(Asker(CRITICAL)):
+            pass
+    end.set()
+    await asyncio.gather(task, return_exceptions=True)
+    await all_places_are_free(limiter, 1)

@@ -1,4 +1,4 @@
-"""A critical passage is waited for less, but only from the moment at which somebody is silent until it is there."""
+"""A critical job is waited for less, but only from the moment at which somebody is silent until it is there."""
 
 from types import SimpleNamespace
 
@@ -7,15 +7,14 @@ import pytest
 from edgevoice import Urgency
 from edgevoice.config.options import CoreOptions
 from edgevoice.plugin import Role, SpeechOptions
-from edgevoice.synthesis.context import SegmentJob, SynthesisContext
+from edgevoice.priority import Priority
+from edgevoice.synthesis.context import SegmentJob, SynthesisContext, Timeouts
 from edgevoice.synthesis.deadlines import (
     NO_SCHEDULE,
-    STALL_TIMEOUT_S,
     fallback_schedule,
     first_audio_timeout,
     next_audio_timeout,
 )
-from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.segments import TextSegment
 from tests.support.announcements import NoSynthesis, announcement
 
@@ -26,43 +25,44 @@ TRANSPORTS = {
 BOTH = ["websocket", "piper"]
 
 
-def passage_of(need, urgency=Urgency.CRITICAL):
+def job_of(need, urgency=Urgency.CRITICAL):
     speech = NoSynthesis().new_job(announcement(urgency, text="Fire."))
-    speech.request(need=need)
-    means = SynthesisContext(TRANSPORTS, CoreOptions(), SpeechOptions(), {}, fault=lambda _part, _what: None)
+    speech.request(priority=need)
+    context = SynthesisContext(
+        TRANSPORTS, CoreOptions(), SpeechOptions(), {}, fault=lambda _part, _what: None
+    )
     return SegmentJob(
-        means, speech, TextSegment(speech.announcement, SpeechOptions(), "Fire.", 0, 5), speech.clip
+        context, speech, TextSegment(speech.announcement, SpeechOptions(), "Fire.", 0, 5), speech.clip
     )
 
 
 async def test_what_is_made_ahead_has_no_cues_and_the_patience_of_what_is_less_urgent():
-    ahead, high = passage_of(Priority.PREFETCH), passage_of(Priority.NEEDED_NOW, Urgency.HIGH)
+    ahead, high = job_of(Priority.PREFETCH), job_of(Priority.NEEDED_NOW, Urgency.HIGH)
     assert fallback_schedule(ahead, BOTH, 100.0) is NO_SCHEDULE
     assert first_audio_timeout(ahead) == first_audio_timeout(high)
-    assert next_audio_timeout(ahead, 100.0, alone=False) == STALL_TIMEOUT_S
+    assert next_audio_timeout(ahead, 100.0, is_last_resort=False) == Timeouts().stall_s
 
 
 async def test_the_deadline_counts_from_the_need_whatever_was_waited_for_since():
-    passage = passage_of(Priority.PREFETCH)
-    passage.speech.request(need=Priority.NEEDED_NOW)
-    needed = passage.speech.needed_since
+    job = job_of(Priority.PREFETCH)
+    job.speech.request(priority=Priority.NEEDED_NOW)
+    needed = job.speech.needed_since
     assert (
-        fallback_schedule(passage, BOTH, needed + 0.4).unmute_local
-        == needed + passage.means.core.critical_deadline
+        fallback_schedule(job, BOTH, needed + 0.4).unmute_local == needed + job.context.core.critical_deadline
     )
 
 
 async def test_what_was_made_ahead_is_heard_from_the_need_on():
-    passage = passage_of(Priority.PREFETCH)
-    await passage.clip.append(bytes(2 * passage.clip.rate))
-    passage.speech.first_audio_at = 1.0
-    passage.speech.request(need=Priority.NEEDED_NOW)
-    needed = passage.speech.needed_since
-    assert passage.speech.runs_out_at == needed + 1
-    assert next_audio_timeout(passage, needed, alone=False) == pytest.approx(
-        1 + passage.means.core.critical_deadline
+    job = job_of(Priority.PREFETCH)
+    await job.clip.append(bytes(2 * job.clip.rate))
+    job.speech.first_audio_at = 1.0
+    job.speech.request(priority=Priority.NEEDED_NOW)
+    needed = job.speech.needed_since
+    assert job.speech.runs_out_at == needed + 1
+    assert next_audio_timeout(job, needed, is_last_resort=False) == pytest.approx(
+        1 + job.context.core.critical_deadline
     )
 
 
 async def test_where_nobody_could_take_over_there_are_no_cues():
-    assert fallback_schedule(passage_of(Priority.NEEDED_NOW), ["websocket"], 100.0) is NO_SCHEDULE
+    assert fallback_schedule(job_of(Priority.NEEDED_NOW), ["websocket"], 100.0) is NO_SCHEDULE

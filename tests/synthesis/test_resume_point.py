@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 
 from edgevoice.audio.gain import FADE_S, fade_tail
 from edgevoice.plugin import WordMark
-from edgevoice.synthesis.pace import MOST, UNKNOWN, Pace, Paces, letters
-from edgevoice.synthesis.unspoken import after_pauses, offset_from_word_marks
+from edgevoice.synthesis.resume_point import (
+    SLOWEST_LETTERS_PER_S,
+    offset_from_share,
+    offset_from_word_marks,
+    reading_length,
+    unspoken_offset,
+)
 from edgevoice.text.sentences import sentence_ends
 
 TEXT = "The door is open. Somebody rang, and nobody was at home. Please come."
-STEADY = Pace(8.0, 20.0)
-"""Around 12 letters a second."""
 
 
 def rest(text, offset):
@@ -55,88 +58,48 @@ def test_a_word_that_is_not_in_the_text_ends_what_is_known():
     assert rest(TEXT, offset_from_word_marks(TEXT, marks, 99)).startswith("door is open")
 
 
-# ---- by its pauses -----------------------------------------------------------------------------------
+# ---- by share of the text ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("pauses", "seconds", "left"),
-    [
-        ([], 1.0, "The door"),
-        ([], 1.5, "The door"),
-        ([1.6], 1.8, "Somebody"),
-        ([1.6, 2.9], 4.0, "Somebody"),
-        ([1.6, 2.9, 5.0], 5.2, "Please"),
-        ([1.6, 2.9, 5.0, 6.1], 9.0, "Please"),  # the last sentence is never taken as spoken
-        ([0.3, 1.6], 1.8, "Somebody"),  # nobody reads so fast: that was no sentence
-    ],
+    ("seconds", "left"), [(0.0, "The door"), (3.7, "The door"), (4.0, "Somebody"), (99.0, "Please")]
 )
-def test_a_sentence_whose_pause_was_heard_has_been_spoken(pauses, seconds, left):
-    assert rest(TEXT, after_pauses(TEXT, pauses, seconds, STEADY)).startswith(left)
+def test_sentence_that_even_a_slow_voice_had_spoken_is_not_repeated(seconds, left):
+    assert rest(TEXT, offset_from_share(TEXT, seconds)).startswith(left)
 
 
-def test_a_sentence_that_even_the_slowest_would_have_read_needs_no_pause():
-    assert rest(TEXT, after_pauses(TEXT, [], 2.5, STEADY)).startswith("Somebody")
+def test_faster_speech_has_spoken_more():
+    assert offset_from_share(TEXT, 2.0) == 0
+    assert offset_from_share(TEXT, 2.0, speed=2.0) > 0
 
 
-def test_the_pause_of_a_clause_is_not_taken_for_that_of_its_sentence():
-    text = "Rain, snow and a storm of some strength. Then sun."
-    assert after_pauses(text, [0.5], 1.5, STEADY) == 0
+def test_text_without_sentence_ends_is_repeated():
+    assert offset_from_share("one two three four", 99.0) == 0
 
 
-def test_a_text_without_an_end_begins_anew():
-    assert after_pauses("one two three four", [0.5, 1.0], 1.4, STEADY) == 0
+def test_word_marks_are_preferred():
+    assert rest(TEXT, unspoken_offset(TEXT, 0.6, marks_of(TEXT))).startswith("door is")
+    assert unspoken_offset(TEXT, 0.6, []) == 0
 
 
-SENTENCES = st.lists(st.integers(6, 60), min_size=1, max_size=8)
-
-
-@given(SENTENCES, st.floats(9, 16), st.floats(0, 1), st.booleans())
-def test_whatever_the_sentences_nothing_unspoken_is_left_out(lengths, pace, part, known):
+@given(
+    st.lists(st.integers(6, 60), min_size=1, max_size=8),
+    st.floats(SLOWEST_LETTERS_PER_S, 20),
+    st.floats(0, 1),
+)
+def test_no_unspoken_sentence_is_skipped(lengths, letters_per_s, share):
     text = " ".join("a" * length + "." for length in lengths)
     ends = sentence_ends(text)
-    times = [letters(text[:end]) / pace for end in ends]
-    cut = part * times[-1]
-    bounds = STEADY if known else Pace(*UNKNOWN)
-    offset = after_pauses(text, [time for time in times if time <= cut], cut, bounds)
-    true = max((end for end, time in zip(ends, times, strict=True) if time <= cut), default=0)
-    assert offset <= true
+    times = [reading_length(text[:end]) / letters_per_s for end in ends]
+    cut = share * times[-1]
+    offset = offset_from_share(text, cut)
+    assert offset <= max((end for end, time in zip(ends, times, strict=True) if time <= cut), default=0)
     assert offset in (0, *ends)
 
 
-# ---- how fast a voice reads --------------------------------------------------------------------------
-
-
-def test_a_voice_is_known_by_what_it_has_read():
-    paces = Paces()
-    assert paces.of("magnus") == Pace(*UNKNOWN)
-    paces.learn("magnus", "a" * 5, 1.0)
-    assert paces.of("magnus") == Pace(*UNKNOWN), "too little"
-    for _ in range(5):
-        paces.learn("magnus", "a" * 60, 5.0)
-    pace = paces.of("magnus")
-    assert pace.slowest < 12 < pace.fastest
-    assert pace.fastest < UNKNOWN[1]
-    assert paces.of("olivia") == Pace(*UNKNOWN)
-
-
-def test_a_voice_that_is_told_to_read_faster_does():
-    paces = Paces()
-    paces.learn("magnus", "a" * 60, 2.5, speed=2.0)
-    assert paces.of("magnus", 2.0).slowest == pytest.approx(2 * paces.of("magnus").slowest)
-    assert paces.of("olivia", 2.0).slowest == 2 * UNKNOWN[0]
-
-
-def test_it_does_not_remember_more_voices_than_any_house_has():
-    paces = Paces()
-    for number in range(MOST + 1):
-        paces.learn(number, "a" * 60, 5.0)
-    assert paces.of(0) == Pace(*UNKNOWN)
-    assert paces.of(MOST) != Pace(*UNKNOWN)
-
-
 def test_digits_and_characters_of_other_scripts_take_longer_to_read():
-    assert letters("12") > letters("ab")
-    assert letters("火災") > letters("ab")
+    assert reading_length("12") > reading_length("ab")
+    assert reading_length("火災") > reading_length("ab")
 
 
 # ---- the joint ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
-from edgevoice.forecast.outlook import ExpectedLatency, LatencyPrediction
+from edgevoice.synthesis.latency import ExpectedLatency, LatencyPrediction
 from edgevoice.synthesis.routing import DEFAULT_ROUTES, Decision, RoutingRequest, decide
 from tests.support.examples import examples
 
@@ -84,10 +84,10 @@ AUTO = (Route(when=When(urgency=Urgency.LOW), use=("http",)), Route(use="auto"))
 MEASURED = LatencyPrediction(
     43,
     {
-        "http": ExpectedLatency(0.2, 0.001, 9, known=True),
-        "http_stream": ExpectedLatency(0.15, 0.001, 9, known=True),
-        "websocket": ExpectedLatency(0.1, 0.001, 9, known=True),
-        "local": ExpectedLatency(0.01, 0.001, 9, known=True),
+        "http": ExpectedLatency(0.2, 0.2, 9),
+        "http_stream": ExpectedLatency(0.15, 0.15, 9),
+        "websocket": ExpectedLatency(0.1, 0.1, 9),
+        "local": ExpectedLatency(0.01, 0.01, 9),
     },
 )
 
@@ -116,11 +116,83 @@ def test_what_measurements_say_nothing_about_stays_as_it_is():
         ("websocket", "http_stream", "local"), "auto: the text is live"
     )
     assert decide(said(), AUTO, ("local",), MEASURED) == Decision(
-        ("local",), "auto: there is nothing to choose from"
+        ("local",), "auto: no transport to choose from"
     )
     assert decide(said(Urgency.LOW), AUTO, URGENT, MEASURED) == Decision(("http",), "urgency is low")
     assert decide(said(private=True), AUTO, URGENT, MEASURED).order == ("local",)
     assert decide(said(forced="http"), AUTO, URGENT, MEASURED).order == ("http",)
+
+
+FEW = ExpectedLatency()
+
+
+def guarded(draw=1.0, guard_s=0.05, **of):
+    return LatencyPrediction(
+        60,
+        {
+            name: one if isinstance(one, ExpectedLatency) else ExpectedLatency(one, one, 9)
+            for name, one in of.items()
+        },
+        draw,
+        guard_s,
+    )
+
+
+def test_guard_takes_a_transport_that_is_faster_by_more_than_it():
+    latency = guarded(http=0.3, http_stream=0.107, websocket=0.11)
+    assert decide(said(), latency=latency) == Decision(
+        ("http_stream", "http", "websocket", "local"),
+        "up to 140 characters; http_stream 107 ms, http 300 ms (warm, 60 characters)",
+    )
+    assert decide(said(Urgency.CRITICAL), latency=latency) == Decision(URGENT, "urgency is critical")
+    assert (
+        decide(said(Urgency.HIGH), latency=guarded(websocket=0.3, http_stream=0.1, http=0.2)).order[0]
+        == "http_stream"
+    )
+
+
+@pytest.mark.parametrize(
+    "latency",
+    [
+        guarded(http=0.15, http_stream=0.107, websocket=0.11),  # not by more than the guard
+        guarded(guard_s=None, http=0.3, http_stream=0.107, websocket=0.11),
+        guarded(http=ExpectedLatency(0.3, 0.3, 2), http_stream=0.107, websocket=0.107),
+        guarded(http=0.04, http_stream=FEW, websocket=FEW),  # none could be faster by more than the guard
+    ],
+    ids=["close", "off", "few", "fast"],
+)
+def test_guard_keeps_the_order_of_the_route(latency):
+    assert decide(said(), latency=latency) == Decision(SHORT, "up to 140 characters")
+
+
+def test_guard_tries_what_was_not_measured_but_never_with_what_is_urgent():
+    latency = guarded(http=0.3, http_stream=FEW, websocket=FEW)
+    decision = decide(said(), latency=latency)
+    assert decision.order == ("http_stream", "http", "websocket", "local")
+    assert "http_stream is tried" in decision.why
+    assert "http 300 ms" in decision.why
+    urgent = guarded(websocket=0.3, http_stream=FEW, http=FEW)
+    assert decide(said(Urgency.HIGH), latency=urgent) == Decision(URGENT, "urgency is high")
+
+
+def test_guard_tries_a_path_again_that_may_have_become_faster():
+    old = ExpectedLatency(0.2, 0.05, 9)
+    latency = guarded(draw=0.0, http=0.15, http_stream=old, websocket=0.2)
+    assert decide(said(), latency=latency).order[0] == "http_stream"
+    assert decide(said(), latency=guarded(draw=0.9, http=0.15, http_stream=old, websocket=0.2)).order == SHORT
+
+
+def test_guard_leaves_alone_what_it_must():
+    latency = guarded(http=0.3, http_stream=0.1, websocket=0.1, local=0.01)
+    only_http = (Route(use=("http", "local")),)
+    local_first = (Route(use=("local", "http", "http_stream")),)
+    assert decide(said(), only_http, latency=latency).order == ("http", "local")
+    assert decide(said(), local_first, latency=latency).order == ("local", "http", "http_stream")
+    assert decide(said(forced="http"), latency=latency).order == ("http",)
+    assert decide(said(private=True), latency=latency).order == ("local",)
+    assert decide(said(length=None), latency=latency).order == ("websocket", "http_stream", "local")
+    custom = (Route(use=("http", "websocket", "http_stream", "local")),)
+    assert decide(said(), custom, latency=latency).order[0] == "websocket"
 
 
 NAMES = st.sampled_from(["http", "http_stream", "websocket", "local", "other"])
@@ -152,28 +224,28 @@ WHAT = st.builds(
 EXPECTED = st.builds(
     ExpectedLatency,
     seconds=st.floats(0.001, 60),
-    uncertainty=st.floats(0, 60),
+    at_best_s=st.floats(0, 60),
     requests=st.integers(0, 9),
-    known=st.booleans(),
     warm=st.booleans(),
 )
-OUTLOOK = st.builds(
+LATENCY = st.builds(
     LatencyPrediction,
     characters=st.integers(0, 250),
     of=st.dictionaries(NAMES, EXPECTED),
     draw=st.floats(0, 1),
+    guard_s=st.none() | st.floats(0.001, 1),
 )
 
 
 @examples(300)
 @given(
-    what=WHAT, routes=ROUTES | st.just(DEFAULT_ROUTES), available=st.none() | st.sets(NAMES), outlook=OUTLOOK
+    what=WHAT, routes=ROUTES | st.just(DEFAULT_ROUTES), available=st.none() | st.sets(NAMES), latency=LATENCY
 )
-def test_every_decision_has_a_reason_and_no_transport_twice(what, routes, available, outlook):
-    decision = decide(what, routes, available, outlook)
+def test_every_decision_has_a_reason_and_no_transport_twice(what, routes, available, latency):
+    decision = decide(what, routes, available, latency)
     assert decision.why
     assert len(set(decision.order)) == len(decision.order)
     assert available is None or set(decision.order) <= available
-    assert decision == decide(what, routes, available, outlook)
+    assert decision == decide(what, routes, available, latency)
     if what.private and not what.cached:
         assert set(decision.order) <= {"local"}

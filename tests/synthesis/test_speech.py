@@ -9,8 +9,8 @@ from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
+from edgevoice.priority import Priority, Rank
 from edgevoice.synthesis.context import SynthesisContext
-from edgevoice.synthesis.priority import Priority, Rank
 from edgevoice.synthesis.synthesizer import Synthesizer
 from tests.support.announcements import NoSynthesis, announcement
 from tests.support.caches import RECIPE
@@ -34,7 +34,7 @@ async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis
         (NOW, NOW),
         (SOON, NOW),
     ):
-        speech.request(need=need)
+        speech.request(priority=need)
         assert speech.rank == Rank(rank, Urgency.HIGH.rank)
     assert synthesis.filled == [speech]
     assert synthesis.hurried == 2
@@ -55,9 +55,9 @@ async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_ane
 
 async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(synthesis):
     speech = synthesis.new_job(announcement())
-    speech.request(need=SOON)
+    speech.request(priority=SOON)
     speech.clip.finish(ClipError("no transport spoke"))
-    speech.request(need=SOON)
+    speech.request(priority=SOON)
     assert synthesis.filled == [speech]
     speech.request()
     assert synthesis.filled == [speech, speech]
@@ -83,7 +83,7 @@ async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path
     cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
     async with Synthesizer(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
         speech = synthesis.new_job(announcement(text="Hello."))
-        speech.request(need=SOON)
+        speech.request(priority=SOON)
         while not slow.asked:
             await asyncio.sleep(0)
         await asyncio.sleep(0)  # until nothing moves but what the test moves

@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgevoice.announcement import Urgency
-from edgevoice.config import load
-from edgevoice.errors import ConfigError, ConfigIssue, InvalidAnnouncement
-from edgevoice.intake.payload import check_text
+from edgevoice import ConfigError, ConfigIssue, InvalidAnnouncement, Urgency, check_text, load_settings
 from edgevoice_plugins.mqtt.options import broker_of
 from edgevoice_plugins.mqtt.reply_collector import format_event
 
@@ -61,7 +58,7 @@ def say(  # noqa: PLR0913 - one for each option
     With --wait, the exit status is 0 if each speaker that replied finished or held it, else 1.
     """
     _validate(text, target)
-    options: Mqtt = load(config).section("mqtt")
+    options: Mqtt = load_settings(config).section("mqtt")
     broker = broker_of(options)
     if broker is None:
         raise ConfigError([ConfigIssue("mqtt.host", "name the broker, as in mqtt: {host: 192.168.1.10}")])

@@ -2,7 +2,7 @@
 
 The network thread only hands values over to the event loop (`call_soon_threadsafe`); the loop owns all
 other state. A connection is never reused: the next one has a new client and a new thread
-(see docs/decisions/paho-in-its-own-thread.md).
+(see docs/decisions/mqtt-client.md).
 """
 
 from __future__ import annotations

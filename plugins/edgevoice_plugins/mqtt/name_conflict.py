@@ -136,10 +136,10 @@ class NameConflictDetector:
                 self._context.fault(part, None)
 
     def _claim(self, speaker: str) -> None:
-        groups: list[str] = []
+        """Publish the `info` of a speaker; what is unknown is null."""
         info = {
             "node": self._context.node,
-            "groups": groups,
+            "groups": self._context.groups.get(speaker, ()),
             "version": __version__,
             "clock_ms": None,
             "latency_ms": None,

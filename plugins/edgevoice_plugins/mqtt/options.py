@@ -12,9 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edgevoice import logs
-from edgevoice.errors import ConfigError, ConfigIssue
-from edgevoice.secrets import systemd_credential
+from edgevoice import ConfigError, ConfigIssue, register_secret, systemd_credential
 
 #: Name of the systemd credential that holds the password.
 CREDENTIAL = "mqtt_password"
@@ -83,7 +81,7 @@ class Timeouts:
     #: A message that was not stored within this time is acknowledged anyway.
     acknowledge_s: float = 30.0
     #: First and longest pause between two connection attempts.
-    retry_min_s: float = 1.0
+    retry_first_s: float = 1.0
     retry_max_s: float = 30.0
     #: A connection that lasts this long is a good one; two clients with one client id never get so far.
     stable_s: float = 30.0
@@ -105,7 +103,7 @@ def broker_of(options: Mqtt) -> Broker | None:
     if options.host is None:
         return None
     if password:
-        logs.register_secret(password)
+        register_secret(password)
     tls = options.tls is not False
     return Broker(
         host=options.host,

@@ -6,7 +6,7 @@ The loop, with the function of each state:
     CONNECTING ----------------------------------+      connected()
         | CONNACK                                |
         v            no SUBACK, or lost          v
-    SUBSCRIBING ---------------------------> WAITING    _announce()  /  backoff, full jitter
+    SUBSCRIBING ---------------------------> WAITING    _announce()  /  Backoff
         | SUBACK                              ^  |
         v                  lost               |  +----> CONNECTING
     STARTING ---------------------------------+         _announce(): the speakers are still being probed
@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from typing import TYPE_CHECKING
 
+from edgevoice import Backoff
 from edgevoice_plugins.mqtt.connection import Session, connected
 from edgevoice_plugins.mqtt.errors import (
     FAILURE_CODE,
@@ -92,7 +92,8 @@ class ReconnectLoop:
 
     async def run(self) -> None:
         """Connect and serve until cancelled; then publish `offline`."""
-        attempt = 0
+        # The jitter keeps the nodes of a house from coming back in step after a power cut.
+        backoff = Backoff(self._timeouts.retry_first_s, self._timeouts.retry_max_s, jitter=0.5)
         while True:
             started = time.monotonic()
             try:
@@ -100,15 +101,10 @@ class ReconnectLoop:
                     failure = await self._serve(connection)
             except BrokerError as error:
                 failure = error
-            attempt = 0 if time.monotonic() - started > self._timeouts.stable_s else attempt + 1
+            if time.monotonic() - started > self._timeouts.stable_s:
+                backoff.reset()
             self._outages.down(failure)
-            await asyncio.sleep(self._retry_delay_s(attempt))
-
-    def _retry_delay_s(self, attempt: int) -> float:
-        # Full jitter, so that the nodes of a house do not come back in step after a power cut.
-        shortest_s = self._timeouts.retry_min_s
-        longest_s = min(self._timeouts.retry_max_s, shortest_s * 2.0 ** min(attempt, 10))
-        return random.uniform(shortest_s, longest_s)  # noqa: S311 - not a secret
+            await asyncio.sleep(backoff.next_delay_s())
 
     async def _serve(self, connection: Connection) -> BrokerError:
         """Use a connection until it ends; return the reason."""

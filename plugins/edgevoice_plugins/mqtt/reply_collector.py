@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edgevoice import EventType
+from edgevoice import OUTCOMES, EventType
 
 _SUCCESSES = frozenset({EventType.FINISHED, EventType.HELD})
-_FINAL = frozenset({*(step for step in EventType if step.is_outcome), EventType.HELD, EventType.DUPLICATE})
+_FINAL = OUTCOMES | {EventType.HELD, EventType.DUPLICATE}
 
 
 class ReplyCollector:

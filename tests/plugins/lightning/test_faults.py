@@ -148,31 +148,27 @@ async def test_a_stream_of_a_single_byte_is_no_speech(server, name):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_server_that_falls_silent_is_given_up(server, name, monkeypatch):
-    for module in ("asked", "http_stream"):
-        monkeypatch.setattr(f"edgevoice_plugins.lightning.{module}.SILENCE", 0.2)
+async def test_a_server_that_falls_silent_is_given_up(server, name):
     server.plan(Fault(silent=True, at=3), on=name)
-    async with opened(name, server.url) as transport:
+    async with opened(name, server.url, limits={"stall_s": 0.2}) as transport:
         heard, error = await said_until(transport, request(TEXT))
     assert heard == server.expected(TEXT)[: 3 * 3840]
     assert isinstance(error, TransportError)
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_without_end_is_left(server, name, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.samples.LONGEST", 5)
+async def test_a_stream_without_end_is_left(server, name):
     server.plan(Fault(endless=True), on=name)
-    async with opened(name, server.url) as transport:
+    async with opened(name, server.url, limits={"max_audio_s": 5}) as transport:
         heard, error = await said_until(transport, request("d1000z One."))
         assert len(heard) == 5 * 48000
         assert isinstance(error, TransportError)
         await server.until(lambda: server.requests[0].cancelled)
 
 
-async def test_a_whole_reply_without_end_is_left(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.http.LARGEST", 200_000)
+async def test_a_whole_reply_without_end_is_left(server):
     server.plan(Fault(endless=True), on="http")
-    async with opened("http", server.url) as transport:
+    async with opened("http", server.url, limits={"max_body_bytes": 200_000}) as transport:
         heard, error = await said_until(transport, request("d1000z One."))
         assert heard == b""
         assert "200000 bytes" in str(error)

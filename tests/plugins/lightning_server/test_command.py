@@ -80,6 +80,14 @@ async def test_it_has_the_limit_and_the_key_it_was_told(tmp_path):
                 assert reply.status == status
 
 
+async def test_it_serves_the_host_names_it_was_told():
+    async with running("--allow-host", "nas.local") as url, aiohttp.ClientSession() as session:
+        for host, status in {"nas.local": 200, "evil.example": 403}.items():
+            headers = {"Host": host}
+            async with session.post(f"{url}/waves/v1/tts", json=BODY, headers=headers) as reply:
+                assert reply.status == status
+
+
 async def test_it_listens_where_it_is_told_and_says_so_if_it_cannot():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

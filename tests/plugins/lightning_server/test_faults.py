@@ -11,8 +11,8 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from edgevoice_plugins.lightning_server import delivery
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.examples import examples
 from tests.support.speech_socket import LIVE, Client, connected
@@ -103,9 +103,8 @@ async def test_a_frame_over_64_kib_closes_that_socket_alone(url):
     await still_speaks(url)
 
 
-async def test_too_many_waiting_texts_are_refused_and_the_rest_is_spoken(url, monkeypatch):
-    monkeypatch.setattr(delivery, "MOST", 5)
-    async with connected(url) as client:
+async def test_too_many_waiting_texts_are_refused_and_the_rest_is_spoken(voice):
+    async with serve(voice, limits=ServerLimits(max_queued=5)) as url, connected(url) as client:
         await client.send("Soon. " * 300)
         for _ in range(20):
             await client.send("Hi there.")
@@ -113,7 +112,7 @@ async def test_too_many_waiting_texts_are_refused_and_the_rest_is_spoken(url, mo
         while frame["status"] != "error":
             frame = await client.frame()
         assert frame["error"]["code"] == "TOO_MANY_REQUESTS"
-    await still_speaks(url)
+        await still_speaks(url)
 
 
 @pytest.mark.parametrize("path", ["websocket", LIVE, WHOLE])
@@ -139,9 +138,12 @@ async def test_a_voice_killed_in_mid_speech_ends_that_speech_with_an_error_and_t
     await still_speaks(url)
 
 
-async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(url, voice, monkeypatch):
-    monkeypatch.setattr(delivery, "SEND_WITHIN", 0.5)
-    async with connected(url, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as client:
+async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(url, voice):
+    impatient = serve(voice, limits=ServerLimits(send_timeout_s=0.5))
+    async with (
+        impatient as other,
+        connected(other, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as client,
+    ):
         await client.send(LONG, sample_rate=44100)
         await client.socket.receive()
         client.socket._conn.protocol.pause_reading()

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -23,7 +24,7 @@ async def url():
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def short():
-    async with VoicePool() as voice, serve(voice, max_chars=250) as url:
+    async with VoicePool() as voice, serve(voice, limits=ServerLimits(max_chars=250)) as url:
         yield url
 
 
@@ -161,6 +162,38 @@ async def test_pages_of_other_sites_are_refused_and_the_own_one_served(post, url
         assert answer == status, origin
         if status == 403:
             assert json.loads(body)["error"] == "Forbidden"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "voice.localhost", "127.0.0.1", "192.168.1.5:80", "[::1]:5"]
+)
+async def test_host_that_no_stranger_can_point_here_is_served(post, host):
+    status, _, _ = await post(headers={"Host": host})
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", ""],
+)
+async def test_rebound_host_is_refused_even_with_its_own_origin(post, host):
+    for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
+        status, _, body = await post(headers=headers)
+        assert status == 403
+        assert json.loads(body)["error"] == "Forbidden"
+
+
+async def test_allowed_host_is_served(session):
+    body = {"text": SENTENCE, "voice_id": "magnus"}
+    async with VoicePool() as voice, serve(voice, allowed_hosts=["nas.local"]) as url:
+        for host, status in {
+            "nas.local": 200,
+            "NAS.local:8080": 200,
+            "nas.local.": 200,
+            "other.local": 403,
+        }.items():
+            async with session.post(url + WHOLE, json=body, headers={"Host": host}) as reply:
+                assert reply.status == status, host
 
 
 async def test_an_unknown_route_or_method_is_answered_in_json(session, url):

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
-from edgevoice_plugins.lightning_server.formats import formatted
+from edgevoice_plugins.lightning_server.formats import encode
 from edgevoice_plugins.local_voice.pool import VoicePool
 from edgevoice_plugins.local_voice.voices import LANGUAGES
 
@@ -101,7 +101,7 @@ def alaw_decoded(code):
 @pytest.mark.parametrize(("name", "decoded"), [("ulaw", ulaw_decoded), ("alaw", alaw_decoded)])
 async def test_companding_keeps_every_sample_within_its_step(name, decoded):
     samples = np.arange(-32768, 32768)
-    codes = formatted(samples.astype("<i2").tobytes(), name, 8000)
+    codes = encode(samples.astype("<i2").tobytes(), name, 8000)
     error = np.abs(np.array([decoded(code) for code in codes]) - samples)
     assert np.all(error <= np.maximum(8, (np.abs(samples) + 132) / 30))
     assert len(set(codes)) >= 255

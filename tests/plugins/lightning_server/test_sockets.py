@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from edgevoice_plugins.lightning_server import delivery
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
 from tests.support.speech_socket import LIVE, Heard, connected
@@ -45,6 +45,10 @@ async def test_a_key_and_the_origin_are_asked_for_before_the_upgrade(voice, url)
             async with connected(url, headers={"Origin": origin}):
                 pass
         assert refused.value.status == status
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with connected(url, headers={"Host": "evil.example", "Origin": "http://evil.example"}):
+            pass
+    assert refused.value.status == 403
     async with connected(url, headers={"Origin": url}) as client:
         await client.send("Hello.")
         await client.until("complete")
@@ -82,13 +86,15 @@ async def test_a_time_out_that_is_none_is_refused_before_the_upgrade(url, given)
     assert refused.value.status == 400
 
 
-async def test_pings_come_while_something_is_due(url, voice, monkeypatch):
-    monkeypatch.setattr(delivery, "PING", 0.02)
+async def test_pings_come_while_something_is_due(voice):
     # Both children are kept busy, so that the text has to wait.
     slow = [voice.speak(LONG, rate=44100) for _ in range(2)]
     for speech in slow:
         await anext(speech)
-    async with connected(url, autoping=False) as client:
+    async with (
+        serve(voice, limits=ServerLimits(ping_s=0.02)) as url,
+        connected(url, autoping=False) as client,
+    ):
         await client.send(SENTENCE)
         for _ in range(3):
             message = await client.socket.receive()

@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
 from tests.support.speech_socket import Heard, connected
@@ -144,7 +145,7 @@ async def test_a_retired_model_gets_an_error_frame_that_names_its_successor(clie
 
 
 async def test_a_text_over_the_limit_gets_an_error_frame_that_names_the_limit(voice):
-    async with serve(voice, max_chars=250) as url, connected(url) as client:
+    async with serve(voice, limits=ServerLimits(max_chars=250)) as url, connected(url) as client:
         await client.send("x " * 125)
         assert (await client.until("complete")).seconds() > 1
         await client.send("x " * 126)

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from edgevoice.errors import TransportError
-from edgevoice_plugins.local_voice.pool import MOST, VoicePool
-from edgevoice_plugins.local_voice.process import VoiceProcess
+from edgevoice_plugins.local_voice.pool import MAX_CHILDREN, VoicePool
+from edgevoice_plugins.local_voice.process import VoiceProcess, VoiceTimeouts
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from edgevoice_plugins.local_voice.wire import Utterance
 from tests.support.local_voice import LETTERS, LONG, SENTENCE, said, seconds, until
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HALTING = """
 import sys
-from edgevoice_plugins.local_voice.wire import Kind, frame
-audio = frame(Kind.AUDIO, b"abcd")
-for said, kept in ((audio[:5], b""), (audio[5:], frame(Kind.DONE))):
+from edgevoice_plugins.local_voice.wire import Kind, encode_frame
+audio = encode_frame(Kind.AUDIO, b"abcd")
+for said, kept in ((audio[:5], b""), (audio[5:], encode_frame(Kind.DONE))):
     sys.stdin.readline()
     sys.stdout.buffer.write(said + kept)
     sys.stdout.buffer.flush()
@@ -62,7 +62,7 @@ async def test_many_at_once_are_all_spoken_by_few_children(fresh):
     lengths = [seconds(chunks) for chunks, _ in await asyncio.gather(*(said(fresh, text) for text in texts))]
     for text, length in zip(texts, lengths, strict=True):
         assert length == pytest.approx(lengths[0] * len(text) / len(SENTENCE), rel=0.35)
-    assert len(fresh.pids) <= MOST
+    assert len(fresh.pids) <= MAX_CHILDREN
 
 
 async def test_a_slow_listener_does_not_keep_another_waiting(fresh):
@@ -98,29 +98,39 @@ async def test_a_child_killed_while_idle_is_replaced_unnoticed(fresh):
 
 
 async def test_being_cancelled_in_the_middle_of_a_frame_loses_none_of_it():
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", HALTING), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    child = VoiceProcess(process)
-    speech = child.speak(Utterance(text="", voice="en", rate=175, sample_rate=24000))
+    child = await VoiceProcess.spawn((sys.executable, "-c", HALTING), VoiceTimeouts())
+    speech = child.speak(Utterance(text="", voice="en", words_per_minute=175, sample_rate=24000))
     task = asyncio.create_task(anext(speech))
     await until(lambda: child._header)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not child.usable
-    await child.settle()
+    await child.drain()
     assert child.usable
-    child.kill()
-    await child.ended()
+    await child.end()
 
 
-async def test_a_stuck_child_is_killed_and_the_next_one_works(fresh, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.local_voice.process.STALL", 0.5)
-    await said(fresh, SENTENCE)
-    os.kill(fresh.pids[0], signal.SIGSTOP)
-    with pytest.raises(TransportError, match="gave nothing"):
-        await said(fresh, SENTENCE)
-    assert (await said(fresh, SENTENCE))[0]
+async def test_a_stuck_child_is_killed_and_the_next_one_works():
+    async with VoicePool(VoiceTimeouts(stall_s=0.5)) as pool:
+        await said(pool, SENTENCE)
+        stuck = pool.pids
+        os.kill(stuck[0], signal.SIGSTOP)
+        with pytest.raises(TransportError):
+            await said(pool, SENTENCE)
+        assert (await said(pool, SENTENCE))[0]
+        assert pool.pids != stuck
+
+
+async def test_being_cancelled_while_the_child_starts_leaves_no_child():
+    before = set(psutil.Process().children())
+    for after_s in (0, 0.001, 0.005, 0.02, 0.1):
+        task = asyncio.create_task(VoiceProcess.start())
+        await asyncio.sleep(after_s)
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, VoiceProcess):
+            await result.end()
+    await until(lambda: set(psutil.Process().children()) <= before)
 
 
 async def test_nothing_is_started_before_it_is_needed_and_nothing_is_left_behind():

@@ -138,5 +138,5 @@ async def test_the_transport_speaks_as_the_request_says_and_else_as_configured()
 async def test_the_transport_fails_where_nothing_can_be_spoken():
     async with transport() as local:
         for text in ("...", "", None):
-            with pytest.raises(TransportError, match="nothing in this text"):
+            with pytest.raises(TransportError):
                 _ = [part async for part in local.synthesize(request(text))]

@@ -61,7 +61,12 @@ class Detector(NameConflictDetector):
 
     def __init__(self):
         self.faults, self.published, self.subscribed = {}, [], []
-        context = SimpleNamespace(node="pi", speakers=("kitchen", "hall"), fault=self.faults.__setitem__)
+        context = SimpleNamespace(
+            node="pi",
+            speakers=("kitchen", "hall"),
+            groups={"kitchen": ("downstairs",)},
+            fault=self.faults.__setitem__,
+        )
         super().__init__(
             context, "edgevoice", publish=self.published.append, subscribe=self.subscribed.append
         )
@@ -79,6 +84,14 @@ def test_subscribes_to_own_speakers_only():
         "edgevoice/kitchen/info",
         "edgevoice/hall/info",
     ]
+
+
+def test_info_of_own_speakers():
+    detector = Detector()
+    detector.announce()
+    kitchen, hall = (json.loads(message.payload) for message in detector.published)
+    assert (kitchen["node"], kitchen["groups"], hall["groups"]) == ("pi", ["downstairs"], [])
+    assert all(message.retain for message in detector.published)
 
 
 def test_invalid_and_unrelated_claims_are_ignored():

@@ -16,7 +16,7 @@ from tests.support.broker import Broker, MqttClient
 from tests.support.fake_broker import packet, serving
 from tests.support.mqtt_source import FILTERS, make_event, publish_and_wait, running_source
 
-QUICK = Timeouts(retry_min_s=0.01)
+QUICK = Timeouts(retry_first_s=0.01)
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""Which transport sounds first, learned from every request."""
