@@ -16,7 +16,13 @@ from edgevoice.cache.cache import cache_dir
 from edgevoice.cache.files import ClipFiles
 from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
-from edgevoice.components import available_transports, fallback_transports, routes, speakers_by_target
+from edgevoice.components import (
+    available_transports,
+    fallback_transports,
+    routes,
+    speakers_by_target,
+    unconfigured_transports,
+)
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
@@ -237,7 +243,7 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
 def _known_names(settings: Settings) -> Known:
     """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
     return {
-        "transport": [*available_transports(settings), FALLBACK_ALIAS],
+        "transport": [*available_transports(settings), *unconfigured_transports(settings), FALLBACK_ALIAS],
         "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
     }
 

@@ -20,6 +20,7 @@ from edgevoice.components import (
     start_outputs,
     start_plugins,
     start_transports,
+    unconfigured_transports,
 )
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
@@ -109,6 +110,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
+        unconfigured=unconfigured_transports(settings),
         latency=latency,
         timeouts=timeouts,
     )

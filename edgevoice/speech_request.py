@@ -1,4 +1,4 @@
-"""The request for the speech of one text, as the transports and the cache key see it."""
+"""The request that an announcement makes of a transport."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def speech_request(
     text: str | None = None,
     text_stream: AsyncIterator[str] | None = None,
 ) -> SpeechRequest:
-    """Build the request for a segment of an announcement, with the node's defaults for what it leaves open."""
+    """Build the request for a part of an announcement, with the node's defaults for what it leaves open."""
     return SpeechRequest(
         id=announcement.id,
         text=text,

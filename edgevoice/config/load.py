@@ -79,7 +79,7 @@ def configured_state_dir(path: str | None = None) -> Path:
     """Return the state folder that the configuration names, whatever else is wrong in it.
 
     Raises:
-        ConfigError: the file cannot be read as YAML.
+        ConfigError: The file cannot be read as YAML.
     """
     file = find_config_file(path)
     named = read_yaml(file).values.get("state_dir") if file else None

@@ -17,8 +17,8 @@ from edgevoice.intake.payload import (
     normalize_keys,
     parse_options,
 )
-from edgevoice.text.checks import MAX_TEXT_CHARS, check_characters
 from edgevoice.text.live import MAX_LIVE_CHARS, LiveText
+from edgevoice.text.spoken_text import MAX_TEXT_CHARS, check_characters
 from edgevoice.text.strict_json import parse_object, replace_invalid_characters
 
 if TYPE_CHECKING:

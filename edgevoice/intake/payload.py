@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.text.checks import ALLOWED_TEXT, MAX_TEXT_CHARS, check_text
+from edgevoice.text.spoken_text import ALLOWED_TEXT, MAX_TEXT_CHARS, check_text
 from edgevoice.text.strict_json import (
     parse_object,
     printable,

@@ -74,6 +74,8 @@ class SynthesisContext:
     limiters: Mapping[str, ConcurrencyLimiter]
     #: Raises or clears the fault of an account, by the account's name.
     fault: Callable[[str, str | None], None]
+    #: Transports that are installed, but not configured, such as without an API key.
+    unconfigured: frozenset[str] = frozenset()
     latency: LatencyModel = field(default_factory=LatencyModel)
     jitter: JitterStats = field(default_factory=JitterStats)
     hedge_budget: HedgeBudget = field(default_factory=HedgeBudget)

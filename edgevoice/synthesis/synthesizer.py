@@ -67,7 +67,7 @@ class Synthesizer:
     def transports(self) -> frozenset[str]:
         """The names that an announcement may ask for: the transports, and `local` for the fallbacks."""
         alias = {FALLBACK_ALIAS} if self._context.fallbacks else set()
-        return frozenset(self._context.transports) | alias
+        return frozenset(self._context.transports) | self._context.unconfigured | alias
 
     def decide(self, announcement: Announcement) -> Decision:
         """Decide which transports an announcement takes if it is not in the cache."""

@@ -254,8 +254,9 @@ async def test_hung_disk_does_not_block_the_event_loop(
 ) -> None:
     # A disk that hangs cannot be made on demand.
     release, pwrite = threading.Event(), os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda *given: release.wait(10) and pwrite(*given))
     async with set_up() as output:
+        await output.play(pieces(noise(100)), RATE, Recorder())
+        monkeypatch.setattr(os, "pwrite", lambda *given: release.wait(10) and pwrite(*given))
         playing = asyncio.create_task(output.play(pieces(noise(100)), RATE, Recorder()))
         started = time.monotonic()
         await asyncio.sleep(0.1)

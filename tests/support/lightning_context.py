@@ -1,4 +1,4 @@
-"""What a client says on one WebSocket of the test server: whole texts, and contexts released by sentences."""
+"""The messages of one WebSocket of the test server: whole texts, and contexts released at sentence ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Context:
 
 
 class Conversation:
-    """Speaks in the order it was asked to; a closed socket cancels all of it."""
+    """Speaks in the order of the requests; a closed socket cancels all of them."""
 
     def __init__(self, server: LightningServer, request: web.Request, socket: web.WebSocketResponse) -> None:
         self._server = server

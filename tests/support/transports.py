@@ -94,7 +94,7 @@ async def said_until(transport: Transport, asked: SpeechRequest) -> tuple[bytes,
 
 
 async def cut_short(transport: Transport, text: str, pieces: int) -> bytes:
-    """What a transport said until it was stopped after so many pieces."""
+    """The audio of a transport that was stopped after `pieces` pieces."""
     heard = bytearray()
     async with aclosing(transport.synthesize(request(text))) as speech:  # type: ignore[type-var]
         async for pcm in speech:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionPool:
-    """Hands its open WebSocket to a request, and takes back one that can carry another."""
+    """Lends its open WebSocket to a request, and keeps it if it can carry another request."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ConnectionPool:
             self._keeper.open_now()
 
     async def close(self) -> None:
-        """Open no more, and close the one that is open. Those in use are closed by their requests."""
+        """Close the idle WebSocket and open no more. WebSockets in use are closed by their requests."""
         self._closed = True
         await self._keeper.close()
         if self._idle is not None:

@@ -1,7 +1,7 @@
 """One synthesis over a WebSocket: a whole text in one message, or a text stream in one context.
 
-A request is sent again, once, on a new connection where one that was open before turns out to be dead:
-its server closed it while it was idle, and has not answered.
+A request is sent again, once, if the connection was open before and is lost before any audio: the server
+closed it while it was idle, and has not seen the request.
 """
 
 from __future__ import annotations

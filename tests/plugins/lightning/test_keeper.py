@@ -41,7 +41,7 @@ def passage_of(front, asked):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_connection_is_open_before_anything_is_asked(server, front, name):
+async def test_opens_before_first_request(server, front, name):
     async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         assert not transport.is_warm
         await one_is_open(front, transport)
@@ -53,7 +53,7 @@ async def test_a_connection_is_open_before_anything_is_asked(server, front, name
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_after_idle_ends_the_next_message_is_unharmed_and_needs_no_new_connection(server, front, name):
+async def test_reopens_after_idle_close(server, front, name):
     async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         for number in range(3):
             front.idle_limit = 0.3 + 0.4 * number  # no two alike, so that it is never known
@@ -67,7 +67,7 @@ async def test_after_idle_ends_the_next_message_is_unharmed_and_needs_no_new_con
             assert passage_of(front, server.requests[-1]).number < opened_before
 
 
-async def test_http_connection_is_used_before_a_known_idle_limit(server, front):
+async def test_known_idle_limit_http_is_used_before(server, front):
     front.idle_limit = 1.5
     async with opened("http", front.url, limits=SETTLES_SOON) as transport:
         await front.until(lambda: front.given_up == 2)
@@ -79,7 +79,7 @@ async def test_http_connection_is_used_before_a_known_idle_limit(server, front):
         assert len(front.passages) == learned + 1
 
 
-async def test_websocket_is_replaced_before_a_known_idle_limit(server, front):
+async def test_known_idle_limit_websocket_is_replaced_before(server, front):
     front.idle_limit = 1.5
     async with opened("websocket", front.url, limits=SETTLES_SOON) as transport:
         await front.until(lambda: front.given_up == 2)
@@ -95,7 +95,7 @@ async def test_websocket_is_replaced_before_a_known_idle_limit(server, front):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_server_that_was_down_is_warm_again(server, front, name, caplog):
+async def test_reopens_after_server_outage(server, front, name, caplog):
     caplog.set_level("INFO")
     async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         await one_is_open(front, transport)
@@ -112,7 +112,7 @@ async def test_a_server_that_was_down_is_warm_again(server, front, name, caplog)
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_server_that_closes_after_each_answer_gets_one_new_connection_for_each(name):
+async def test_reopens_after_each_closing_answer(name):
     class Closing(LightningServer):
         async def _post(self, transport, asked):
             reply = await super()._post(transport, asked)
@@ -130,7 +130,7 @@ async def test_a_server_that_closes_after_each_answer_gets_one_new_connection_fo
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_server_that_closes_connections_at_once_is_met_with_fewer_and_fewer(front, name):
+async def test_backs_off_if_connections_close_at_once(front, name):
     front.shuts_at_once = True
     async with opened(name, front.url) as transport:
         await asyncio.sleep(1.6)
@@ -139,7 +139,7 @@ async def test_a_server_that_closes_connections_at_once_is_met_with_fewer_and_fe
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_connection_given_up_as_the_request_comes_is_no_failure(server, name):
+async def test_status_408_on_idle_connection_is_no_failure(server, name):
     async with opened(name, server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(status=408, headers={"Connection": "close"}), on=name)
@@ -149,7 +149,7 @@ async def test_a_connection_given_up_as_the_request_comes_is_no_failure(server, 
     assert "408" in str(error)
 
 
-async def test_a_line_given_up_as_the_request_comes_is_no_failure(server):
+async def test_idle_error_frame_on_request_is_no_failure(server):
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(status=200, body=IDLENESS), on="websocket")
@@ -159,7 +159,7 @@ async def test_a_line_given_up_as_the_request_comes_is_no_failure(server):
 
 @pytest.mark.parametrize("turns", range(8))
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(server, front, name, turns):
+async def test_request_racing_with_idle_close_is_exact(server, front, name, turns):
     server.setup = 0.1
     async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         for end in (lambda passage: passage.writer.close(), lambda passage: passage.writer.transport.abort()):
@@ -171,7 +171,7 @@ async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(se
             assert await speaking == server.expected(TEXT)
 
 
-async def test_a_websocket_does_not_take_the_http_connection(server, front):
+async def test_websocket_does_not_take_http_connection(server, front):
     async with opened_together(front.url, "http", "websocket") as transports:
         for transport in transports.values():
             await warm(transport)
@@ -184,7 +184,7 @@ async def test_a_websocket_does_not_take_the_http_connection(server, front):
         assert passage_of(front, server.requests[0]).number < 2
 
 
-async def test_the_http_transports_share_one_connection(server, front):
+async def test_http_transports_share_connection(server, front):
     async with opened_together(front.url, "http", "http_stream") as both:
         await one_is_open(front, both["http"])
         for transport in (*both.values(), *both.values()):
@@ -193,7 +193,7 @@ async def test_the_http_transports_share_one_connection(server, front):
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_http_connections_of_overlapping_requests_are_kept(server, front, name):
+async def test_overlapping_http_connections_are_kept(server, front, name):
     server.pace = 20
     async with opened(name, front.url, concurrency=2) as transport:
         await one_is_open(front, transport)
@@ -206,7 +206,7 @@ async def test_http_connections_of_overlapping_requests_are_kept(server, front, 
         await front.until(lambda: len(front.passages) == 3 and len(front.open) == 1)
 
 
-async def test_websockets_of_overlapping_requests_leave_one(server, front):
+async def test_overlapping_websockets_leave_one(server, front):
     server.pace = 20
     async with opened("websocket", front.url, concurrency=2) as transport:
         texts = [f"d{300 + 100 * number}z Number {number}." for number in range(2)]
@@ -217,7 +217,7 @@ async def test_websockets_of_overlapping_requests_leave_one(server, front):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_it_is_not_warm_while_the_one_connection_is_in_use(server, front, name):
+async def test_not_warm_while_in_use(server, front, name):
     server.setup = 0.3
     async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         await one_is_open(front, transport)
@@ -229,7 +229,7 @@ async def test_it_is_not_warm_while_the_one_connection_is_in_use(server, front, 
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_nothing_stays_open_behind(server, front, name):
+async def test_exit_leaves_nothing_open(server, front, name):
     async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         await one_is_open(front, transport)
         await said(transport, "d90z One.")
@@ -239,7 +239,7 @@ async def test_nothing_stays_open_behind(server, front, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_nothing_is_opened_before_all_is_ready(front, name):
+async def test_opens_nothing_before_ready(front, name):
     async with opened_together(front.url, name, ready=False) as transports:
         await asyncio.sleep(0.2)
         assert front.passages == []
@@ -266,13 +266,13 @@ asyncio.run(main())
 """
 
 
-async def test_entering_a_transport_imports_nothing_heavy():
+async def test_entering_imports_nothing_heavy():
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", LIGHT)
     assert await process.wait() == 0
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_failed_import_is_logged(front, name, monkeypatch, caplog):
+async def test_failed_import_is_logged(front, name, monkeypatch, caplog):
     monkeypatch.setattr(KINDS[name], "heavy_module", "edgevoice_plugins.lightning.no_such_module")
     async with opened_together(front.url, name):
         async with asyncio.timeout(5):

@@ -33,7 +33,7 @@ def trusting(folder):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", KINDS)
-async def test_speech_over_tls_is_exact_and_needs_one_connection(server, trusted, name, version):
+async def test_tls_speech_is_exact_over_one_connection(server, trusted, name, version):
     async with (
         Front(server.url, certified(trusted, version)) as front,
         opened(name, front.url, tls=trusting(trusted)) as transport,
@@ -49,7 +49,7 @@ async def test_speech_over_tls_is_exact_and_needs_one_connection(server, trusted
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_certificate_of_a_stranger_is_refused(server, tmp_path, name):
+async def test_tls_untrusted_certificate_is_refused(server, tmp_path, name):
     async with Front(server.url, certified(tmp_path)) as front, opened(name, front.url) as transport:
         _, error = await said_until(transport, request(TEXT))
     assert isinstance(error, TransportError)
@@ -58,7 +58,7 @@ async def test_a_certificate_of_a_stranger_is_refused(server, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_nothing_stays_open_behind(server, trusted, name):
+async def test_tls_exit_leaves_nothing_open(server, trusted, name):
     async with Front(server.url, certified(trusted)) as front:
         async with opened(name, front.url, tls=trusting(trusted)) as transport:
             await said(transport, TEXT)

@@ -63,11 +63,11 @@ def spoken(contexts, *messages):
         ("Hi.", "", "Hi."),
     ],
 )
-def test_pieces_are_joined_verbatim_but_sentences_get_the_space_that_they_lack(before, after, whole):
+def test_chunks_joined_with_missing_space(before, after, whole):
     assert join_chunks(before, after) == whole
 
 
-def test_a_sentence_is_released_as_soon_as_it_is_whole_and_its_rest_waits(contexts):
+def test_complete_sentence_released_rest_waits(contexts):
     assert spoken(contexts, piece("Hello the"), piece("re")) == []
     assert spoken(contexts, piece(". How are")) == ["Hello there. "]
     assert spoken(contexts, piece(" you?")) == ["How are you?"]
@@ -75,27 +75,27 @@ def test_a_sentence_is_released_as_soon_as_it_is_whole_and_its_rest_waits(contex
 
 
 @pytest.mark.parametrize("text", ["It is 3.", "Mr.", "1. ", "No", "e.g.", "Dr. Smith and J.", "  .", "12. "])
-def test_what_only_looks_like_the_end_of_a_sentence_waits(contexts, text):
+def test_false_sentence_end_waits(contexts, text):
     assert spoken(contexts, piece(text)) == []
 
 
 @pytest.mark.parametrize("text", ["Yes.", "Stop!", "Why?", "Well…", "Done.\n", "今日は。", "It costs 3.50. "])
-def test_the_end_of_a_sentence_is_one_also_at_the_end_of_a_piece(contexts, text):
+def test_sentence_end_at_chunk_end(contexts, text):
     assert spoken(contexts, piece(text)) == [text]
 
 
-def test_several_sentences_at_once_are_one_segment(contexts):
+def test_several_sentences_one_segment(contexts):
     assert spoken(contexts, piece("One is here. Two is there. And thr")) == ["One is here. Two is there. "]
 
 
-def test_text_without_an_end_is_released_in_segments_of_at_most_250_characters(contexts):
+def test_long_text_split_at_250_characters(contexts):
     text = "word " * 120
     released = spoken(contexts, piece(text), piece("", **{"continue": False}))
     assert "".join(released) == text
     assert all(len(part) <= 250 for part in released)
 
 
-def test_waiting_counts_from_the_first_piece_and_ends_with_all_of_it_released(contexts, clock):
+def test_delay_counts_from_first_chunk(contexts, clock):
     contexts.handle(piece("no end ", max_buffer_delay_ms=500))
     clock.now += 0.4
     contexts.handle(piece("in sight", max_buffer_delay_ms=500))
@@ -106,11 +106,11 @@ def test_waiting_counts_from_the_first_piece_and_ends_with_all_of_it_released(co
     assert contexts.due_at is None
 
 
-def test_without_patience_each_piece_is_released_at_once(contexts):
+def test_zero_delay_releases_at_once(contexts):
     assert spoken(contexts, piece("no end", max_buffer_delay_ms=0)) == ["no end"]
 
 
-def test_contexts_do_not_mix(contexts):
+def test_contexts_are_separate(contexts):
     assert (
         spoken(contexts, piece("one "), piece("two ", context_id="d"), piece("more ", context_id=None)) == []
     )
@@ -119,7 +119,7 @@ def test_contexts_do_not_mix(contexts):
     assert spoken(contexts, piece("", context_id=None, flush=True)) == ["more "]
 
 
-def test_a_segment_is_spoken_as_its_own_pieces_asked(contexts):
+def test_segment_uses_options_of_its_chunks(contexts):
     contexts.handle(piece("Left", voice_id="sophia", sample_rate=8000, request_id="r1"))
     (segment,) = contexts.handle({"context_id": "c", "continue": False})
     assert (segment.request.voice_id, segment.request.sample_rate, segment.request.request_id) == (
@@ -128,19 +128,19 @@ def test_a_segment_is_spoken_as_its_own_pieces_asked(contexts):
     )
 
 
-def test_cancelling_drops_what_waits_and_what_comes_with_it_is_kept(contexts):
+def test_cancel_drops_waiting_text(contexts):
     contexts.handle(piece("old words "))
     first, second = contexts.handle(piece("New.", cancel_request=True, **{"continue": False}))
     assert first == Cancelled("c")
     assert second.text == "New."
 
 
-def test_a_whole_text_is_one_segment_however_long(contexts):
+def test_whole_text_is_one_segment(contexts):
     text = "It is a sentence. " * 400
     assert texts(contexts.handle({"text": text, "voice_id": "magnus"})) == [text]
 
 
-def test_too_many_contexts_are_refused_and_empty_ones_do_not_count(contexts):
+def test_too_many_contexts_are_refused(contexts):
     for number in range(MAX_CONTEXTS + 10):
         contexts.handle(piece("done", context_id=f"d{number}", **{"continue": False}))
     for number in range(MAX_CONTEXTS):
@@ -150,7 +150,7 @@ def test_too_many_contexts_are_refused_and_empty_ones_do_not_count(contexts):
     assert spoken(contexts, piece("now", context_id="c0", **{"continue": False})) == ["waits now"]
 
 
-def test_a_refused_message_leaves_what_waits(contexts):
+def test_refused_message_keeps_waiting_text(contexts):
     contexts.handle(piece("first "))
     for bad in (
         piece("x", speed=9),
@@ -167,7 +167,7 @@ def test_a_refused_message_leaves_what_waits(contexts):
 @given(
     st.lists(st.text(st.characters(codec="utf-8"), max_size=60), max_size=30), st.sampled_from([None, "c"])
 )
-def test_nothing_that_is_sent_gets_lost_or_said_twice(pieces, context_id):
+def test_every_chunk_spoken_once(pieces, context_id):
     contexts = TextContexts(8000, Clock())
     released = []
     for text in pieces:

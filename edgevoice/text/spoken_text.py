@@ -1,15 +1,11 @@
-"""Checks of a text that is to be spoken: its length and its characters."""
+"""What a text must be to be spoken."""
 
 from __future__ import annotations
 
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.text.strict_json import (
-    invalid_character,
-)
+from edgevoice.text.strict_json import invalid_character
 
-#: Characters of one announcement at most.
 MAX_TEXT_CHARS = 8000
-#: What a rejection says is allowed.
 ALLOWED_TEXT = f"1 to {MAX_TEXT_CHARS} characters"
 
 
@@ -17,7 +13,7 @@ def check_text(text: str) -> str:
     """Return a text unchanged, if it can be spoken.
 
     Raises:
-        InvalidAnnouncement: it is blank, too long, or has control characters or lone surrogates.
+        InvalidAnnouncement: It is blank, too long, or has control characters or lone surrogates.
     """
     if not text.strip():
         raise InvalidAnnouncement("blank", key="text", allowed=ALLOWED_TEXT)
