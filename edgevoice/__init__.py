@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from edgevoice.hookspecs import Registry, hookimpl
+    from edgevoice.http_client import ConnectionCounter
     from edgevoice.http_client import open_session as open_http_session
     from edgevoice.logs import redact, register_secret
     from edgevoice.logs import setup as setup_logging
@@ -85,6 +86,7 @@ _MODULES = {
     "Command": "edgevoice.commands",
     "ConfigError": "edgevoice.errors",
     "ConfigIssue": "edgevoice.errors",
+    "ConnectionCounter": "edgevoice.http_client",
     "Context": "edgevoice.plugin",
     "Digest": "edgevoice.commands",
     "EdgeVoiceError": "edgevoice.errors",
@@ -154,6 +156,7 @@ __all__ = [
     "Command",
     "ConfigError",
     "ConfigIssue",
+    "ConnectionCounter",
     "Context",
     "Digest",
     "EdgeVoiceError",

@@ -7,11 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgevoice import Observer
 from edgevoice.announcement import RepeatPolicy, Urgency
-from edgevoice.errors import ClipError, OutputError
+from edgevoice.errors import ClipError, InvalidAnnouncement, OutputError
 from edgevoice.faults import Faults
-from edgevoice.observers import Observers
 from edgevoice.playback.speaker import Speaker
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
@@ -59,12 +57,18 @@ class Output:
                 self.played += 0.1
 
 
-class Told(Observer):
-    def __init__(self):
-        self.events, self.states = [], []
+class Told:
+    """In place of the recorder: what it was told."""
 
-    def on_event(self, event, origin):
+    def __init__(self):
+        self.events, self.states, self.settings = [], [], []
+
+    def on_event(self, event, item):
+        assert (event.id, event.speaker) == (item.announcement.id, "kitchen")
         self.events.append(event)
+
+    def on_setting(self, speaker, name, settings):
+        self.settings.append((speaker, name, getattr(settings, {"dnd": "dnd_until"}.get(name, name))))
 
     def on_state(self, speaker, state):
         self.states.append(state)
@@ -84,7 +88,7 @@ async def kitchen(output=None, **policy):
         chimes=SimpleNamespace(),
         new_job=synthesis.new_job,
         escalate=escalated.append,
-        observers=Observers({"told": told}),
+        recorder=told,
         faults=Faults(),
     ) as speaker:
         running = asyncio.create_task(speaker.run())
@@ -239,3 +243,12 @@ def test_do_not_disturb_ends_by_itself():
             assert house.steps("a")[-1] == "finished"
 
     virtual_time.run(main())
+
+
+async def test_settings_are_recorded_when_they_are_set():
+    async with kitchen() as house:
+        house.speaker.apply_setting("volume", "40")
+        house.speaker.apply_setting("mute", "ON")
+        with pytest.raises(InvalidAnnouncement):
+            house.speaker.apply_setting("dnd", "maybe")
+        assert house.told.settings == [("kitchen", "volume", 40), ("kitchen", "mute", True)]

@@ -37,7 +37,7 @@ cuts = st.lists(st.integers(0, 10**6), max_size=40)
 
 
 @given(st.lists(st.binary(max_size=99)), st.booleans(), cuts)
-def test_an_event_stream_reads_the_same_wherever_it_is_split(chunks, crlf, places):
+def test_event_reader_any_split(chunks, crlf, places):
     stream = b": hello\n\n" + b"".join(map(write_event, chunks)) + FINAL_EVENT
     if crlf:
         stream = stream.replace(b"\n", b"\r\n")
@@ -47,7 +47,7 @@ def test_an_event_stream_reads_the_same_wherever_it_is_split(chunks, crlf, place
 
 
 @given(st.binary(max_size=999), cuts)
-def test_bytes_split_anywhere_give_the_same_whole_samples(data, places):
+def test_whole_samples_any_split(data, places):
     whole = WholeSamples()
     fed = [whole.feed(piece) for piece in cut(data, places)]
     assert all(len(piece) % 2 == 0 for piece in fed)
@@ -56,7 +56,7 @@ def test_bytes_split_anywhere_give_the_same_whole_samples(data, places):
 
 
 @given(st.binary(max_size=99))
-def test_a_frame_reads_as_it_was_written(pcm):
+def test_frame_round_trip(pcm):
     assert read_frame(write_frame(Chunk(pcm), IDS)) == Chunk(pcm, "task_1")
 
 
@@ -69,11 +69,11 @@ def test_a_frame_reads_as_it_was_written(pcm):
         (Problem("no"), Problem("no")),
     ],
 )
-def test_each_status_reads_as_it_was_written(written, read):
+def test_frame_round_trip_each_status(written, read):
     assert read_frame(write_frame(written, IDS)) == read
 
 
-def test_the_ids_that_a_client_gave_come_back_only_if_it_gave_them():
+def test_external_ids_only_if_given():
     plain = json.loads(write_frame(Complete(), IDS))
     assert set(plain) == {"session_id", "request_id", "status"}
     given_ids = Ids(session_id="w", request_id="t", external_session_id="s", external_request_id="r")
@@ -82,13 +82,13 @@ def test_the_ids_that_a_client_gave_come_back_only_if_it_gave_them():
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", "1", '"s"', "null", '{"status":', b"\xff\xfe", "[" * 10000])
-def test_a_frame_that_is_no_object_is_an_error(text):
+def test_frame_not_object_is_error(text):
     with pytest.raises(TransportError, match="frame"):
         read_frame(text)
 
 
 @pytest.mark.parametrize("audio", ["!", "AAA", "A A=", "AA=A", "AAAA\n", "ÄÄÄÄ", None, 3, ["AAAA"]])
-def test_audio_that_is_no_base64_is_an_error(audio):
+def test_audio_not_base64_is_error(audio):
     with pytest.raises(TransportError):
         read_frame(json.dumps({"status": "chunk", "data": {"audio": audio}}))
     with pytest.raises(TransportError):
@@ -108,7 +108,7 @@ def test_audio_that_is_no_base64_is_an_error(audio):
         ),
     )
 )
-def test_no_json_does_more_to_a_reader_than_an_error(value):
+def test_any_json_is_read_or_transport_error(value):
     for read in (lambda: read_frame(json.dumps(value)), lambda: read_event(json.dumps(value).encode())):
         try:
             read()
@@ -117,7 +117,7 @@ def test_no_json_does_more_to_a_reader_than_an_error(value):
 
 
 @pytest.mark.parametrize("status", ["chunk", "word_timestamp", "complete", "error", "new", 5, None])
-def test_frames_with_ids_or_data_of_other_types_do_not_break_the_reader(status):
+def test_frame_with_wrong_types_is_read(status):
     for extra in ({"request_id": ["a"]}, {"request_id": {}}, {"data": 5}, {"data": {"id": "x"}}):
         try:
             reply = read_frame(json.dumps({"status": status} | extra))
@@ -127,13 +127,13 @@ def test_frames_with_ids_or_data_of_other_types_do_not_break_the_reader(status):
             assert reply.request_id is None or isinstance(reply.request_id, str)
 
 
-def test_an_unknown_status_is_passed_over():
+def test_unknown_status_is_ignored():
     assert read_frame('{"status":"news"}') is None
     assert read_event(b'{"hello":1}') is None
 
 
 @pytest.mark.parametrize("terminator", [b'{"status":"200","done":true}', b'{"done":true}'])
-def test_the_end_of_a_stream_is_known_by_the_value_of_done(terminator):
+def test_event_done_value_ends_stream(terminator):
     assert read_event(terminator) == Complete()
     assert read_event(b'{"audio":"AAAA","done":false,"status":"206"}') == Chunk(b"\0\0\0")
 
@@ -146,17 +146,17 @@ def test_the_end_of_a_stream_is_known_by_the_value_of_done(terminator):
         {"status": "error", "message": "no", "error_code": "429"},
     ],
 )
-def test_an_error_is_read_in_each_of_its_spellings(frame):
+def test_problem_read_in_each_spelling(frame):
     assert read_frame(json.dumps(frame)) == Problem("no", "429")
 
 
-def test_an_event_that_never_ends_is_an_error():
-    reader = EventReader(longest=1000)
+def test_endless_event_is_error():
+    reader = EventReader(max_bytes=1000)
     with pytest.raises(TransportError, match="1000 bytes"):
         [list(reader.feed(b"data: " + b"x" * 100)) for _ in range(20)]
 
 
-def test_base64_is_that_of_the_wire():
+def test_frame_audio_is_standard_base64():
     event = write_event(b"\x01\x02\x03\x04")
     assert event.startswith(b"event: audio\ndata: {")
     assert event.endswith(b"}\n\n")

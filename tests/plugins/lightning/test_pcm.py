@@ -52,20 +52,20 @@ GOOD = {
 
 
 @pytest.mark.parametrize("kind", GOOD)
-async def test_a_wav_file_is_read_whatever_its_header_says_of_sizes(server, kind):
+async def test_wav_with_wrong_sizes_is_read(server, kind):
     server.plan(Fault(make=GOOD[kind]), on="http")
     async with opened("http", server.url) as transport:
         assert await said(transport, TEXT) == server.expected(TEXT)
 
 
 @pytest.mark.parametrize("kind", [k for k in GOOD if k != "true sizes"])
-async def test_a_wav_file_in_place_of_bare_samples_is_read_too(server, kind):
+async def test_wav_instead_of_pcm_is_read(server, kind):
     server.plan(Fault(make=GOOD[kind]), on="http")
     async with opened("http", server.url, output_format="pcm") as transport:
         assert await said(transport, TEXT) == server.expected(TEXT)
 
 
-async def test_bare_samples_are_read_where_they_were_asked_for(server):
+async def test_pcm_is_read_if_requested(server):
     async with opened("http", server.url, output_format="pcm") as transport:
         assert await said(transport, TEXT) == server.expected(TEXT)
     assert server.requests[0].body["output_format"] == "pcm"
@@ -97,7 +97,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_what_is_no_such_wav_file_is_not_played(server, kind):
+async def test_invalid_wav_is_error(server, kind):
     make, said_why = BAD[kind]
     server.plan(Fault(make=make), on="http")
     async with opened("http", server.url) as transport:
@@ -108,7 +108,7 @@ async def test_what_is_no_such_wav_file_is_not_played(server, kind):
 
 
 @pytest.mark.parametrize("kind", ["MP3", "HTML"])
-async def test_what_is_no_audio_is_not_played_as_bare_samples(server, kind):
+async def test_not_audio_is_error(server, kind):
     server.plan(Fault(make=BAD[kind][0]), on="http")
     async with opened("http", server.url, output_format="pcm") as transport:
         heard, error = await said_until(transport, request(TEXT))
@@ -116,7 +116,7 @@ async def test_what_is_no_audio_is_not_played_as_bare_samples(server, kind):
     assert isinstance(error, TransportError)
 
 
-async def test_an_odd_number_of_bare_bytes_is_not_played(server):
+async def test_odd_pcm_is_error(server):
     server.plan(Fault(short=True), on="http")
     async with opened("http", server.url, output_format="pcm") as transport:
         heard, error = await said_until(transport, request(TEXT))

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from edgevoice_plugins.lightning_server import delivery
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
 from tests.support.speech_socket import LIVE, Heard, connected
@@ -30,7 +30,7 @@ async def url(voice):
         yield url
 
 
-async def test_a_key_and_the_origin_are_asked_for_before_the_upgrade(voice, url):
+async def test_key_origin_and_host_checked_before_upgrade(voice, url):
     async with serve(voice, api_key="sk_right") as locked:
         for headers in ({}, {"Authorization": "Bearer sk_wrong"}):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -45,19 +45,23 @@ async def test_a_key_and_the_origin_are_asked_for_before_the_upgrade(voice, url)
             async with connected(url, headers={"Origin": origin}):
                 pass
         assert refused.value.status == status
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with connected(url, headers={"Host": "evil.example", "Origin": "http://evil.example"}):
+            pass
+    assert refused.value.status == 403
     async with connected(url, headers={"Origin": url}) as client:
         await client.send("Hello.")
         await client.until("complete")
 
 
-async def test_the_route_of_a_retired_model_is_gone_before_the_upgrade(url):
+async def test_retired_model_refused_before_upgrade(url):
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         async with connected(url, "/waves/v1/lightning-v2/get_speech/stream"):
             pass
     assert refused.value.status == 410
 
 
-async def test_an_idle_socket_is_told_so_and_closed(url):
+async def test_idle_socket_is_closed(url):
     async with connected(url, f"{LIVE}?timeout=1") as client:
         frame = await client.frame()
         assert frame["status"] == "error"
@@ -65,7 +69,7 @@ async def test_an_idle_socket_is_told_so_and_closed(url):
         assert (await client.socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_any_message_keeps_a_socket_from_being_idle(url):
+async def test_message_resets_idle_timeout(url):
     async with connected(url, f"{LIVE}?timeout=1") as client:
         for _ in range(4):
             await client.silence(0.5)
@@ -75,20 +79,22 @@ async def test_any_message_keeps_a_socket_from_being_idle(url):
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "x", "", "1.5", "²"])
-async def test_a_time_out_that_is_none_is_refused_before_the_upgrade(url, given):
+async def test_bad_timeout_refused_before_upgrade(url, given):
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         async with connected(url, f"{LIVE}?timeout={given}"):
             pass
     assert refused.value.status == 400
 
 
-async def test_pings_come_while_something_is_due(url, voice, monkeypatch):
-    monkeypatch.setattr(delivery, "PING", 0.02)
+async def test_pings_while_speech_is_due(voice):
     # Both children are kept busy, so that the text has to wait.
     slow = [voice.speak(LONG, rate=44100) for _ in range(2)]
     for speech in slow:
         await anext(speech)
-    async with connected(url, autoping=False) as client:
+    async with (
+        serve(voice, limits=ServerLimits(ping_s=0.02)) as url,
+        connected(url, autoping=False) as client,
+    ):
         await client.send(SENTENCE)
         for _ in range(3):
             message = await client.socket.receive()
@@ -104,7 +110,7 @@ async def test_pings_come_while_something_is_due(url, voice, monkeypatch):
         assert is_speech_of(SENTENCE, heard.seconds())
 
 
-async def test_a_dropped_socket_stops_its_speech_and_the_next_one_is_served(url, voice):
+async def test_dropped_socket_cancels_speech(url, voice):
     for hard in (False, True):
         for _ in range(3):
             async with connected(url) as client:
@@ -120,7 +126,7 @@ async def test_a_dropped_socket_stops_its_speech_and_the_next_one_is_served(url,
             await asyncio.sleep(0.01)
 
 
-async def test_many_idle_sockets_are_nothing_special(url):
+async def test_many_idle_sockets(url):
     async with aiohttp.ClientSession() as session:
         sockets = [await session.ws_connect(url + LIVE) for _ in range(60)]
         async with connected(url) as client:
@@ -130,7 +136,7 @@ async def test_many_idle_sockets_are_nothing_special(url):
             await socket.close()
 
 
-async def test_ending_the_server_closes_its_sockets(voice):
+async def test_server_end_closes_sockets(voice):
     async with aiohttp.ClientSession() as session:
         async with serve(voice) as url:
             idle = await session.ws_connect(url + LIVE)

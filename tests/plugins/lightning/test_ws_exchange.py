@@ -33,13 +33,13 @@ async def said_live(server, transport, *pieces):
     return b"".join([pcm async for pcm in transport.synthesize(request(text_stream=given(server, *pieces)))])
 
 
-async def test_the_speech_of_pieces_arrives_sample_by_sample(server):
+async def test_stream_is_exact(server):
     async with opened("websocket", server.url) as transport:
         heard = await said_live(server, transport, ONE, TWO, THREE)
     assert heard == server.expected(ONE + TWO + THREE)
 
 
-async def test_the_first_sentence_is_heard_before_the_second_is_sent(server):
+async def test_stream_speaks_before_text_ends(server):
     text = LiveText()
     async with opened("websocket", server.url) as transport:
         text.add(ONE)
@@ -54,7 +54,7 @@ async def test_the_first_sentence_is_heard_before_the_second_is_sent(server):
     assert server.requests[0].segments == [ONE, TWO]
 
 
-async def test_pieces_are_sent_verbatim_in_one_context_that_is_closed(server):
+async def test_stream_sends_chunks_verbatim_in_one_context(server):
     async with opened("websocket", server.url) as transport:
         await said_live(server, transport, "Hel", "lo ", "there. ", "  ", "\n", "By", "e.")
     (asked,) = server.requests
@@ -66,7 +66,7 @@ async def test_pieces_are_sent_verbatim_in_one_context_that_is_closed(server):
     assert 0 <= asked.body["max_buffer_delay_ms"] <= 5000
 
 
-async def test_each_live_text_has_a_context_and_a_line_of_its_own(server):
+async def test_stream_has_own_context_and_connection(server):
     async with opened("websocket", server.url) as transport:
         for number in range(3):
             assert await said_live(server, transport, f"{number}.") == server.expected(f"{number}.")
@@ -75,26 +75,25 @@ async def test_each_live_text_has_a_context_and_a_line_of_its_own(server):
     assert len({asked.body["context_id"] for asked in server.requests}) == 3
 
 
-async def test_text_without_a_sentence_end_is_said_all_the_same(server):
+async def test_stream_without_sentence_end_is_spoken(server):
     async with opened("websocket", server.url) as transport:
         assert await said_live(server, transport, "no end") == server.expected("no end")
 
 
-async def test_blank_text_is_nothing_to_say(server):
+async def test_stream_blank_is_silent(server):
     async with opened("websocket", server.url) as transport:
         assert await said_live(server, transport, " ", "\n") == b""
         assert await said_live(server, transport) == b""
     assert server.requests == []
 
 
-async def test_a_first_segment_that_is_late_is_waited_for(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.LATE_QUIET", 0.2)
+async def test_stream_waits_for_late_first_segment(server):
     server.setup = 1.0
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"quiet_if_short_s": 0.2}) as transport:
         assert await said_live(server, transport, ONE) == server.expected(ONE)
 
 
-async def test_a_later_segment_that_is_late_is_waited_for(server):
+async def test_stream_waits_for_late_next_segment(server):
     server.gap = 1.2
     async with opened("websocket", server.url) as transport:
         first, second = "The first of two sentences. ", "And the second of two sentences."
@@ -108,36 +107,32 @@ async def pings(server):
             await socket.ping()
 
 
-async def test_pings_of_a_server_that_is_still_at_work_are_signs_of_life(server, monkeypatch):
-    for name in ("QUIET", "LATE_QUIET"):
-        monkeypatch.setattr(f"edgevoice_plugins.lightning.continuation.{name}", 0.4)
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 2.5)
+async def test_stream_pings_extend_quiet(server):
     server.gap = 1.2
-    async with opened("websocket", server.url) as transport:
+    limits = {"quiet_s": 0.4, "quiet_if_short_s": 0.4, "stall_s": 2.5}
+    async with opened("websocket", server.url, limits=limits) as transport:
         pinging = asyncio.create_task(pings(server))
         assert await said_live(server, transport, ONE, TWO) == server.expected(ONE + TWO)
         pinging.cancel()
 
 
-async def test_pings_without_end_do_not_keep_live_speech_from_ending(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 1.0)
-    async with opened("websocket", server.url) as transport:
+async def test_stream_endless_pings_do_not_block_end(server):
+    async with opened("websocket", server.url, limits={"stall_s": 1.0}) as transport:
         pinging = asyncio.create_task(pings(server))
         assert await said_live(server, transport, ONE, TWO) == server.expected(ONE + TWO)
         pinging.cancel()
 
 
-async def test_a_segment_that_comes_after_all_is_not_heard_in_the_next_announcement(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.LATE_QUIET", 0.1)
+async def test_stream_very_late_segment_not_heard_in_next(server):
     server.gap = 0.4
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"quiet_if_short_s": 0.1}) as transport:
         await said_live(server, transport, "The first of two sentences. ", "And the second of two.")
         server.gap = 0
         for _ in range(3):
             assert await said(transport, "Next.") == server.expected("Next.")
 
 
-async def test_a_sender_who_pauses_is_heard_so_far(server):
+async def test_stream_paused_text_is_spoken(server):
     text = LiveText()
     async with opened("websocket", server.url) as transport:
         text.add("With no end yet")
@@ -150,7 +145,7 @@ async def test_a_sender_who_pauses_is_heard_so_far(server):
     assert heard == server.expected("With no end yet")
 
 
-async def test_closing_live_speech_early_drops_its_context_and_leaves_nothing_behind(server):
+async def test_stream_closed_early_leaves_nothing(server):
     server.pace = 10
     text = LiveText()
     before = asyncio.all_tasks()
@@ -166,7 +161,7 @@ async def test_closing_live_speech_early_drops_its_context_and_leaves_nothing_be
 
 
 @pytest.mark.parametrize("fault", [Fault(reset=True, at=-1), Fault(close=1001, at=-1), Fault(cut=True)])
-async def test_live_text_is_said_again_in_full_where_the_kept_line_was_dead(server, fault):
+async def test_stream_resent_after_dead_connection(server, fault):
     async with opened("websocket", server.url) as transport:
         await said(transport, "One.")
         server.plan(fault, on="websocket")
@@ -182,7 +177,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-async def test_live_speech_that_breaks_gives_what_came_before_it(server, kind):
+async def test_stream_break_keeps_earlier_audio(server, kind):
     async with opened("websocket", server.url) as transport:
         server.plan(BREAKS[kind], on="websocket", times=2)
         heard, error = await said_until(transport, request(text_stream=given(server, ONE, TWO)))
@@ -193,16 +188,15 @@ async def test_live_speech_that_breaks_gives_what_came_before_it(server, kind):
         assert await said(transport, "Next.") == server.expected("Next.")
 
 
-async def test_a_segment_that_never_completes_is_an_error(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.continuation.SILENCE", 0.2)
+async def test_stream_incomplete_segment_is_error(server):
     server.plan(Fault(silent=True, at=2), on="websocket")
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"stall_s": 0.2}) as transport:
         heard, error = await said_until(transport, request(text_stream=given(server, ONE)))
     assert heard == server.expected(ONE)[: 2 * 3840]
     assert isinstance(error, TransportError)
 
 
-async def test_live_text_on_a_refused_account_is_refused(server):
+async def test_stream_refused_account(server):
     server.plan(Fault(status=402), on="upgrade", times=9)
     async with opened("websocket", server.url) as transport:
         _, error = await said_until(transport, request(text_stream=given(server, ONE)))

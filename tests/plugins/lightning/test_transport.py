@@ -8,7 +8,7 @@ import pytest
 
 from edgevoice.errors import TransportError
 from tests.support.lightning import Fault, LightningServer
-from tests.support.transports import KINDS, STREAMS, cut_short, opened, request, said, said_until
+from tests.support.transports import KINDS, STREAMS, cut_short, opened, request, said, said_until, warm
 
 TEXT = "d700z The first sentence. d1300z And the second one."
 
@@ -21,14 +21,14 @@ async def server():
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100])
 @pytest.mark.parametrize("name", KINDS)
-async def test_the_speech_arrives_sample_by_sample(server, name, rate):
+async def test_speech_is_exact(server, name, rate):
     async with opened(name, server.url, sample_rate=rate) as transport:
         assert await said(transport, TEXT, sample_rate=rate) == server.expected(TEXT, rate)
 
 
 @pytest.mark.parametrize("split", [1, 3, 1001, 65535])
 @pytest.mark.parametrize("name", STREAMS)
-async def test_chunks_that_split_samples_are_put_together(server, name, split):
+async def test_split_samples_are_joined(server, name, split):
     text = "d60z One." if split == 1 else TEXT
     server.split = split
     async with opened(name, server.url) as transport:
@@ -36,7 +36,7 @@ async def test_chunks_that_split_samples_are_put_together(server, name, split):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_is_heard_while_the_rest_is_unmade(server, name):
+async def test_audio_arrives_before_speech_is_complete(server, name):
     server.pace = 10
     async with opened(name, server.url) as transport:
         speech = transport.synthesize(request("d5000z A long one."))
@@ -47,7 +47,7 @@ async def test_a_stream_is_heard_while_the_rest_is_unmade(server, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_voice_language_speed_model_and_dictionaries_are_sent(server, name):
+async def test_request_carries_options(server, name):
     options = {"model": "lightning_v3.1_pro", "voice": "meher", "pronunciation_dicts": ("d1",)}
     async with opened(name, server.url, key="sk_test", **options) as transport:
         await said(transport, "d50z Hi.", language="hi", speed=1.5)
@@ -62,7 +62,7 @@ async def test_voice_language_speed_model_and_dictionaries_are_sent(server, name
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_stopping_at_any_point_frees_the_server_and_the_next_is_exact(server, name):
+async def test_cancel_at_any_time_then_next_is_exact(server, name):
     dice = random.Random(7)
     server.pace = 100
     async with opened(name, server.url) as transport:
@@ -78,7 +78,7 @@ async def test_stopping_at_any_point_frees_the_server_and_the_next_is_exact(serv
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_closing_the_speech_early_cancels_it_at_the_server(server, name):
+async def test_early_close_cancels_at_server(server, name):
     server.pace = 20
     async with opened(name, server.url) as transport:
         heard = await cut_short(transport, "d9000z A long one.", 3)
@@ -88,15 +88,16 @@ async def test_closing_the_speech_early_cancels_it_at_the_server(server, name):
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_one_connection_serves_request_after_request(server, name):
+async def test_requests_share_connection(server, name):
     async with opened(name, server.url) as transport:
+        await warm(transport)
         for number in range(8):
             assert await said(transport, f"d90z {number}.") == server.expected(f"d90z {number}.")
     assert len({asked.peer for asked in server.requests}) == 1
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_warm_connection_that_was_given_up_is_no_failure(server, name):
+async def test_closed_idle_connection_is_no_failure(server, name):
     async with opened(name, server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(reset=True, at=-1), on=name)
@@ -104,7 +105,7 @@ async def test_a_warm_connection_that_was_given_up_is_no_failure(server, name):
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_fresh_connection_that_breaks_is_not_tried_twice(server, name):
+async def test_broken_new_connection_not_retried(server, name):
     server.plan(Fault(reset=True, at=-1), on=name)
     async with opened(name, server.url) as transport:
         _, error = await said_until(transport, request(TEXT))
@@ -113,7 +114,7 @@ async def test_a_fresh_connection_that_breaks_is_not_tried_twice(server, name):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_server_that_is_faster_than_its_listener_has_to_wait(server, name):
+async def test_slow_listener_stops_server(server, name):
     async with opened(name, server.url) as transport:
         async with aclosing(transport.synthesize(request("d3600000z An hour."))) as speech:
             await anext(speech)

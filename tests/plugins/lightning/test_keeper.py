@@ -1,20 +1,20 @@
-"""Connections that are open before they are needed, over each transport, before a server that closes idle ones."""
+"""Connections that are open before a request needs them, over each transport, with servers that close idle ones."""
 
 import asyncio
 import gc
 import itertools
 import math
-import socket
 import sys
 
 import pytest
 
-from edgevoice.errors import TransportError
-from edgevoice_plugins.lightning.connections import IdleConnection
+from edgevoice import TransportError
+from edgevoice_plugins.lightning.keeper import IdleLimit
 from tests.support.front import Front
 from tests.support.lightning import Fault, LightningServer
-from tests.support.transports import KINDS, opened, opened_together, request, said, said_until
+from tests.support.transports import KINDS, opened, opened_together, request, said, said_until, warm
 
+SETTLES_SOON = {"settled_s": 0.1, "retry_s": 0.05}
 TEXT = "d700z The first sentence. d1300z And the second one."
 IDLENESS = b'{"status":"error","message":"Connection timed out after 60 seconds of inactivity"}'
 
@@ -26,18 +26,14 @@ async def server():
 
 
 @pytest.fixture
-async def front(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.spares.LASTING", 0.1)
+async def front(server):
     async with Front(server.url) as front:
         yield front
 
 
-async def warm(front, transport):
-    """One connection is open, and the transport knows."""
+async def one_is_open(front, transport):
     await front.until(lambda: len(front.open) == 1)
-    async with asyncio.timeout(10):
-        while not transport.is_warm:
-            await asyncio.sleep(0.01)
+    await warm(transport)
 
 
 def passage_of(front, asked):
@@ -45,36 +41,47 @@ def passage_of(front, asked):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_connection_is_open_before_anything_is_asked(server, front, name):
-    async with opened(name, front.url) as transport:
+async def test_opens_before_first_request(server, front, name):
+    async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         assert not transport.is_warm
-        await warm(front, transport)
+        await one_is_open(front, transport)
         assert server.requests == []
         assert await said(transport, TEXT) == server.expected(TEXT)
         assert passage_of(front, server.requests[0]).number == 0
-        await warm(front, transport)
+        await one_is_open(front, transport)
         assert len(front.passages) == 1
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_after_idle_ends_the_next_message_is_unharmed_and_needs_no_new_connection(server, front, name):
-    async with opened(name, front.url) as transport:
+async def test_reopens_after_idle_close(server, front, name):
+    async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         for number in range(3):
             front.idle_limit = 0.3 + 0.4 * number  # no two alike, so that it is never known
             over = front.given_up
             await front.until(lambda over=over: front.given_up > over)
             front.idle_limit = math.inf
-            await warm(front, transport)
+            await one_is_open(front, transport)
             opened_before = len(front.passages)
             assert await said(transport, TEXT) == server.expected(TEXT)
             assert len(server.requests) == number + 1
             assert passage_of(front, server.requests[-1]).number < opened_before
 
 
-@pytest.mark.parametrize("name", KINDS)
-async def test_once_the_limit_is_known_a_connection_is_replaced_before_it_ends(server, front, name):
+async def test_known_idle_limit_http_is_used_before(server, front):
     front.idle_limit = 1.5
-    async with opened(name, front.url) as transport:
+    async with opened("http", front.url, limits=SETTLES_SOON) as transport:
+        await front.until(lambda: front.given_up == 2)
+        learned = len(front.passages)
+        await asyncio.sleep(4)
+        assert (front.given_up, len(front.passages)) == (2, learned + 1)
+        assert transport.is_warm
+        assert await said(transport, TEXT) == server.expected(TEXT)
+        assert len(front.passages) == learned + 1
+
+
+async def test_known_idle_limit_websocket_is_replaced_before(server, front):
+    front.idle_limit = 1.5
+    async with opened("websocket", front.url, limits=SETTLES_SOON) as transport:
         await front.until(lambda: front.given_up == 2)
         learned = len(front.passages)
         await front.until(lambda: len(front.passages) == learned + 3)
@@ -88,11 +95,10 @@ async def test_once_the_limit_is_known_a_connection_is_replaced_before_it_ends(s
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_server_that_was_down_is_warm_again(server, front, name, monkeypatch, caplog):
-    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 0.05)
+async def test_reopens_after_server_outage(server, front, name, caplog):
     caplog.set_level("INFO")
-    async with opened(name, front.url) as transport:
-        await warm(front, transport)
+    async with opened(name, front.url, limits=SETTLES_SOON) as transport:
+        await one_is_open(front, transport)
         await front.down()
         _, error = await said_until(transport, request(TEXT))
         assert isinstance(error, TransportError)
@@ -100,13 +106,13 @@ async def test_a_server_that_was_down_is_warm_again(server, front, name, monkeyp
         assert not transport.is_warm
         await asyncio.sleep(0.4)
         await front.up()
-        await warm(front, transport)
+        await one_is_open(front, transport)
         assert await said(transport, TEXT) == server.expected(TEXT)
     assert len(caplog.messages) <= 1
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_server_that_closes_after_each_answer_gets_one_new_connection_for_each(name):
+async def test_reopens_after_each_closing_answer(name):
     class Closing(LightningServer):
         async def _post(self, transport, asked):
             reply = await super()._post(transport, asked)
@@ -116,7 +122,7 @@ async def test_a_server_that_closes_after_each_answer_gets_one_new_connection_fo
     async with Closing() as server, Front(server.url) as front, opened(name, front.url) as transport:
         for number in range(4):
             await front.until(lambda number=number: len(front.passages) == number + 1)
-            await warm(front, transport)
+            await one_is_open(front, transport)
             assert await said(transport, f"d90z {number}.") == server.expected(f"d90z {number}.")
             assert passage_of(front, server.requests[-1]).number == number
         await asyncio.sleep(0.8)
@@ -124,8 +130,7 @@ async def test_a_server_that_closes_after_each_answer_gets_one_new_connection_fo
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_server_that_closes_connections_at_once_is_met_with_fewer_and_fewer(front, name, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.spares.LASTING", 3.0)
+async def test_backs_off_if_connections_close_at_once(front, name):
     front.shuts_at_once = True
     async with opened(name, front.url) as transport:
         await asyncio.sleep(1.6)
@@ -134,7 +139,7 @@ async def test_a_server_that_closes_connections_at_once_is_met_with_fewer_and_fe
 
 
 @pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_connection_given_up_as_the_request_comes_is_no_failure(server, name):
+async def test_status_408_on_idle_connection_is_no_failure(server, name):
     async with opened(name, server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(status=408, headers={"Connection": "close"}), on=name)
@@ -144,7 +149,7 @@ async def test_a_connection_given_up_as_the_request_comes_is_no_failure(server, 
     assert "408" in str(error)
 
 
-async def test_a_line_given_up_as_the_request_comes_is_no_failure(server):
+async def test_idle_error_frame_on_request_is_no_failure(server):
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(status=200, body=IDLENESS), on="websocket")
@@ -154,11 +159,11 @@ async def test_a_line_given_up_as_the_request_comes_is_no_failure(server):
 
 @pytest.mark.parametrize("turns", range(8))
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(server, front, name, turns):
+async def test_request_racing_with_idle_close_is_exact(server, front, name, turns):
     server.setup = 0.1
-    async with opened(name, front.url) as transport:
+    async with opened(name, front.url, limits=SETTLES_SOON) as transport:
         for end in (lambda passage: passage.writer.close(), lambda passage: passage.writer.transport.abort()):
-            await warm(front, transport)
+            await one_is_open(front, transport)
             speaking = asyncio.create_task(said(transport, TEXT))
             for _ in range(turns):
                 await asyncio.sleep(0)
@@ -166,75 +171,87 @@ async def test_a_message_that_meets_the_end_of_an_idle_connection_comes_whole(se
             assert await speaking == server.expected(TEXT)
 
 
-async def test_the_http_transports_share_one_connection(server, front):
+async def test_websocket_does_not_take_http_connection(server, front):
+    async with opened_together(front.url, "http", "websocket") as transports:
+        for transport in transports.values():
+            await warm(transport)
+        for _ in range(3):
+            await server.drop_lines(1000)
+            await asyncio.sleep(0.1)
+            await front.until(lambda: len(front.ready) == 2)
+            await warm(transports["websocket"])
+        assert await said(transports["http"], TEXT) == server.expected(TEXT)
+        assert passage_of(front, server.requests[0]).number < 2
+
+
+async def test_http_transports_share_connection(server, front):
     async with opened_together(front.url, "http", "http_stream") as both:
-        await front.until(lambda: len(front.passages) == 1)
+        await one_is_open(front, both["http"])
         for transport in (*both.values(), *both.values()):
             assert await said(transport, TEXT) == server.expected(TEXT)
         assert len(front.passages) == 1
 
 
-@pytest.mark.parametrize("name", KINDS)
-async def test_as_many_as_may_be_in_use_are_kept_and_no_more(server, front, name):
+@pytest.mark.parametrize("name", ["http", "http_stream"])
+async def test_overlapping_http_connections_are_kept(server, front, name):
     server.pace = 20
     async with opened(name, front.url, concurrency=2) as transport:
+        await one_is_open(front, transport)
         for _ in range(3):
             texts = [f"d{300 + 100 * number}z Number {number}." for number in range(2)]
             heard = await asyncio.gather(*(said(transport, text) for text in texts))
             assert heard == [server.expected(text) for text in texts]
         assert len(front.passages) == 2
         front.drop()
-        await front.until(lambda: len(front.passages) == 4 and len(front.open) == 2)
+        await front.until(lambda: len(front.passages) == 3 and len(front.open) == 1)
+
+
+async def test_overlapping_websockets_leave_one(server, front):
+    server.pace = 20
+    async with opened("websocket", front.url, concurrency=2) as transport:
+        texts = [f"d{300 + 100 * number}z Number {number}." for number in range(2)]
+        heard = await asyncio.gather(*(said(transport, text) for text in texts))
+        assert heard == [server.expected(text) for text in texts]
+        await front.until(lambda: len(front.open) == 1)
+        assert transport.is_warm
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_it_is_not_warm_while_the_one_connection_is_in_use(server, front, name):
+async def test_not_warm_while_in_use(server, front, name):
     server.setup = 0.3
-    async with opened(name, front.url) as transport:
-        await warm(front, transport)
+    async with opened(name, front.url, limits=SETTLES_SOON) as transport:
+        await one_is_open(front, transport)
         speaking = asyncio.create_task(said(transport, TEXT))
         await server.until(lambda: bool(server.requests))
         assert not transport.is_warm
         await speaking
-        await warm(front, transport)
+        await one_is_open(front, transport)
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_nothing_stays_open_behind(server, front, name):
-    async with opened(name, front.url) as transport:
+async def test_exit_leaves_nothing_open(server, front, name):
+    async with opened(name, front.url, limits=SETTLES_SOON) as transport:
+        await one_is_open(front, transport)
         await said(transport, "d90z One.")
-        await warm(front, transport)
+        await one_is_open(front, transport)
     await front.until(lambda: not front.open)
     gc.collect()  # would raise what was left unclosed
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_nothing_is_opened_before_all_is_ready(front, name):
+async def test_opens_nothing_before_ready(front, name):
     async with opened_together(front.url, name, ready=False) as transports:
         await asyncio.sleep(0.2)
         assert front.passages == []
         transports[name].context.ready.set()
-        await warm(front, transports[name])
-
-
-async def test_a_peer_that_is_silent_is_probed(server):
-    async with opened("http", server.url) as transport:
-        await said(transport, "d90z One.")
-        connections = transport.spares._idle
-        async with asyncio.timeout(5):
-            while not connections:
-                await asyncio.sleep(0.01)
-        idle = next(iter(connections))
-        opened_socket = idle._connection.transport.get_extra_info("socket")
-        assert opened_socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert opened_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 25
-        assert opened_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await one_is_open(front, transports[name])
 
 
 LIGHT = """
 import asyncio, sys
 from types import SimpleNamespace
 from edgevoice_plugins.lightning.http import HttpTransport
+from edgevoice_plugins.lightning.options import LightningOptions
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
@@ -249,16 +266,49 @@ asyncio.run(main())
 """
 
 
-async def test_entering_a_transport_imports_nothing_heavy():
+async def test_entering_imports_nothing_heavy():
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", LIGHT)
     assert await process.wait() == 0
 
 
-@pytest.mark.parametrize("name", ["http", "http_stream"])
-async def test_a_connection_that_carries_many_requests_remembers_none_of_them(server, front, name):
-    async with opened(name, front.url) as transport:
-        for _ in range(10):
-            assert await said(transport, "d50z Again.") == server.expected("d50z Again.")
-        gc.collect()
-        assert sum(isinstance(found, IdleConnection) for found in gc.get_objects()) <= 2
-        assert len(front.passages) == 1
+@pytest.mark.parametrize("name", KINDS)
+async def test_failed_import_is_logged(front, name, monkeypatch, caplog):
+    monkeypatch.setattr(KINDS[name], "heavy_module", "edgevoice_plugins.lightning.no_such_module")
+    async with opened_together(front.url, name):
+        async with asyncio.timeout(5):
+            while "no_such_module" not in caplog.text:
+                await asyncio.sleep(0.01)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def learned(*closes_s, now=1000.0):
+    limit = IdleLimit()
+    for idle_s in closes_s:
+        limit.closed_after(idle_s, now)
+    return limit
+
+
+def test_idle_limit_is_unknown_after_one_close():
+    assert learned().renewal_s(1000) is None
+    assert learned(60.0).renewal_s(1000) is None
+
+
+def test_idle_limit_is_the_shorter_of_two_similar_times():
+    assert learned(60.2, 60.0).renewal_s(1000) == pytest.approx(48)
+    assert learned(5.0, 5.1).renewal_s(1000) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("other", [4.0, 40.0, 75.0])
+def test_idle_limit_is_unknown_after_different_times(other):
+    assert learned(60.0, other).renewal_s(1000) is None
+
+
+def test_idle_limit_survives_a_close_by_chance():
+    assert learned(60.0, 60.0, 12.0).renewal_s(1000) == pytest.approx(48)
+    assert learned(60.0, 12.0, 60.0, 60.0).renewal_s(1000) == pytest.approx(48)
+
+
+def test_idle_limit_is_forgotten_after_an_hour():
+    limit = learned(60.0, 60.0)
+    assert limit.renewal_s(1000 + 3599) is not None
+    assert limit.renewal_s(1000 + 3601) is None

@@ -41,7 +41,7 @@ async def voices(tmp_path, yaml, *args, key=None):
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_the_voices_of_the_model_are_listed(server, tmp_path):
+async def test_voices_of_model_are_listed(server, tmp_path):
     server.api_key = "sk_test"
     yaml = f"lightning: {{base_url: '{server.url}', model: lightning_v3.1_pro}}"
     status, out, err = await voices(tmp_path, yaml, key="sk_test")
@@ -50,13 +50,21 @@ async def test_the_voices_of_the_model_are_listed(server, tmp_path):
     assert server.paths == ["/waves/v1/lightning-v3.1-pro/get_voices"]
 
 
-async def test_the_voices_are_listed_as_json(server, tmp_path):
+async def test_voices_as_json(server, tmp_path):
     status, out, _ = await voices(tmp_path, f"lightning: {{base_url: '{server.url}'}}", "--json")
     assert status == 0
     assert json.loads(out)[0] == {"id": "magnus", "name": "Magnus", "languages": ["english"]}
 
 
-async def test_a_wrong_key_is_said_without_showing_it(server, tmp_path):
+async def test_voices_without_key_are_local(tmp_path):
+    status, out, err = await voices(tmp_path, "lightning: {model: lightning_v3.1_pro}", "--json")
+    assert (status, err) == (0, "")
+    ids = {voice["id"] for voice in json.loads(out)}
+    assert "meher" in ids
+    assert "magnus" not in ids
+
+
+async def test_wrong_key_reported_but_not_shown(server, tmp_path):
     server.api_key = "sk_right"
     status, out, err = await voices(tmp_path, f"lightning: {{base_url: '{server.url}'}}", key="sk_wrong")
     assert (status, out) == (1, "")
@@ -65,14 +73,14 @@ async def test_a_wrong_key_is_said_without_showing_it(server, tmp_path):
     assert "sk_" not in err
 
 
-async def test_a_server_that_is_not_there_is_a_plain_error(tmp_path):
+async def test_unreachable_server_is_plain_error(tmp_path):
     status, _, err = await voices(tmp_path, "lightning: {base_url: 'http://127.0.0.1:1'}")
     assert status == 1
     assert err.startswith("cannot reach http://127.0.0.1:1")
     assert "Traceback" not in err
 
 
-async def test_a_mistake_in_the_configuration_is_status_2(tmp_path):
+async def test_config_error_is_status_2(tmp_path):
     status, _, err = await voices(tmp_path, "lightning: {modl: x}")
     assert status == 2
     assert "modl" in err

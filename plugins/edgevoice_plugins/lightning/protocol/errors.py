@@ -1,4 +1,4 @@
-"""An HTTP status that is no success: what it means, and whether another transport could fare better."""
+"""Errors that a server reports, as an HTTP status or in a frame, and which of them concern the account."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
+from edgevoice import AccountRefused, TooManyRequests, TransportError
 from edgevoice_plugins.lightning.options import MODELS
 from edgevoice_plugins.lightning.protocol.reply import Problem, preview
 
+#: Statuses that concern the account, the key or the model: no transport of the account can help.
 _ACCOUNT = {
     401: "the API key is missing or wrong: check lightning.api_key_file",
     402: "the account has no credits left",
@@ -18,8 +19,8 @@ _ACCOUNT = {
     410: f"the model or route is retired, {' and '.join(MODELS)} are served",
 }
 _TOO_MANY = 429
+#: The vendor documents that a WebSocket answers too many requests with an error, but no code for it.
 _SAYS_TOO_MANY = re.compile("too many requests|concurrency|rate limit", re.IGNORECASE)
-"""The vendor documents that a WebSocket answers one request too many with an error, and no code for it."""
 _CODES = {
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,
@@ -31,10 +32,10 @@ _CODES = {
 }
 
 
-def refusal(status: int, body: bytes, retry_after: str | None = None) -> TransportError:
-    """The error for a reply with `status` and `body`; it names what the server recommends instead.
+def status_error(status: int, body: bytes, retry_after: str | None = None) -> TransportError:
+    """Return the error for a reply with `status` and `body`; it names what the server recommends instead.
 
-    `retry_after` is the header of that name, of which seconds are understood.
+    `retry_after` is the header of that name; only seconds are understood.
     """
     detail = _detail(body)
     if status in _ACCOUNT:
@@ -46,7 +47,7 @@ def refusal(status: int, body: bytes, retry_after: str | None = None) -> Transpo
 
 
 def problem_error(problem: Problem) -> TransportError:
-    """The error for a problem inside a stream, whose code may be a status or the name of one."""
+    """Return the error for a problem inside a stream, whose code may be a status or the name of one."""
     code = (problem.code or "").upper()
     status = _CODES.get(code) if code else _TOO_MANY if _SAYS_TOO_MANY.search(problem.message) else None
     shown = f" {problem.code[:40]}" if problem.code else ""

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
-from edgevoice_plugins.lightning_server.formats import formatted
+from edgevoice_plugins.lightning_server.formats import encode
 from edgevoice_plugins.local_voice.pool import VoicePool
 from edgevoice_plugins.local_voice.voices import LANGUAGES
 
@@ -61,7 +61,7 @@ def events(body):
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100, None])
-async def test_the_body_is_bare_samples_at_the_asked_rate_and_44100_where_none_is_asked(post, rate):
+async def test_pcm_at_each_rate_default_44100(post, rate):
     status, headers, body = await post(sample_rate=rate)
     assert (status, headers["Content-Type"]) == (200, "audio/wav")
     assert LEAST < len(body) / 2 / (rate or 44100) < MOST
@@ -69,7 +69,7 @@ async def test_the_body_is_bare_samples_at_the_asked_rate_and_44100_where_none_i
     assert max(map(abs, array.array("h", body))) > 5000
 
 
-async def test_wav_is_a_whole_file_of_the_asked_rate(post):
+async def test_wav_at_requested_rate(post):
     _, headers, body = await post(output_format="wav", sample_rate=16000)
     with wave.open(io.BytesIO(body)) as file:
         assert file.getparams()[:3] == (1, 2, 16000)
@@ -80,7 +80,7 @@ async def test_wav_is_a_whole_file_of_the_asked_rate(post):
 
 
 @pytest.mark.parametrize("name", ["ulaw", "alaw"])
-async def test_companded_speech_is_a_byte_a_sample(post, name):
+async def test_g711_is_a_byte_per_sample(post, name):
     _, _, body = await post(output_format=name, sample_rate=8000)
     assert LEAST < len(body) / 8000 < MOST
 
@@ -99,15 +99,15 @@ def alaw_decoded(code):
 
 
 @pytest.mark.parametrize(("name", "decoded"), [("ulaw", ulaw_decoded), ("alaw", alaw_decoded)])
-async def test_companding_keeps_every_sample_within_its_step(name, decoded):
+async def test_g711_error_within_step(name, decoded):
     samples = np.arange(-32768, 32768)
-    codes = formatted(samples.astype("<i2").tobytes(), name, 8000)
+    codes = encode(samples.astype("<i2").tobytes(), name, 8000)
     error = np.abs(np.array([decoded(code) for code in codes]) - samples)
     assert np.all(error <= np.maximum(8, (np.abs(samples) + 132) / 30))
     assert len(set(codes)) >= 255
 
 
-async def test_ids_are_new_and_those_of_the_client_are_echoed(post):
+async def test_ids_are_new_and_echoed(post):
     for path in (WHOLE, LIVE):
         _, given, _ = await post(path, session_id="sess-1.a", request_id="req_1-b")
         _, other, _ = await post(path)
@@ -117,7 +117,7 @@ async def test_ids_are_new_and_those_of_the_client_are_echoed(post):
         assert len({uuid.UUID(each) for each in ids}) == 4
 
 
-async def test_speed_is_honoured(post):
+async def test_speed(post):
     lengths = [len((await post(speed=speed))[2]) for speed in (0.5, 1, 2)]
     assert lengths[0] == pytest.approx(2 * lengths[1], rel=0.1)
     assert lengths[2] == pytest.approx(lengths[1] / 2, rel=0.1)
@@ -141,13 +141,13 @@ async def test_speed_is_honoured(post):
     ],
     ids=str,
 )
-async def test_what_clients_send_besides_is_accepted(post, keys):
+async def test_unknown_fields_are_ignored(post, keys):
     status, _, body = await post(**keys)
     assert status == 200
     assert LEAST < len(body) / 48000 < MOST
 
 
-async def test_events_are_named_chunks_and_an_unnamed_terminator(post):
+async def test_events_format(post):
     status, headers, body = await post(LIVE)
     assert (status, headers["Content-Type"]) == (200, "text/event-stream")
     *chunks, last = events(body)
@@ -161,7 +161,7 @@ async def test_events_are_named_chunks_and_an_unnamed_terminator(post):
     assert all(20 <= len(part) / 48 <= 40 for part in parts[:-1])
 
 
-async def test_events_come_while_most_is_still_unmade(session, url):
+async def test_events_arrive_before_speech_is_complete(session, url):
     body = {"text": "Later on. " * 700, "voice_id": "magnus"}
     async with session.post(url + LIVE, json=body) as reply:
         first = await reply.content.readuntil(b"\n\n")
@@ -172,7 +172,7 @@ async def test_events_come_while_most_is_still_unmade(session, url):
 
 @pytest.mark.parametrize("prefix", ["/waves/v1", "/api/v1"])
 @pytest.mark.parametrize("model", ["lightning-v3.1", "lightning-v3.1-pro"])
-async def test_older_routes_by_model_and_prefix_speak_too(post, prefix, model):
+async def test_older_routes(post, prefix, model):
     for path in (f"{prefix}/tts", f"{prefix}/{model}/get_speech"):
         status, _, body = await post(path)
         assert status == 200
@@ -181,7 +181,7 @@ async def test_older_routes_by_model_and_prefix_speak_too(post, prefix, model):
         assert events((await post(path))[2])[-1] == (None, {"status": "200", "done": True})
 
 
-async def test_each_pool_lists_its_own_voices_and_the_catalogue_all(session, url):
+async def test_voice_lists(session, url):
     pools = {}
     for model in ("lightning-v3.1", "lightning-v3.1-pro"):
         async with session.get(f"{url}/waves/v1/{model}/get_voices") as reply:
@@ -201,12 +201,12 @@ async def test_each_pool_lists_its_own_voices_and_the_catalogue_all(session, url
     assert all({"_id", "description", "audioPreview"} <= voice.keys() for voice in every)
 
 
-async def test_the_list_of_pronunciation_dictionaries_is_empty(session, url):
+async def test_pronunciation_dictionaries_are_empty(session, url):
     async with session.get(f"{url}/waves/v1/pronunciation-dicts") as reply:
         assert (reply.status, await reply.json()) == (200, [])
 
 
-async def test_a_text_that_says_nothing_is_a_short_silence(post):
+async def test_text_without_words_is_short_silence(post):
     _, _, body = await post(text="...")
     assert body == bytes(4800)
     chunk, last = events((await post(LIVE, text="..."))[2])
@@ -214,7 +214,7 @@ async def test_a_text_that_says_nothing_is_a_short_silence(post):
     assert last[1]["done"]
 
 
-async def test_many_at_once_are_all_answered(post):
+async def test_many_requests_at_once(post):
     answers = await asyncio.gather(*(post(path) for path in [WHOLE, LIVE] * 10))
     assert {status for status, _, _ in answers} == {200}
     assert all(LEAST < len(body) / 48000 < MOST for _, _, body in answers[::2])

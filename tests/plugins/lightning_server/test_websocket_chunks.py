@@ -33,7 +33,7 @@ async def client(url):
 
 
 @pytest.mark.parametrize("closing", [{"text": "", "flush": True}, {"text": "", "continue": False}, None])
-async def test_pieces_are_joined_verbatim_until_flush_or_the_last_one_with_one_complete(client, closing):
+async def test_chunks_joined_until_flush(client, closing):
     for piece in PIECES[:-1]:
         await client.send(piece, **{"continue": True, "flush": False, "max_buffer_flush_ms": 0})
     await client.silence(0.2)
@@ -48,12 +48,12 @@ async def test_pieces_are_joined_verbatim_until_flush_or_the_last_one_with_one_c
     assert (await client.until("complete")).seconds() == pytest.approx(heard.seconds(), rel=0.02)
 
 
-async def test_pieces_are_spoken_after_their_flush_time(client):
+async def test_chunks_spoken_after_flush_time(client):
     await client.send("Spoken without an end", **{"continue": True, "max_buffer_flush_ms": 100})
     assert is_speech_of("Spoken without an end", (await client.until("complete")).seconds())
 
 
-async def test_sentences_of_a_context_are_spoken_as_they_become_whole(client):
+async def test_context_speaks_complete_sentences(client):
     keys = {"context_id": "ctx-1.a_b", "continue": True, "max_buffer_delay_ms": 5000}
     for piece in PIECES[:-1]:
         await client.send(piece, **keys)
@@ -71,7 +71,7 @@ async def test_sentences_of_a_context_are_spoken_as_they_become_whole(client):
 
 
 @pytest.mark.parametrize("closing", [{"continue": False}, {"continue": True, "context_close": True}])
-async def test_closing_a_context_speaks_what_is_left_of_it_at_its_own_rate(client, closing):
+async def test_context_close_speaks_rest(client, closing):
     await client.send("left unfinished", context_id="c", **{"continue": True}, sample_rate=8000)
     await client.silence(0.2)
     await client.socket.send_json({"context_id": "c", **closing})
@@ -79,13 +79,13 @@ async def test_closing_a_context_speaks_what_is_left_of_it_at_its_own_rate(clien
     await client.silence()
 
 
-async def test_a_context_is_spoken_when_its_pieces_have_waited_long_enough(client):
+async def test_context_spoken_after_buffer_delay(client):
     await client.send("no end in ", **{"context_id": "c", "continue": True, "max_buffer_delay_ms": 300})
     await client.send("sight", **{"context_id": "c", "continue": True, "max_buffer_delay_ms": 300})
     assert is_speech_of("no end in sight", (await client.until("complete")).seconds())
 
 
-async def test_a_cancelled_context_drops_its_text_and_stays_usable(client):
+async def test_context_cancel_drops_text(client):
     await client.send(
         "unfinished words", **{"context_id": "c", "continue": True, "max_buffer_delay_ms": 5000}
     )
@@ -96,7 +96,7 @@ async def test_a_cancelled_context_drops_its_text_and_stays_usable(client):
     await client.silence()
 
 
-async def test_cancelling_also_stops_what_is_being_said_of_that_context_and_no_other(client):
+async def test_context_cancel_stops_only_its_speech(client):
     await client.send("Soon. " + LONG[:7000], **{"context_id": "a", "continue": False})
     await client.send(SECOND, context_id="b", request_id="other")
     await client.frame()
@@ -107,7 +107,7 @@ async def test_cancelling_also_stops_what_is_being_said_of_that_context_and_no_o
     assert heard.seconds() - other.seconds() < 0.042 * 5000
 
 
-async def test_empty_closes_and_blank_texts_get_no_frame_at_all(client):
+async def test_blank_text_gets_no_frame(client):
     await client.send(context_id="c3", **{"continue": False})
     await client.socket.send_json({"context_id": "c4", "context_close": True})
     await client.socket.send_json({"context_id": "c5", "cancel_request": True})
@@ -122,7 +122,7 @@ async def test_empty_closes_and_blank_texts_get_no_frame_at_all(client):
     assert is_speech_of(SENTENCE, (await client.until("complete")).seconds())
 
 
-async def test_a_lone_blank_does_not_end_pieces_that_are_still_arriving(client):
+async def test_blank_does_not_end_chunks(client):
     await client.send("first half ", **{"continue": True})
     await client.send(" ")
     await client.silence(0.2)

@@ -9,6 +9,7 @@ from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import cut_short, opened, request, said, said_until
 
+KEEPER = "edgevoice_plugins.lightning.keeper"
 TEXT = "d700z The first sentence. d1300z And the second one."
 
 
@@ -22,7 +23,7 @@ async def line_is_open(server, opened_so_far=1):
     await server.until(lambda: server.sockets_opened == opened_so_far and len(server.sockets) == 1)
 
 
-async def test_the_line_is_open_before_anything_is_asked(server):
+async def test_pool_opens_before_first_request(server):
     async with opened("websocket", server.url, key="sk_test"):
         await line_is_open(server)
         assert server.requests == []
@@ -30,7 +31,7 @@ async def test_the_line_is_open_before_anything_is_asked(server):
     await server.until(lambda: not server.sockets)
 
 
-async def test_twenty_announcements_go_over_one_line(server):
+async def test_pool_reuses_one_connection(server):
     async with opened("websocket", server.url) as transport:
         for number in range(20):
             assert await said(transport, f"d120z {number}.") == server.expected(f"d120z {number}.")
@@ -39,7 +40,7 @@ async def test_twenty_announcements_go_over_one_line(server):
     assert all("context_id" not in asked.body for asked in server.requests)
 
 
-async def test_several_announcements_at_once_have_lines_of_their_own_and_one_is_kept(server):
+async def test_pool_keeps_one_of_overlapping_connections(server):
     server.pace = 20
     texts = [f"d{400 + 100 * number}z Number {number}." for number in range(4)]
     async with opened("websocket", server.url) as transport:
@@ -49,9 +50,8 @@ async def test_several_announcements_at_once_have_lines_of_their_own_and_one_is_
 
 
 @pytest.mark.parametrize("code", [None, 1000, 1001, 1008, 1011, 1013, 4000, 4001])
-async def test_a_line_that_the_server_drops_while_idle_is_opened_again_at_once(server, code, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 600)
-    async with opened("websocket", server.url) as transport:
+async def test_pool_reopens_at_once_after_idle_close(server, code):
+    async with opened("websocket", server.url, limits={"retry_s": 600}) as transport:
         await said(transport, "d90z One.")
         await server.drop_lines(code)
         await line_is_open(server, 2)
@@ -61,7 +61,7 @@ async def test_a_line_that_the_server_drops_while_idle_is_opened_again_at_once(s
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1008, 1009, 1011, 1013, 4000, 4001])
 @pytest.mark.parametrize("at", [-1, 0, 6])
-async def test_a_line_closed_on_a_request_is_an_error_with_its_code(server, code, at):
+async def test_close_during_request_reports_code(server, code, at):
     fault = Fault(reset=True, at=at) if code == 1006 else Fault(close=code, at=at)
     server.plan(fault, on="websocket", times=2)
     async with opened("websocket", server.url) as transport:
@@ -75,7 +75,7 @@ async def test_a_line_closed_on_a_request_is_an_error_with_its_code(server, code
 
 
 @pytest.mark.parametrize("fault", [Fault(reset=True, at=-1), Fault(close=1000, at=-1), Fault(cut=True)])
-async def test_a_kept_line_that_dies_on_a_request_is_asked_once_more_on_a_fresh_one(server, fault):
+async def test_request_resent_after_dead_idle_connection(server, fault):
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(fault, on="websocket")
@@ -83,7 +83,7 @@ async def test_a_kept_line_that_dies_on_a_request_is_asked_once_more_on_a_fresh_
     assert len(server.requests) == 3
 
 
-async def test_a_fresh_line_that_dies_on_a_request_is_not_asked_again(server):
+async def test_request_not_resent_after_dead_new_connection(server):
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(reset=True, at=-1), on="websocket", times=9)
@@ -92,7 +92,7 @@ async def test_a_fresh_line_that_dies_on_a_request_is_not_asked_again(server):
     assert len(server.requests) == 3
 
 
-async def test_what_was_heard_is_not_asked_again(server):
+async def test_request_not_resent_after_first_audio(server):
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
         server.plan(Fault(cut=True, at=2), on="websocket")
@@ -102,7 +102,7 @@ async def test_what_was_heard_is_not_asked_again(server):
     assert len(server.requests) == 2
 
 
-async def test_a_cancelled_announcement_is_never_heard_in_the_next(server):
+async def test_cancelled_request_never_heard_in_next(server):
     server.pace = 50
     async with opened("websocket", server.url) as transport:
         for number in range(12):
@@ -112,7 +112,7 @@ async def test_a_cancelled_announcement_is_never_heard_in_the_next(server):
         await server.until(lambda: len(server.sockets) == 1)
 
 
-async def test_a_warm_line_waits_again_after_a_cancelled_announcement(server):
+async def test_pool_reopens_after_cancelled_request(server):
     server.pace = 5
     async with opened("websocket", server.url) as transport:
         await cut_short(transport, "d9000z Cancelled.", 1)
@@ -120,7 +120,7 @@ async def test_a_warm_line_waits_again_after_a_cancelled_announcement(server):
         await line_is_open(server, 2)
 
 
-async def test_an_error_frame_replaces_the_line(server):
+async def test_error_frame_replaces_connection(server):
     async with opened("websocket", server.url) as transport:
         server.plan(Fault(status=429, body=b"concurrency limit reached"), on="websocket")
         _, error = await said_until(transport, request(TEXT))
@@ -130,7 +130,7 @@ async def test_an_error_frame_replaces_the_line(server):
         assert await said(transport, TEXT) == server.expected(TEXT)
 
 
-async def test_audio_that_nobody_asked_for_closes_the_line(server):
+async def test_unsolicited_audio_closes_connection(server):
     frame = '{"session_id":"ws_1","request_id":"task_0","status":"chunk","data":{"audio":"AAAA"}}'
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
@@ -139,7 +139,7 @@ async def test_audio_that_nobody_asked_for_closes_the_line(server):
         assert await said(transport, TEXT) == server.expected(TEXT)
 
 
-async def test_the_idle_error_frame_of_the_server_is_not_taken_for_an_answer(server):
+async def test_idle_error_frame_is_no_answer(server):
     frame = '{"status":"error","message":"Connection timed out after 60 seconds of inactivity"}'
     async with opened("websocket", server.url) as transport:
         await said(transport, "d90z One.")
@@ -149,7 +149,7 @@ async def test_the_idle_error_frame_of_the_server_is_not_taken_for_an_answer(ser
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 410])
-async def test_an_upgrade_refused_for_the_account_is_not_tried_again_in_the_background(server, status):
+async def test_account_refusal_not_retried_in_background(server, status):
     server.plan(Fault(status=status), on="upgrade", times=9)
     async with opened("websocket", server.url) as transport:
         await server.until(lambda: len(server._plan) == 1 and server._plan[0][2] == 8)
@@ -161,27 +161,24 @@ async def test_an_upgrade_refused_for_the_account_is_not_tried_again_in_the_back
     assert len(server.paths) == 2
 
 
-async def test_an_upgrade_that_fails_is_tried_again_in_the_background(server):
+async def test_failed_upgrade_retried_in_background(server):
     server.plan(Fault(status=503), on="upgrade")
     async with opened("websocket", server.url):
         await line_is_open(server)
     assert len(server.paths) == 2
 
 
-async def test_a_request_does_not_wait_for_the_next_try_in_the_background(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.backoff.FIRST_DELAY", 600)
-    failed = asyncio.Event()
-    monkeypatch.setattr(
-        "edgevoice_plugins.lightning.spares.logger.log",
-        lambda *_: asyncio.get_running_loop().call_soon(failed.set),
-    )
+async def test_request_does_not_wait_for_backoff(server, caplog):
+    caplog.set_level(logging.INFO, KEEPER)
     server.plan(Fault(status=503), on="upgrade")
-    async with opened("websocket", server.url) as transport:
-        await failed.wait()
+    async with opened("websocket", server.url, limits={"retry_s": 600}) as transport:
+        async with asyncio.timeout(5):
+            while "503" not in caplog.text:
+                await asyncio.sleep(0.01)
         assert await said(transport, TEXT) == server.expected(TEXT)
 
 
-async def test_a_request_cancelled_while_the_line_is_being_opened_leaves_the_line(server):
+async def test_cancelled_request_keeps_opening_connection(server):
     async with opened("websocket", server.url) as transport:
         task = asyncio.create_task(said(transport, TEXT))
         await asyncio.sleep(0)
@@ -192,7 +189,7 @@ async def test_a_request_cancelled_while_the_line_is_being_opened_leaves_the_lin
         assert server.sockets_opened == 1
 
 
-async def test_exit_does_not_wait_for_an_unanswered_upgrade(server):
+async def test_exit_does_not_wait_for_unanswered_upgrade(server):
     server.plan(Fault(silent=True), on="upgrade", times=9)
     loop = asyncio.get_running_loop()
     async with opened("websocket", server.url):
@@ -202,7 +199,7 @@ async def test_exit_does_not_wait_for_an_unanswered_upgrade(server):
     assert len(server.paths) == 1
 
 
-async def test_a_server_that_closes_after_each_answer_is_met_with_a_new_line(server):
+async def test_pool_reopens_after_each_closing_answer(server):
     async with opened("websocket", server.url) as transport:
         for number in range(4):
             assert await said(transport, f"d90z {number}.") == server.expected(f"d90z {number}.")
@@ -210,8 +207,8 @@ async def test_a_server_that_closes_after_each_answer_is_met_with_a_new_line(ser
             await line_is_open(server, number + 2)
 
 
-async def test_a_server_that_takes_no_line_is_asked_less_and_less(server, caplog):
-    caplog.set_level(logging.INFO, "edgevoice_plugins.lightning.spares")
+async def test_failed_upgrades_back_off(server, caplog):
+    caplog.set_level(logging.INFO, KEEPER)
     server.plan(Fault(status=503), on="upgrade", times=99)
     async with opened("websocket", server.url):
         await asyncio.sleep(1)
@@ -219,7 +216,7 @@ async def test_a_server_that_takes_no_line_is_asked_less_and_less(server, caplog
     assert "503" in caplog.text
 
 
-async def test_a_frame_that_is_too_large_is_refused(server):
+async def test_oversized_frame_is_error(server):
     server.chunk = 200.0
     async with opened("websocket", server.url) as transport:
         heard, error = await said_until(transport, request("d180000z Large."))
@@ -227,7 +224,7 @@ async def test_a_frame_that_is_too_large_is_refused(server):
     assert isinstance(error, TransportError)
 
 
-async def test_pings_of_the_server_are_answered(server):
+async def test_server_ping_is_answered(server):
     server.answers_pings = False  # so that it hears of pongs, too
     async with opened("websocket", server.url):
         await line_is_open(server)
@@ -235,17 +232,15 @@ async def test_pings_of_the_server_are_answered(server):
         await server.until(lambda: server.pongs == 1)
 
 
-async def test_a_line_whose_server_answers_no_ping_is_replaced(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.line.HEARTBEAT", 0.2)
+async def test_missing_pong_replaces_connection(server):
     server.answers_pings = False
-    async with opened("websocket", server.url) as transport:
+    async with opened("websocket", server.url, limits={"heartbeat_s": 0.2}) as transport:
         await said(transport, "d90z One.")
         await server.until(lambda: server.sockets_opened >= 2)
 
 
-async def test_a_line_whose_server_answers_pings_stays(server, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.line.HEARTBEAT", 0.4)
-    async with opened("websocket", server.url) as transport:
+async def test_answered_pings_keep_connection(server):
+    async with opened("websocket", server.url, limits={"heartbeat_s": 0.4}) as transport:
         await asyncio.sleep(1.5)
         assert await said(transport, TEXT) == server.expected(TEXT)
     assert server.sockets_opened == 1
