@@ -7,15 +7,12 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from edgevoice import logs
-from edgevoice.hookspecs import hookimpl
-from edgevoice.plugin import Context, NoOptions, Observer
+from edgevoice import Context, NoOptions, Observer, hookimpl, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.outcome import SpeakerState
+    from edgevoice import Registry, SpeakerState
 
 try:
     from systemd import daemon
@@ -108,7 +105,7 @@ def status(ready: bool, states: Mapping[str, SpeakerState], stuck: list[str]) ->
     """What the daemon is doing, in one line for people."""
     faults = [f"fault: {speaker}: {state.fault}" for speaker, state in states.items() if state.fault]
     parts = [*(f"stuck: {part}" for part in stuck), *faults, _doing(states) if ready else "starting"]
-    line = " ".join(logs.redact("; ".join(parts)).split())
+    line = " ".join(redact("; ".join(parts)).split())
     return line if len(line) <= STATUS_LENGTH else f"{line[: STATUS_LENGTH - 1]}…"
 
 

@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from edgevoice import BYTES_PER_FRAME, Resampler
-from edgevoice.errors import OutputError
-from edgevoice.hookspecs import hookimpl
-from edgevoice.plugin import Output
+from edgevoice import BYTES_PER_FRAME, Output, OutputError, Resampler, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Self
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.plugin import Context, Progress
+    from edgevoice import Context, Progress, Registry
 
 STEP_S = 0.02
 """Seconds written at a time when the file takes real time."""

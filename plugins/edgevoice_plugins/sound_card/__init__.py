@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.hookspecs import hookimpl
+from edgevoice import hookimpl
 from edgevoice_plugins.sound_card.output import SoundCard
 
 if TYPE_CHECKING:
-    from edgevoice.hookspecs import Registry
+    from edgevoice import Registry
 
 
 @hookimpl

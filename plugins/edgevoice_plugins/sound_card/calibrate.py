@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from edgevoice.config import load
-from edgevoice.errors import ConfigError, OutputError
-from edgevoice.paths import state_dir
-from edgevoice.plugin import Context, SpeechOptions
+from edgevoice import ConfigError, Context, OutputError, SpeechOptions, load_settings, state_dir
 from edgevoice_plugins.sound_card import lead_in
 from edgevoice_plugins.sound_card.listening import MONITOR, RATE, recording, source
 from edgevoice_plugins.sound_card.options import Options
@@ -24,7 +21,7 @@ from edgevoice_plugins.sound_card.output import SoundCard
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edgevoice.config import Settings
+    from edgevoice import Settings
     from edgevoice_plugins.sound_card.lead_in import Learned
 
 SLEEPS_S = (2, 4, 8, 15, 30, 60, 120, 300, 600)
@@ -48,7 +45,7 @@ def calibrate(speaker: str | None, listen: str, longest: float, config: str | No
     """
     if missing := SoundCard.missing_dependency():
         raise click.ClickException(f"'sound_card' {missing}")
-    settings = load(config)
+    settings = load_settings(config)
     name, options = _measured(settings, speaker)
     learned = asyncio.run(_measure(name, options, listen, longest))
     click.echo(_result(learned))

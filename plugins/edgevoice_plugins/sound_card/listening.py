@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING
 
-from edgevoice.errors import OutputError
+from edgevoice import OutputError
 from edgevoice_plugins.sound_card import sinks
 from edgevoice_plugins.sound_card.process import CHILD, child_environment
 

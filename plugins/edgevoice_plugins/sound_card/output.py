@@ -8,9 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from edgevoice.audio.resample import Resampler
-from edgevoice.errors import OutputError
-from edgevoice.plugin import Output
+from edgevoice import Output, OutputError, Resampler
 from edgevoice_plugins.sound_card.options import Options
 from edgevoice_plugins.sound_card.playback import Playback
 from edgevoice_plugins.sound_card.process import CardProcess, ProcessLost
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from edgevoice.plugin import Context, Progress
+    from edgevoice import Context, Progress
     from edgevoice_plugins.sound_card.lead_in import LeadIn
 
 MISSING = (

@@ -11,8 +11,7 @@ from edgevoice_plugins.sound_card_child import wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.audio.resample import Resampler
-    from edgevoice.plugin import Progress
+    from edgevoice import Progress, Resampler
     from edgevoice_plugins.sound_card.process import CardProcess
 
 AHEAD_S = 0.15
