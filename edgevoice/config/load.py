@@ -134,7 +134,8 @@ def _check_sections(
     for name, kinds in plugins.sections.items():
         options = validator.struct(kinds[0].options, values.get(name), (name,))
         # The transports of one service inherit one check: it runs once.
-        for kind in {kind.validate_options.__func__: kind for kind in kinds}.values():  # type: ignore[attr-defined]
+        checks = {getattr(kind.validate_options, "__func__", kind): kind for kind in kinds}
+        for kind in checks.values():
             _check_options(validator, kind, options, (name,))
         if options is not None:
             sections[name] = options

@@ -9,6 +9,7 @@ from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from edgevoice_plugins.mqtt import MqttSource
+from edgevoice_plugins.sound_card.output import SoundCard
 from edgevoice_plugins.systemd import Systemd
 from edgevoice_plugins.wav_file import WavFile
 
@@ -26,6 +27,10 @@ async def test_local_voice_conforms(tmp_path):
 
 async def test_wav_file_conforms(tmp_path):
     await check_output(WavFile, tmp_path, path=str(tmp_path / "out.wav"))
+
+
+async def test_sound_card_conforms(pulse, tmp_path):
+    await check_output(SoundCard, tmp_path)
 
 
 async def test_mqtt_conforms(broker, tmp_path):
