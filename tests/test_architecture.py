@@ -44,7 +44,7 @@ def test_the_core_imports_no_plugin(file):
         "text/strict_json",
         "synthesis/routing",
         "synthesis/latency",
-        "speaker/backlog",
+        "scheduler/scheduler",
         "text/sentences",
         "audio/gain",
         "config/load",

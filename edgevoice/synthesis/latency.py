@@ -7,7 +7,6 @@ Why no average and no filter: docs/decisions/auto.md.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
 import time
@@ -186,11 +185,11 @@ class LatencyModel:
         try:
             yield lambda: learn(self.answered)
             learn(self.failed)
-        except asyncio.CancelledError:
-            learn(self.cancelled)
-            raise
-        except TransportError as error:
-            if not isinstance(error, AccountRefused):  # which is refused over every transport alike
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                learn(self.cancelled)
+            # A refused account is refused over every transport, and a full disk is no transport's fault.
+            elif isinstance(error, TransportError) and not isinstance(error, AccountRefused):
                 learn(self.failed)
             raise
 
