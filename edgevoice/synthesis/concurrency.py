@@ -212,7 +212,7 @@ class AdaptiveLimit:
         self._fault(f"{problem}; set {self._section}: {{concurrency: {self._limit}}}")
 
     def retry_after(self, transport: str, seconds: float, now: float) -> None:
-        """Honour `Retry-After`: do not ask a transport for so many seconds."""
+        """Honour `Retry-After`: do not ask a transport for this time."""
         self._retry_at[transport] = now + min(seconds, MAX_RETRY_AFTER_S)
 
     def check_retry_after(self, transport: str, now: float) -> None:

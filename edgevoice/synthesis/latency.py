@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Samples of a ring, and requests after which a transport counts as measured.
 RING, ENOUGH = 20, 3
-#: The path has changed if so many samples in a row are further off the older ones than this ratio.
+#: The path has changed if this many samples in a row are further off the older ones than this ratio.
 SHIFT_SAMPLES, SHIFT_RATIO = 3, 1.4
 #: Characters by which two texts must differ to tell a slope, and pairs of them that are needed.
 SLOPE_CHARACTERS, SLOPE_PAIRS = 10, 6

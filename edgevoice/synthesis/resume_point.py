@@ -34,7 +34,7 @@ async def fade_out(clip: Clip) -> None:
 
 
 def unspoken_offset(text: str, seconds: float, marks: Sequence[WordMark], speed: float = 1.0) -> int:
-    """Return the offset in `text` of what is left to say after so many seconds of its speech."""
+    """Return the offset in `text` of what is left to say after `seconds` of its speech."""
     return offset_from_word_marks(text, marks, seconds) if marks else offset_from_share(text, seconds, speed)
 
 

@@ -96,7 +96,7 @@ def decide(
 
 
 def _expand(order: Sequence[str], fallbacks: Collection[str]) -> tuple[str, ...]:
-    """Replace the alias by the fallback transports; a plugin somebody installed goes before the bundled one."""
+    """Replace the alias by the fallback transports; an installed plugin goes before the bundled one."""
     ranked = sorted(fallbacks, key=lambda name: (name == FALLBACK_ALIAS, name)) or [FALLBACK_ALIAS]
     names = [name for entry in order for name in (ranked if entry == FALLBACK_ALIAS else [entry])]
     return tuple(dict.fromkeys(names))
