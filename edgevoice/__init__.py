@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement, Urgency
-    from edgevoice.audio.resample import BYTES_PER_FRAME, Resampler
+    from edgevoice.audio import BYTES_PER_FRAME
+    from edgevoice.audio.resample import Resampler
     from edgevoice.backoff import Backoff
     from edgevoice.commands import (
         Acknowledge,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
         TransportError,
     )
     from edgevoice.hookspecs import Registry, hookimpl
+    from edgevoice.http_client import ConnectionCounter
     from edgevoice.http_client import open_session as open_http_session
-    from edgevoice.intake.payload import check_text
     from edgevoice.logs import redact, register_secret
     from edgevoice.logs import setup as setup_logging
     from edgevoice.outcome import OUTCOMES, Attempt, Event, EventType, Rejection, SpeakerState
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from edgevoice.text.live import LiveText
     from edgevoice.text.sentences import sentence_ends
     from edgevoice.text.sentences import split as split_sentences
+    from edgevoice.text.spoken_text import check_text
     from edgevoice.text.suggest import closest
 
 #: Module of each public name; "module:name" where it has another name there.
@@ -77,13 +79,14 @@ _MODULES = {
     "Acknowledge": "edgevoice.commands",
     "Announcement": "edgevoice.announcement",
     "Attempt": "edgevoice.outcome",
-    "BYTES_PER_FRAME": "edgevoice.audio.resample",
+    "BYTES_PER_FRAME": "edgevoice.audio",
     "Backoff": "edgevoice.backoff",
     "ClipError": "edgevoice.errors",
     "Clock": "edgevoice.plugin",
     "Command": "edgevoice.commands",
     "ConfigError": "edgevoice.errors",
     "ConfigIssue": "edgevoice.errors",
+    "ConnectionCounter": "edgevoice.http_client",
     "Context": "edgevoice.plugin",
     "Digest": "edgevoice.commands",
     "EdgeVoiceError": "edgevoice.errors",
@@ -121,7 +124,7 @@ _MODULES = {
     "TransportError": "edgevoice.errors",
     "Urgency": "edgevoice.announcement",
     "WordMark": "edgevoice.plugin",
-    "check_text": "edgevoice.intake.payload",
+    "check_text": "edgevoice.text.spoken_text",
     "closest": "edgevoice.text.suggest",
     "hookimpl": "edgevoice.hookspecs",
     "load_settings": "edgevoice.config.load:load",
@@ -153,6 +156,7 @@ __all__ = [
     "Command",
     "ConfigError",
     "ConfigIssue",
+    "ConnectionCounter",
     "Context",
     "Digest",
     "EdgeVoiceError",

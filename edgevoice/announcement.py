@@ -1,4 +1,4 @@
-"""What is to be said: the announcement, its urgency, and text that is still arriving."""
+"""The announcement, its urgency, and how it repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Urgency(StrEnum):
-    """One ordered scale; what each step does is configuration."""
+    """The ordered scale of urgency. What each step does is configuration."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -23,45 +23,48 @@ class Urgency(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for low to 3 for critical; StrEnum would compare by spelling."""
+        """0 for low to 3 for critical. Compare ranks: a StrEnum compares by spelling."""
         return _RANKS[self]
 
 
 _RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
+#: Seconds within which the first sound must come, by urgency.
 DEFAULT_TTL_S = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.CRITICAL: 1800.0}
-"""Seconds within which the first sound must come, by urgency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatPolicy:
-    """How an alert insists: so many rounds, or until acknowledged, so many seconds apart.
+    """How often an alert is repeated."""
 
-    After `escalate_after` rounds without acknowledgement it goes on to the targets `escalate_to`, too.
-    """
-
+    #: Number of rounds; None: until it is acknowledged.
     times: int | None = 3
+    #: Seconds between rounds.
     every_s: float = 30.0
+    #: Whether an acknowledgement ends it.
     until_ack: bool = False
+    #: Rounds without acknowledgement after which the targets `escalate_to` get it, too.
     escalate_after: int | None = None
     escalate_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Announcement:
-    """One thing to be said, as intake accepted it.
-
-    Exactly one of `text` and `live` is given. `arrived` is monotonic seconds, `ttl` and `not_before`
-    are seconds counted from it. What is None comes from the configuration.
-    """
+    """One announcement as intake accepted it. What is None comes from the configuration."""
 
     id: str
     target: str
+    #: The whole text; None if it is live.
     text: str | None = None
+    #: The live text; None if it is whole.
     live: LiveText | None = None
     urgency: Urgency
+    #: Monotonic seconds at which it was received.
     received_monotonic: float
+    #: Wall-clock time at which it was received.
     received_at: datetime
+    #: Seconds after `due` within which the first sound must come.
     ttl: float
+    #: Seconds after `received_monotonic` before which it is not played.
     not_before: float = 0.0
     tag: str | None = None
     voice: str | None = None
@@ -80,12 +83,12 @@ class Announcement:
 
     @property
     def due(self) -> float:
-        """Monotonic second before which it is not said."""
+        """Monotonic time before which it is not played."""
         return self.received_monotonic + self.not_before
 
     @property
     def expires(self) -> float:
-        """Monotonic second after which a first sound would be stale."""
+        """Monotonic time after which it may not start."""
         return self.due + self.ttl
 
 
@@ -98,7 +101,7 @@ def internal_announcement(
     private: bool = False,
     tag: str | None = None,
 ) -> Announcement:
-    """Return an announcement of the daemon itself."""
+    """Return an announcement that the daemon itself makes, such as a digest."""
     return Announcement(
         id=f"edgevoice-{uuid.uuid4().hex[:8]}",
         target=target,

@@ -1,4 +1,4 @@
-"""What a source may ask of the daemon, as plain values: say, a piece of live text, stop."""
+"""The commands a source submits, as plain values. What a target and a payload may be: contract, "MQTT"."""
 
 from __future__ import annotations
 
@@ -9,46 +9,48 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
-    """Say `payload`: text, or one JSON object (contract, "keys of an announcement").
+    """Announce a text."""
 
-    `urgency` is the one the source itself was told (a topic's level) and wins over the payload's.
-    `expires` is how many seconds the sender's message still lives. `origin` is handed back, untouched,
-    with each event of this announcement, so that a source can answer the sender. `topic` is what the
-    sender is limited and named by. `acknowledge` is called once it is safe; until then the sender's
-    side may deliver it again, `redelivered`.
-    """
-
+    #: A speaker, a group, or `all`.
     target: str
+    #: A text, or one JSON object with the keys of an announcement.
     payload: bytes
+    #: Urgency that the source knows from elsewhere, such as the topic; it takes precedence over the payload's.
     urgency: str | None = None
+    #: Seconds after which the sender's message is void.
     expires: float | None = None
+    #: The sender, for rate limits and in sentences such as "7 more messages for kitchen".
     topic: str | None = None
+    #: Whether the sender may have delivered this message before.
     redelivered: bool = False
+    #: Called once the announcement is safe. Until then the sender's side may deliver the message again.
     acknowledge: Callable[[], None] | None = None
+    #: Passed to `Observer.on_event` with each event of this announcement, so that a source can answer.
     origin: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveChunk:
-    """The next piece of the live text `id`, verbatim; an empty payload ends it.
-
-    `is_json` says that the payload was declared to be JSON (options and `end`). `delivery` names this
-    one delivery if it may be a redelivery (None if it cannot): a piece whose delivery was seen is dropped.
-    """
+    """Append a chunk to a live text; an empty payload ends it."""
 
     target: str
+    #: Id of the live text.
     id: str
+    #: The next chunk, verbatim.
     payload: bytes
+    #: Whether the payload was declared to be JSON, with options and `end`.
     is_json: bool = False
+    #: Identifies this delivery, if it may come again; a chunk whose delivery was seen before is dropped.
     delivery: Hashable = None
     redelivered: bool = False
+    #: Seconds after which the sender's message is void.
     expires: float | None = None
     origin: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Stop on `target`: an empty payload, `all`, an id, or a tag."""
+    """Stop announcements: the current one (empty payload), `all`, or those with this id or tag."""
 
     target: str
     payload: bytes
@@ -57,7 +59,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledge:
-    """End every alert that insists (empty payload), or the one with this id, on every node."""
+    """Acknowledge repeating alerts on every node: all of them (empty payload), or the one with this id."""
 
     target: str
     payload: bytes
@@ -66,7 +68,7 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Say the last ones again: a number, 1 if the payload is empty."""
+    """Play the last announcements again; the payload is their number, by default 1."""
 
     target: str
     payload: bytes
@@ -75,7 +77,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """Read the held ones now."""
+    """Read the held announcements now."""
 
     target: str
     payload: bytes
@@ -84,9 +86,10 @@ class Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetSetting:
-    """Set `what`, one of volume, mute and dnd, to the payload."""
+    """Set a speaker's `volume`, `mute` or `dnd` to the payload."""
 
     target: str
+    #: `volume`, `mute` or `dnd`.
     setting: str
     payload: bytes
     origin: object = None
@@ -94,10 +97,13 @@ class SetSetting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidCommand:
-    """Something that arrived and is never obeyed (`retained`, too large, a topic that names no urgency)."""
+    """An input that the source itself rejects, such as a retained or an oversized message."""
 
+    #: Reason code, such as `retained`.
     reason: str
+    #: The key at fault, if there is one.
     key: str | None = None
+    #: What would be allowed.
     allowed: str | None = None
     target: str | None = None
     origin: object = None

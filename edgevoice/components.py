@@ -1,4 +1,4 @@
-"""Makes the parts of the daemon from the settings, and enters each; a part that cannot be is a fault."""
+"""Start, probe and watch plugins. One that fails to start is reported as a fault; the others run on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import dataclasses
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
 
 from edgevoice.config.options import DEFAULT_ROUTES
 from edgevoice.errors import ConfigError, ConfigIssue, OutputError
-from edgevoice.plugin import Context, Observer, Output, Role, Source
+from edgevoice.plugin import Context, Observer, Output, Role, Source, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -27,35 +28,35 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: How long a plugin may take to be entered, and an output to be probed.
 START_TIMEOUT_S = 10.0
-"""Seconds a transport may take to be entered, or an output to be tried."""
 
 P = TypeVar("P", bound="Plugin")
 S = TypeVar("S", Source, Observer)
 
 
 class ComponentStack:
-    """The parts that were entered, left in reverse with the stack; knows which of them are stuck."""
+    """The started plugins. They are closed in reverse order with the exit stack."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
-        self._parts: dict[str, Plugin] = {}
+        self._plugins: dict[str, Plugin] = {}
 
-    async def start(self, name: str, part: P) -> P:
-        await self._stack.enter_async_context(part)
-        self._parts[name] = part
-        return part
+    async def start(self, name: str, plugin: P) -> P:
+        await self._stack.enter_async_context(plugin)
+        self._plugins[name] = plugin
+        return plugin
 
     def stalled(self) -> list[str]:
-        """A sentence for each part that makes no progress and cannot help itself."""
-        return [f"{name}: {why}" for name, part in self._parts.items() if (why := part.stall_reason())]
+        """Return a sentence for each plugin that makes no progress and cannot recover."""
+        return [f"{name}: {why}" for name, plugin in self._plugins.items() if (why := plugin.stall_reason())]
 
 
 def make_context(
     settings: Settings,
     folder: Path,
     stack: AsyncExitStack,
-    entered: ComponentStack,
+    components: ComponentStack,
     faults: Faults,
     delivered: Callable[[str, Event], None],
 ) -> Context:
@@ -67,16 +68,17 @@ def make_context(
         speakers=tuple(core.speakers),
         targets=frozenset(speakers_by_target(settings)),
         speech=settings.speech,
+        clock=SystemClock(ZoneInfo(core.timezone) if core.timezone else None),
         http_session=_shared_session(stack),
         fault=faults.set,
-        stalled=entered.stalled,
+        stalled=components.stalled,
         ready=asyncio.Event(),
         delivered=delivered,
     )
 
 
 async def start_transports(
-    settings: Settings, context: Context, entered: ComponentStack
+    settings: Settings, context: Context, components: ComponentStack
 ) -> dict[str, Transport]:
     """Start the transports that can be used here.
 
@@ -88,9 +90,10 @@ async def start_transports(
     for name, kind in settings.plugins.transports.items():
         make = partial(kind, context, settings.transport_options(name))
         if name in reasons:
-            logger.info("transport %s is not used: %s", name, reasons[name])
-        elif part := await _guarded(context, entered, f"transport {name}", make):
-            transports[name] = part
+            level = logging.INFO if kind.missing_dependency() else logging.DEBUG
+            logger.log(level, "transport %s is not used: %s", name, reasons[name])
+        elif plugin := await _start(context, components, f"transport {name}", make):
+            transports[name] = plugin
     _check_voices(settings, reasons)
     return transports
 
@@ -131,6 +134,14 @@ def fallback_transports(settings: Settings) -> list[str]:
     return [name for name in available_transports(settings) if kinds[name].role is Role.FALLBACK]
 
 
+def unconfigured_transports(settings: Settings) -> frozenset[str]:
+    """Return the names of the transports that are installed, but lack configuration such as an API key."""
+    kinds = settings.plugins.transports
+    return frozenset(
+        name for name in _unavailable_transports(settings) if kinds[name].missing_dependency() is None
+    )
+
+
 def _unavailable_transports(settings: Settings) -> dict[str, str]:
     """Return why a transport cannot be used, for each that cannot."""
     reasons = {}
@@ -140,46 +151,50 @@ def _unavailable_transports(settings: Settings) -> dict[str, str]:
     return reasons
 
 
-async def start_outputs(settings: Settings, context: Context, entered: ComponentStack) -> dict[str, Output]:
-    """The output of each speaker."""
+async def start_outputs(
+    settings: Settings, context: Context, components: ComponentStack
+) -> dict[str, Output]:
+    """Start the output of each speaker. One that cannot be used is replaced by `UnavailableOutput`."""
     outputs: dict[str, Output] = {}
     for name, speaker in settings.core.speakers.items():
         kind = settings.plugins.outputs[speaker.output]
         make = partial(kind, dataclasses.replace(context, speaker=name), settings.outputs[name])
-        part = await _guarded(context, entered, f"speaker {name}", make)
-        outputs[name] = part or UnavailableOutput(
+        output = await _start(context, components, f"speaker {name}", make)
+        outputs[name] = output or UnavailableOutput(
             dataclasses.replace(context, speaker=name), why=f"its output {speaker.output!r} is broken"
         )
     return outputs
 
 
 async def probe_outputs(context: Context, outputs: Mapping[str, Output]) -> None:
-    """Try each output once; one that does not work now is a fault, and may work later."""
-    made = {name: output for name, output in outputs.items() if not isinstance(output, UnavailableOutput)}
-    await asyncio.gather(*(_try(context, name, output) for name, output in made.items()))
+    """Probe each output. One that does not work now is a fault; it may work later."""
+    startable = {
+        name: output for name, output in outputs.items() if not isinstance(output, UnavailableOutput)
+    }
+    await asyncio.gather(*(_try(context, name, output) for name, output in startable.items()))
 
 
 async def start_plugins(
-    settings: Settings, context: Context, entered: ComponentStack, kinds: Mapping[str, type[S]]
+    settings: Settings, context: Context, components: ComponentStack, kinds: Mapping[str, type[S]]
 ) -> dict[str, S]:
-    """Sources or observers, each with its section of the configuration."""
-    parts = {}
+    """Start sources or observers, each with its section of the configuration."""
+    plugins = {}
     for name, kind in kinds.items():
         make = partial(kind, context, settings.section(name))
-        if part := await _guarded(context, entered, name, make):
-            parts[name] = part
-    return parts
+        if plugin := await _start(context, components, name, make):
+            plugins[name] = plugin
+    return plugins
 
 
-async def _guarded(context: Context, entered: ComponentStack, name: str, make: Callable[[], P]) -> P | None:
-    """Make and enter a part; one that cannot be is a fault, and the others go on without it.
+async def _start(context: Context, components: ComponentStack, name: str, make: Callable[[], P]) -> P | None:
+    """Construct and enter a plugin. Returns None, and raises a fault, if that fails.
 
     Raises:
-        ConfigError: what it found wrong is the user's to mend.
+        ConfigError: The plugin found a mistake in the configuration.
     """
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
-            return await entered.start(name, make())
+            return await components.start(name, make())
     except ConfigError:
         raise
     except (Exception, SystemExit) as error:
@@ -189,7 +204,7 @@ async def _guarded(context: Context, entered: ComponentStack, name: str, make: C
 
 
 class UnavailableOutput(Output):
-    """Stands where a speaker's output could not be made."""
+    """The output of a speaker whose own could not be started: it always fails."""
 
     def __init__(self, context: Context, *, why: str) -> None:
         super().__init__(context, None)
@@ -217,7 +232,7 @@ async def _try(context: Context, name: str, output: Output) -> None:
 
 
 def _shared_session(stack: AsyncExitStack) -> Callable[[], aiohttp.ClientSession]:
-    """Opens the one HTTP session when it is first needed; it is closed after all who use it."""
+    """Return a function that opens the shared HTTP session at its first call. It is closed after the plugins."""
     opened: list[aiohttp.ClientSession] = []
 
     async def close() -> None:
@@ -237,13 +252,13 @@ def _shared_session(stack: AsyncExitStack) -> Callable[[], aiohttp.ClientSession
 
 
 def routes(settings: Settings) -> Sequence[Route]:
-    """The routes that are configured, else those of the contract."""
+    """Return the configured routes, or the default ones."""
     configured = settings.core.routes
     return configured if isinstance(configured, tuple) else DEFAULT_ROUTES
 
 
 def speakers_by_target(settings: Settings) -> dict[str, list[str]]:
-    """Which speakers answer to each target of this node."""
+    """Return the speakers that each target of this node addresses."""
     answer: dict[str, list[str]] = {"all": list(settings.core.speakers)}
     for name, speaker in settings.core.speakers.items():
         answer.setdefault(name, []).append(name)

@@ -1,4 +1,4 @@
-"""The inside of a node: its speakers, and the intake before them, made from the settings."""
+"""Build the speakers and the intake from the settings."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What stands between the sources and the outputs."""
+    """The speakers of a node, and the intake that feeds them."""
 
     speakers: Mapping[str, Speaker]
     intake: Intake
 
     def publish_state(self) -> None:
-        """Tell the state of each speaker."""
+        """Publish the state of each speaker."""
         for speaker in self.speakers.values():
             speaker.show()
 
@@ -127,24 +127,24 @@ def concurrency_limiters(settings: Settings, faults: Faults) -> dict[str, Concur
 
 
 def quiet_window(hours: QuietHours) -> QuietWindow:
-    """Quiet hours as a window.
+    """Return configured quiet hours as a window.
 
     Raises:
-        ValueError: a time of day that is none.
+        ValueError: A value is not a time of day.
     """
     days = frozenset(DAYS.index(day) for day in hours.days)
     return QuietWindow(days, minute_of_day(hours.start), minute_of_day(hours.end))
 
 
 def chimes_by_urgency(core: CoreOptions) -> Mapping[Urgency, str]:
-    """The chime of each urgency."""
+    """Return the name of the chime of each urgency."""
     if isinstance(core.chime, str):
         return dict.fromkeys(Urgency, core.chime)
     return {**DEFAULT_CHIMES, **core.chime} if isinstance(core.chime, dict) else DEFAULT_CHIMES
 
 
 def rate_limits(core: CoreOptions) -> RateLimits:
-    """How many announcements may come."""
+    """Return the rate limits of the intake."""
     limits = core.limits
     return RateLimits(
         per_topic=_rate(limits.per_topic), total=_rate(limits.total), critical=_rate(limits.critical)
@@ -152,13 +152,13 @@ def rate_limits(core: CoreOptions) -> RateLimits:
 
 
 def local_clock(core: CoreOptions) -> Callable[[], datetime]:
-    """The time on the wall: of the configured time zone, else of the machine."""
+    """Return a clock of the configured time zone, or else of the machine's."""
     zone = ZoneInfo(core.timezone) if core.timezone else None
     return lambda: datetime.now(zone).astimezone(zone)
 
 
 def chimes_dir(settings: Settings) -> Path | None:
-    """The folder of the user's own chimes; a relative one lies beside the configuration."""
+    """Return the folder of the user's chimes. A relative path is relative to the configuration file."""
     named = settings.core.chimes_dir
     if named is None:
         return None

@@ -1,4 +1,4 @@
-"""The daemon's own door for the command line: a socket in its state folder, one question a line, one answer."""
+"""The control socket, by which the command line asks the running daemon: one JSON request, one JSON reply."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
@@ -14,11 +16,17 @@ from edgevoice.cache.cache import cache_dir
 from edgevoice.cache.files import ClipFiles
 from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
-from edgevoice.components import available_transports, fallback_transports, routes, speakers_by_target
+from edgevoice.components import (
+    available_transports,
+    fallback_transports,
+    routes,
+    speakers_by_target,
+    unconfigured_transports,
+)
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
-from edgevoice.intake.intake import build_announcement
+from edgevoice.intake.factory import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
@@ -27,7 +35,7 @@ from edgevoice.scheduler.settings import SpeakerSettings
 from edgevoice.synthesis.routing import NO_PREDICTION, decide, routing_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from edgevoice.announcement import Announcement
@@ -36,35 +44,46 @@ if TYPE_CHECKING:
     from edgevoice.composition import Node
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
+<<<<<<< HEAD
     from edgevoice.synthesis.latency import LatencyPrediction
+=======
+    from edgevoice.forecast.outlook import LatencyPrediction
+    from edgevoice.intake.payload import Known
+>>>>>>> api
 
 logger = logging.getLogger(__name__)
 
 SOCKET_NAME = "control.sock"
-MAX_LINE_BYTES = 256 * 1024
+MAX_REQUEST_BYTES = 256 * 1024
+#: Time limit of a request, for the daemon and for the command line.
 TIMEOUT_S = 5.0
-"""Seconds for a question to come, and for an answer."""
-Answer = dict[str, Any]
+UNKNOWN_REQUEST = "unknown request: is the daemon of another version? restart it"
+Request = dict[str, Any]
+Handler = Callable[[Request], Any]
 
 
 class Control:
-    """Answers questions; `answers` maps what is asked to a function of the question. Use as `async with`."""
+    """The server of the control socket in `state_dir`. `handlers` maps a request's `ask` to a function.
 
-    def __init__(self, folder: Path, answers: dict[str, Callable[[Answer], Any]]) -> None:
-        self._path = folder / SOCKET_NAME
-        self._answers = answers
+    Without the socket the daemon runs on: only the command line cannot ask it.
+    """
+
+    def __init__(self, state_dir: Path, handlers: Mapping[str, Handler]) -> None:
+        self._path = state_dir / SOCKET_NAME
+        self._handlers = handlers
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()  # of a daemon that was killed; two at once are refused by the store
+            self._path.unlink()  # of a daemon that was killed; the store refuses a second one
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
-            self._path.chmod(0o600)
-        except OSError as error:
-            logger.warning(
-                "the command line cannot ask this daemon: %s: %s", self._path, error.strerror or error
+            listening = _private_socket(self._path)
+            self._server = await asyncio.start_unix_server(
+                self._serve, sock=listening, limit=MAX_REQUEST_BYTES
             )
+        except OSError as error:
+            reason = error.strerror or error
+            logger.warning("the command line cannot ask this daemon: %s: %s", self._path, reason)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,46 +96,70 @@ class Control:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 line = await reader.readline()
-                writer.write(json.dumps(self._answer(line)).encode() + b"\n")
+                writer.write(json.dumps(self._reply(line)).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):
-            logger.debug("a question on the control socket was not whole")
+            logger.debug("control socket: incomplete request")
         finally:
             writer.close()
 
-    def _answer(self, line: bytes) -> Answer:
+    def _reply(self, line: bytes) -> dict[str, Any]:
         try:
-            question = json.loads(line)
-            return {"answer": self._answers[question["ask"]](question)}
+            request = json.loads(line, parse_constant=_no_constant)
+            handler = self._handlers[request["ask"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return {"error": UNKNOWN_REQUEST}
+        try:
+            return {"answer": handler(request)}
         except EdgeVoiceError as error:
             return {"error": str(error)}
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return {"error": "that is no question this version knows"}
+        except (ValueError, KeyError, TypeError, ArithmeticError):
+            logger.debug("control socket: bad request", exc_info=True)
+            return {"error": UNKNOWN_REQUEST}
 
 
-def query(folder: Path, **question: Any) -> Any:
-    """Ask the running daemon; None where none runs.
+def _private_socket(path: Path) -> socket.socket:
+    """Bind a socket that only its owner can connect to."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        # Before bind: Linux gives the file the mode of the socket, so there is no moment at which others can connect.
+        os.fchmod(listening.fileno(), 0o600)
+        listening.bind(str(path))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def query(state_dir: Path, **request: Any) -> Any:
+    """Ask the running daemon. Returns None if none is running.
 
     Raises:
-        EdgeVoiceError: it could not be asked, or answered that the question is wrong.
+        EdgeVoiceError: the daemon cannot be reached, does not answer, or rejects the request.
     """
+    path = state_dir / SOCKET_NAME
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(TIMEOUT_S)
         try:
-            connection.connect(str(folder / SOCKET_NAME))
+            connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:
-            raise EdgeVoiceError(
-                f"the daemon cannot be asked: {folder / SOCKET_NAME}: {error.strerror or error}"
-            ) from None
+            reason = error.strerror or error
+            raise EdgeVoiceError(f"cannot connect to the daemon: {path}: {reason}") from None
         with connection.makefile("rwb") as stream:
             try:
-                stream.write(json.dumps(question).encode() + b"\n")
+                stream.write(json.dumps(request).encode() + b"\n")
                 stream.flush()
                 reply = json.loads(stream.readline())
             except (OSError, ValueError):
-                raise EdgeVoiceError("the daemon did not answer") from None
+                raise EdgeVoiceError(
+                    f"the daemon at {path} did not answer within {TIMEOUT_S:g} s; see its log"
+                ) from None
     if "error" in reply:
         raise EdgeVoiceError(reply["error"])
     return reply["answer"]
@@ -127,88 +170,117 @@ def build_handlers(
     node: Node,
     cache: Cache,
     phrases: Prerenderer,
+<<<<<<< HEAD
     latency: Callable[[str | None], LatencyPrediction],
 ) -> dict[str, Callable[[dict[str, Any]], Any]]:
     """A function for each thing that can be asked."""
+=======
+    outlook: Callable[[str | None], LatencyPrediction],
+) -> dict[str, Handler]:
+    """Return the handlers of the daemon's requests. None of them blocks."""
+    known = _known_names(settings)
+>>>>>>> api
 
-    def kept(question: dict[str, Any]) -> dict[str, Any]:
+    def cache_state(request: Request) -> dict[str, Any]:
         state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
-        if question.get("clear"):
+        if request.get("clear"):
             cache.clear()
             phrases.check_now()
         return state
 
-    def explain(question: dict[str, Any]) -> dict[str, Any]:
-        announcement = parse_explain_request(settings, question)
+    def explain(request: Request) -> dict[str, Any]:
+        announcement = parse_explain_request(settings, request, known)
         now = asyncio.get_running_loop().time()
-        on = [
+        speakers = [
             explain_speaker(
                 name, announcement, node.speakers[name].settings, node.speakers[name].snapshot, now
             )
             for name in speakers_by_target(settings)[announcement.target]
         ]
-        taken = (
-            "accepted"
-            if node.intake.would_accept(announcement)
-            else "suppressed: there are too many (limits)"
-        )
         return {
+<<<<<<< HEAD
             **_common(settings, announcement, cache.contains, latency(announcement.text)),
             "intake": taken,
             "speakers": on,
+=======
+            **_explain_common(settings, announcement, cache.contains, outlook(announcement.text)),
+            "intake": "accepted"
+            if node.intake.would_accept(announcement)
+            else "suppressed: rate limit (limits)",
+            "speakers": speakers,
+>>>>>>> api
             "from": "the running daemon",
         }
 
-    return {
-        "explain": explain,
-        "cache": kept,
-    }
+    return {"explain": explain, "cache": cache_state}
 
 
-def explain_from_config(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
-    """The same from the configuration alone: nothing is being said, nothing waits, no switch is set.
+def explain_from_config(settings: Settings, request: Request) -> dict[str, Any]:
+    """Explain from the configuration alone, as if nothing was playing, waiting or switched.
 
     Raises:
-        EdgeVoiceError: nobody answers to the target.
-        Refused: the text would not be accepted.
+        EdgeVoiceError: the target is unknown.
+        InvalidAnnouncement: the text would be rejected.
     """
-    announcement, clock = parse_explain_request(settings, question), local_clock(settings.core)
-    on = []
+    announcement = parse_explain_request(settings, request, _known_names(settings))
+    clock, speakers = local_clock(settings.core), []
     for name in speakers_by_target(settings)[announcement.target]:
         options = settings.core.speakers[name]
         speaker = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
-        on.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
-    alone = {"intake": "accepted", "speakers": on, "from": "the configuration alone"}
+        speakers.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
     files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
-    return {**_common(settings, announcement, files.has), **alone}
+    return {
+        **_explain_common(settings, announcement, files.has),
+        "intake": "accepted",
+        "speakers": speakers,
+        "from": "the configuration alone",
+    }
 
 
-def parse_explain_request(settings: Settings, question: dict[str, Any]) -> Announcement:
-    """The announcement that is asked about."""
-    target = str(question["target"])
+def unknown_target(settings: Settings, target: str) -> str:
+    """Return the message for a target that no speaker has as its name or group."""
+    return f"unknown target {target!r}; known targets: {', '.join(speakers_by_target(settings))}"
+
+
+def parse_explain_request(settings: Settings, request: Request, known: Known) -> Announcement:
+    """Return the announcement that a request is about; `known` are the names of transports and chimes."""
+    target = str(request["target"])
     if target not in speakers_by_target(settings):
-        raise EdgeVoiceError(
-            f"nobody answers to {target!r}; there are: {', '.join(speakers_by_target(settings))}"
-        )
-    payload = str(question["text"]).encode("utf-8", "surrogateescape")
-    known = {
-        "transport": [*available_transports(settings), FALLBACK_ALIAS],
+        raise EdgeVoiceError(unknown_target(settings, target))
+    payload = str(request["text"]).encode("utf-8", "surrogateescape")
+    parsed = parse_payload(payload, request.get("urgency"), known)
+    say = Say(target=target, payload=payload)
+    local_now = local_clock(settings.core)()
+    return build_announcement(
+        say, parsed.values, parsed.warnings, received_monotonic=0.0, local_now=local_now
+    )
+
+
+def _known_names(settings: Settings) -> Known:
+    """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
+    return {
+        "transport": [*available_transports(settings), *unconfigured_transports(settings), FALLBACK_ALIAS],
         "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
     }
-    reading = parse_payload(payload, question.get("urgency"), known)
-    say = Say(target=target, payload=payload)
-    return build_announcement(say, reading.values, reading.warnings, received_monotonic=0.0)
 
 
-def _common(
+def _explain_common(
     settings: Settings,
     announcement: Announcement,
     is_cached: Callable[[str], bool],
     latency: LatencyPrediction = NO_PREDICTION,
 ) -> dict[str, Any]:
     available, fallbacks = available_transports(settings), fallback_transports(settings)
+<<<<<<< HEAD
     order = decide(routing_request(announcement), routes(settings), available, latency, fallbacks).order
     key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
+=======
+    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
+    text = settings.plugins.filter_text(
+        announcement.text or "", announcement.language or settings.speech.language
+    )
+    key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
+>>>>>>> api
     cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,
@@ -219,28 +291,32 @@ def _common(
     }
 
 
-_DOES = {
-    Preemption.NOW: "interrupts what is being said at once",
-    Preemption.AT_PAUSE: "interrupts what is being said at its next pause, at the latest after 2 s",
-    Preemption.COALESCE: "joins what is being said: the same alarm",
-    Preemption.WAIT: "waits until what is being said has ended",
+_PREEMPTION = {
+    Preemption.NOW: "interrupts the current announcement at once",
+    Preemption.AT_PAUSE: "interrupts the current announcement at its next pause, at the latest after 2 s",
+    Preemption.COALESCE: "joins the current announcement: the same alarm",
+    Preemption.WAIT: "waits until the current announcement has ended",
 }
 
 
 def explain_speaker(
     speaker: str, announcement: Announcement, settings: SpeakerSettings, snapshot: SpeakerSnapshot, now: float
 ) -> dict[str, Any]:
-    """Return what one speaker would do at `now` (monotonic seconds)."""
+    """Return what one speaker would do with an announcement at `now` (monotonic seconds)."""
     held = settings.hold_state(now).holds(announcement.urgency)
     ahead = sum(waiting.urgency.rank >= announcement.urgency.rank for waiting in snapshot.waiting)
     if held is not None:
-        what = f"is held: {held}"
-    elif snapshot.current is None:
-        what = "is said at once" if not ahead else f"waits for {ahead}"
+        action, what = "hold", f"is held: {held}"
+    elif snapshot.current is not None:
+        preemption = preemption_for(announcement, snapshot.current, snapshot.heard_s)
+        action, what = preemption.name.lower(), _PREEMPTION[preemption]
+    elif ahead:
+        action, what = "wait", f"waits for {ahead} other{'s' * (ahead != 1)}"
     else:
-        what = _DOES[preemption_for(announcement, snapshot.current, snapshot.heard_s)]
+        action, what = "play", "is played at once"
     return {
         "speaker": speaker,
+        "action": action,
         "what": what,
         "held": held,
         "ahead": ahead,
@@ -259,7 +335,7 @@ def explain_route(
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
-    """Return which transports it would take, and why."""
+    """Return the transports in the order they would be tried, and why."""
     request = routing_request(announcement, cached=cached)
     decision = decide(request, routes, available, latency, fallbacks)
     return {"transports": list(decision.order), "why": decision.why}

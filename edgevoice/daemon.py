@@ -20,11 +20,18 @@ from edgevoice.components import (
     start_outputs,
     start_plugins,
     start_transports,
+    unconfigured_transports,
 )
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
+<<<<<<< HEAD
 from edgevoice.intake.intake import payload_of
+=======
+from edgevoice.forecast.forecast import LatencyModel
+from edgevoice.forecast.persistence import LatencyPersistence
+from edgevoice.intake.factory import payload_of
+>>>>>>> api
 from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
@@ -109,11 +116,22 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
+<<<<<<< HEAD
         latency=latency,
         timeouts=timeouts,
+=======
+        unconfigured=unconfigured_transports(settings),
+        forecast=latency,
+>>>>>>> api
     )
     synthesizer = await stack.enter_async_context(
-        Synthesizer(synthesis_context, routes(settings), cache=cache, spool=SpoolDir(folder))
+        Synthesizer(
+            synthesis_context,
+            routes(settings),
+            cache=cache,
+            spool=SpoolDir(folder),
+            filter_text=plugins.filter_text,
+        )
     )
     prerenderer = Prerenderer(core.phrases, cache, synthesizer, faults.set)
     recorder = Recorder(store, observers, has_texts=core.history.texts)

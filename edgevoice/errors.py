@@ -1,14 +1,14 @@
-"""The errors EdgeVoice raises, drawn as one tree.
+"""The errors of EdgeVoice, as one tree.
 
 EdgeVoiceError
-├── ConfigError        the configuration has mistakes (all of them at once)
-├── PluginError        a plugin cannot be used, and why
-├── Refused            an announcement that the contract refuses
-├── TransportError     a transport gave no (more) speech
-│   ├── AccountRefused the account, the key or the model is refused: no other request would fare better
-│   └── TooManyRequests one request more than the account allows at a time
-├── ClipError          the audio of an announcement ended before its end
-└── OutputError        an output cannot play
+├── ConfigError          the configuration has mistakes; carries all of them
+├── PluginError          a plugin cannot be used
+├── InvalidAnnouncement  an announcement that the contract does not allow
+├── TransportError       a transport failed to give all of the speech
+│   ├── AccountRefused   the account, API key or model was rejected; another transport of it cannot help
+│   └── TooManyRequests  the account allows no further request at the moment
+├── ClipError            the audio of an announcement is incomplete
+└── OutputError          an output cannot play
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 
 class EdgeVoiceError(Exception):
-    """The root of them all; its text says what was wrong, where, and what to do."""
+    """The root of all errors. The text says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigIssue:
-    """One mistake in the configuration: where (`speakers.kitchen.volume`), on which line, and what."""
+    """One mistake in the configuration."""
 
+    #: The key, such as `speakers.kitchen.volume`; empty for the file as a whole.
     path: str
     message: str
+    #: The line in the file, if it is known.
     line: int | None = None
 
     def __str__(self) -> str:
@@ -38,21 +40,27 @@ class ConfigIssue:
 
 
 class ConfigError(EdgeVoiceError):
-    """The configuration cannot be used; carries every mistake, not only the first."""
+    """The configuration cannot be used. `issues` holds every mistake, not only the first."""
 
-    def __init__(self, mistakes: Sequence[ConfigIssue], source: str = "") -> None:
-        self.issues = tuple(mistakes)
+    def __init__(self, issues: Sequence[ConfigIssue], source: str = "") -> None:
+        self.issues = tuple(issues)
         self.source = source
         head = f"{source}: " if source else ""
-        super().__init__("\n".join(f"{head}{mistake}" for mistake in self.issues))
+        super().__init__("\n".join(f"{head}{issue}" for issue in self.issues))
 
 
 class PluginError(EdgeVoiceError):
-    """A plugin cannot be used here."""
+    """A plugin cannot be used."""
 
 
 class InvalidAnnouncement(EdgeVoiceError):
-    """An announcement that is not accepted: the reason, the key it is about, and what is allowed."""
+    """An announcement is not accepted.
+
+    Args:
+        reason: Reason code or sentence.
+        key: The key at fault, if there is one.
+        allowed: What would be allowed.
+    """
 
     def __init__(self, reason: str, *, key: str | None = None, allowed: str | None = None) -> None:
         self.reason = reason
@@ -62,15 +70,23 @@ class InvalidAnnouncement(EdgeVoiceError):
 
 
 class TransportError(EdgeVoiceError):
-    """A transport gave no (more) speech; the next one may."""
+    """A transport failed to give all of the speech. The next transport is tried."""
 
 
 class AccountRefused(TransportError):
-    """Refused for the account, key or model (401, 402, 403, 410): only the local voice can help."""
+    """The account, API key or model was rejected (401, 402, 403, 410).
+
+    No other transport of the same account is tried.
+    """
 
 
 class TooManyRequests(TransportError):
-    """Refused as one too many (429); `retry_after` is the seconds the server wants to be left alone, if it says."""
+    """The account allows no further request at the moment (429).
+
+    Args:
+        message: What the server said.
+        retry_after: Seconds that the server wants to be left alone, if it says so.
+    """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
@@ -78,8 +94,8 @@ class TooManyRequests(TransportError):
 
 
 class ClipError(EdgeVoiceError):
-    """The audio of an announcement ended before its end."""
+    """The audio of an announcement is incomplete."""
 
 
 class OutputError(EdgeVoiceError):
-    """An output cannot play; the announcement may be tried again."""
+    """An output cannot play. The announcement may be tried again."""

@@ -1,4 +1,4 @@
-"""The hook that plugins implement: it only registers, and never waits."""
+"""The hooks a plugin can implement. A hook must not wait; each call is guarded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ hookimpl = pluggy.HookimplMarker("edgevoice")
 
 
 class Registry(Protocol):
-    """What a plugin calls to enter; a name is what the configuration calls it."""
+    """What `edgevoice_register` is called with. The name is what the configuration calls the plugin."""
 
     def source(self, name: str, plugin: type[Source]) -> None: ...
 
@@ -27,4 +27,15 @@ class Registry(Protocol):
 
 @hookspec
 def edgevoice_register(register: Registry) -> None:
-    """Register the sources, transports, outputs and observers of this plugin, by name."""
+    """Register the plugin's sources, transports, outputs and observers. Called once, when it is loaded."""
+
+
+@hookspec
+def edgevoice_filter_text(text: str, language: str) -> str | None:
+    """Return the text to speak instead of `text`; None to leave it as it is.
+
+    Called on the event loop for each whole text, private ones included, before it is cut into requests and
+    looked up in the cache; not for live text. The same text must always give the same result. The hooks of
+    several plugins are called in the order of the plugins' names, each with the result of the last. One that
+    raises, or returns anything else than a text that can be spoken, is skipped, and the error is logged.
+    """

@@ -1,7 +1,7 @@
-"""Where the daemon's own log goes: the journal under systemd, else standard error; never a secret, never a flood.
+"""Logging to journald under systemd, else to stderr, with secrets redacted and repeated warnings limited.
 
-Loggers are named after modules (`logging.getLogger(__name__)`). What concerns one announcement is logged
-with `extra={"ANNOUNCEMENT_ID": id}`: a field in the journal, in brackets elsewhere.
+Loggers are named after modules (`logging.getLogger(__name__)`). A line about one announcement is logged
+with `extra={"ANNOUNCEMENT_ID": id}`: a field in journald, in brackets elsewhere.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ except ImportError:
     journal = None
 
 JOURNALD_SOCKET = Path("/run/systemd/journal/socket")
+#: The same warning is logged again after this.
 REPEAT_AFTER_S = 60.0
-"""Seconds for which a warning is not shown again."""
+#: Warnings of one message template that are logged in a row, with other arguments each.
 BURST = 10.0
-"""How many warnings of one message template may follow each other."""
 MAX_TEMPLATES = 500
-"""How many message templates are remembered."""
+#: Shorter secrets are not redacted: they are parts of too many words, and the gaps would give them away.
+MIN_SECRET_CHARS = 6
 
 _NAME = "edgevoice"
-_CHATTY = ("aiohttp", "amqtt", "asyncio", "paho", "transitions")
-"""Libraries whose lines below a warning say nothing to a user, and may show what they were sent."""
+#: Libraries logged from WARNING on: the rest is of no use to a user, and may contain what they were sent.
+_VERBOSE_LIBRARIES = ("aiohttp", "amqtt", "asyncio", "paho", "transitions")
 
-# Lengths are bounded, so that no text makes the search slow.
+# Lengths are bounded, so that no text makes a search slow.
 _SECRET_SHAPES = (
     (re.compile(r"(?i)\bbearer\s+[^\s'\",]+"), "Bearer ***"),
     (re.compile(r"\bsk_[\w-]{4,}"), "***"),
@@ -44,13 +45,13 @@ _secrets: set[str] = set()
 
 
 def register_secret(secret: str) -> None:
-    """Never show this value from now on, wherever it turns up in a line."""
-    if secret:
+    """Redact this value in every line from now on, if it has at least `MIN_SECRET_CHARS` characters."""
+    if len(secret) >= MIN_SECRET_CHARS:
         _secrets.add(secret)
 
 
 def redact(text: str) -> str:
-    """The text with `***` for what `hide` was told, keys, bearer tokens and passwords in addresses."""
+    """Replace registered secrets, API keys, bearer tokens and passwords in URLs by `***`."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     for shape, instead in _SECRET_SHAPES:
@@ -60,54 +61,55 @@ def redact(text: str) -> str:
 
 @dataclass(slots=True)
 class _TemplateBudget:
-    """The warnings of one message template: what was shown lately, and how many more may be shown."""
+    """Rate limit of one message template. Times are monotonic seconds."""
 
-    at: float
-    allowance: float
-    shown: dict[int, float] = field(default_factory=dict)
+    updated_at: float
+    tokens: float
+    #: When each text (its hash) was logged lately.
+    logged_at: dict[int, float] = field(default_factory=dict)
     suppressed: int = 0
 
     def allow(self, text: int, now: float) -> bool:
-        self.allowance = min(BURST, self.allowance + (now - self.at) / REPEAT_AFTER_S)
-        self.at = now
-        self.shown = {one: at for one, at in self.shown.items() if now - at < REPEAT_AFTER_S}
-        if text in self.shown or self.allowance < 1:
+        self.tokens = min(BURST, self.tokens + (now - self.updated_at) / REPEAT_AFTER_S)
+        self.updated_at = now
+        self.logged_at = {text: at for text, at in self.logged_at.items() if now - at < REPEAT_AFTER_S}
+        if text in self.logged_at or self.tokens < 1:
             self.suppressed += 1
             return False
-        self.allowance -= 1
-        self.shown[text] = now
+        self.tokens -= 1
+        self.logged_at[text] = now
         return True
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets the same warning or error through once a minute, and counts what it keeps back.
+    """Passes the same warning or error once a minute and counts those suppressed in between.
 
-    Of one message template with ever other arguments (a number of attempts, a port), `BURST` are let
-    through and then one a minute: no steady fault makes more than 100 lines an hour.
+    A message template whose arguments differ each time (a number of attempts, a port) passes `BURST` times,
+    then once a minute: a lasting fault logs at most 100 lines an hour.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: dict[tuple[str, int, str], _TemplateBudget] = {}
+        self._budgets: dict[tuple[str, int, str], _TemplateBudget] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
         now = self._clock()
         template = (record.name, record.levelno, str(record.msg))
-        kind = self._kinds.pop(template, None) or _TemplateBudget(now, BURST)
-        self._kinds[template] = kind
-        if len(self._kinds) > MAX_TEMPLATES:
-            del self._kinds[next(iter(self._kinds))]
-        if not kind.allow(hash(str(record.args)), now):
+        budget = self._budgets.pop(template, None) or _TemplateBudget(now, BURST)
+        self._budgets[template] = budget
+        if len(self._budgets) > MAX_TEMPLATES:
+            del self._budgets[next(iter(self._budgets))]
+        if not budget.allow(hash(str(record.args)), now):
             return False
-        record.kept_back, kind.suppressed = kind.suppressed, 0
+        record.suppressed, budget.suppressed = budget.suppressed, 0
         return True
 
 
 class RedactingFormatter(logging.Formatter):
-    """One line for a message, with how many of its kind were kept back, and without secrets."""
+    """Formats a line with the number of suppressed repeats, and redacts it."""
 
     def __init__(self, style: str) -> None:
         super().__init__(style, datefmt="%H:%M:%S")
@@ -124,21 +126,21 @@ class RedactingFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         line = super().formatMessage(record)
-        kept_back = getattr(record, "kept_back", 0)
-        return f"{line} (and {kept_back} more like it)" if kept_back else line
+        suppressed = getattr(record, "suppressed", 0)
+        return f"{line} ({suppressed} more like it suppressed)" if suppressed else line
 
 
 def stderr_is_journald(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether systemd started this process, and its journal can be written to.
+    """Return whether systemd started this process and journald can be reached.
 
-    Without a journal behind it, systemd-python loses messages silently.
+    Without journald, systemd-python would lose messages silently.
     """
     under_systemd = "JOURNAL_STREAM" in environ or "INVOCATION_ID" in environ
     return journal is not None and under_systemd and JOURNALD_SOCKET.is_socket()
 
 
 def send_to_journald(message: str, /, **fields: object) -> None:
-    """Send to the journal what it keeps; the arguments are in the message, and may hold a secret."""
+    """Send a message and its fields, without those that hold unformatted arguments: they may be secret."""
     kept = {
         name: redact(value) if isinstance(value, str) else value
         for name, value in fields.items()
@@ -160,16 +162,16 @@ def _destination() -> logging.Handler:
 
 
 def setup(level: str = "INFO") -> None:
-    """Log from this level on, once for the whole process; called again, it takes the place of the former."""
+    """Set up logging for the whole process, in place of an earlier set-up."""
     handler = _destination()
     handler.set_name(_NAME)
     handler.addFilter(RateLimitFilter())
     root = logging.getLogger()
-    for former in [one for one in root.handlers if one.get_name() == _NAME]:
+    for former in [known for known in root.handlers if known.get_name() == _NAME]:
         root.removeHandler(former)
         former.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
-    logging.raiseExceptions = False  # else a line that cannot be written is printed with all its arguments
-    for name in _CHATTY:
+    logging.raiseExceptions = False  # a line that cannot be written would be printed with all its arguments
+    for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))

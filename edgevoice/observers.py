@@ -1,4 +1,4 @@
-"""Tells all observers what happens, one by one, each guarded: one that raises starves nobody."""
+"""Tell all observers what happens. Each call is guarded: an observer that raises does not affect the others."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Observers:
 
     @property
     def durable(self) -> tuple[str, ...]:
-        """The observers that must deliver the outcomes of high and critical announcements."""
+        """Names of the observers that must deliver the outcomes of high and critical announcements."""
         return tuple(name for name, observer in self._observers.items() if observer.durable)
 
     def redeliver(self, name: str, event: Event) -> bool:
-        """Tell one observer an outcome that it has not delivered; return whether it still wants to know."""
+        """Tell an observer an outcome that it has not delivered. Returns whether it still exists and is durable."""
         if name not in self.durable:
             return False
         self._tell_one(name, lambda observer: observer.on_event(event, None))
@@ -49,4 +49,4 @@ class Observers:
         try:
             what(self._observers[name])
         except (Exception, SystemExit):
-            logger.exception("observer %s failed; the others go on", name)
+            logger.exception("observer %s failed; the others run on", name)

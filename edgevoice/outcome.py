@@ -1,4 +1,4 @@
-"""What the daemon tells: events and outcomes of announcements, rejections, the state of a speaker."""
+"""What observers are told: events and outcomes of announcements, rejections, the state of a speaker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgevoice.announcement import Urgency
 
 
 class EventType(StrEnum):
-    """The steps of an announcement on one speaker; the last six are outcomes, of which there is exactly one."""
+    """The steps of an announcement on one speaker. The last six are outcomes: each ends with exactly one."""
 
     QUEUED = "queued"
     HELD = "held"
@@ -31,6 +31,7 @@ class EventType(StrEnum):
         return self in OUTCOMES
 
 
+#: The event types that end an announcement.
 OUTCOMES = frozenset(
     {
         EventType.FINISHED,
@@ -44,14 +45,14 @@ OUTCOMES = frozenset(
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A transport that was tried in vain, and why it failed."""
+    """A transport that was tried and failed."""
 
     transport: str
     error: str
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """Milliseconds from the message's arrival; None is unknown or not yet."""
+    """Milliseconds since the message was received; None: unknown, or not yet."""
 
     queued: int | None = None
     first_audio: int | None = None
@@ -61,7 +62,7 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of one announcement on one speaker, as published (contract, "Out")."""
+    """One step of one announcement on one speaker, as it is published (contract, "Out")."""
 
     event_type: EventType
     id: str
@@ -84,7 +85,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something that arrived was not accepted, for the node's event topic."""
+    """Why an input was not accepted, as it is published on the node's event topic."""
 
     event_type: str = "rejected"
     node: str
@@ -97,7 +98,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CurrentAnnouncement(msgspec.Struct, frozen=True):
-    """What a speaker is saying."""
+    """The announcement that a speaker is playing."""
 
     id: str
     urgency: Urgency

@@ -1,4 +1,4 @@
-"""Where the daemon keeps what outlives a moment: the state folder, and room for long clips on a real disk."""
+"""Paths: the state folder, the spool for long clips, and paths in the configuration."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 
 
 def state_dir(configured: str | None) -> Path:
-    """The state folder, made if need be: the configured one, systemd's, or the user's own.
+    """Return the state folder, created if necessary: the configured one, systemd's, or the user's.
 
     Raises:
-        ConfigError: it cannot be made or written.
+        ConfigError: the folder cannot be created or written.
     """
     folder = find_state_dir(configured)
     try:
@@ -31,13 +31,13 @@ def state_dir(configured: str | None) -> Path:
         probe.unlink()
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
-        message = f"{folder} cannot be written ({why}): choose a folder that can, with `state_dir: PATH`"
+        message = f"cannot write {folder}: {why}; set `state_dir` to a folder that the daemon may write"
         raise ConfigError([ConfigIssue("state_dir", message)]) from None
     return folder
 
 
 def find_state_dir(configured: str | None) -> Path:
-    """Where the state folder is, whether it exists or not."""
+    """Return the path of the state folder, whether it exists or not."""
     if configured:
         return Path(configured)
     if systemd := os.environ.get("STATE_DIRECTORY"):
@@ -50,13 +50,13 @@ def find_state_dir(configured: str | None) -> Path:
 
 
 class SpoolDir:
-    """Gives the folder for audio that memory does not hold: the state folder, unless that is memory itself."""
+    """The folder for audio beyond the memory limit: the state folder, or the spare one if that is a RAM disk."""
 
     def __init__(self, state: Path, *, spare: Path = Path("/var/tmp")) -> None:  # noqa: S108 - on disk by definition
         self._folders = (state, spare)
 
     def __call__(self) -> Path:
-        """The first folder that lies on a disk.
+        """Return the first folder that is on a disk and writable.
 
         Raises:
             ClipError: there is none.
@@ -66,11 +66,13 @@ class SpoolDir:
             if filesystem(folder, mounts) not in _IN_MEMORY and os.access(folder, os.W_OK):
                 return folder
         named = " and ".join(str(folder) for folder in self._folders)
-        raise ClipError(f"a long announcement needs room on a disk, and {named} are not: set `state_dir`")
+        raise ClipError(
+            f"no disk for a long announcement: {named} are in memory or not writable; set `state_dir`"
+        )
 
 
 def mount_table() -> list[tuple[str, str]]:
-    """Mount points and their file systems, the later mount after the earlier (proc(5), mountinfo)."""
+    """Return mount points and their file system types, in the order mounted (proc(5), mountinfo)."""
     try:
         lines = (
             Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -81,7 +83,7 @@ def mount_table() -> list[tuple[str, str]]:
 
 
 def filesystem(folder: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
-    """The file system a folder lies on."""
+    """Return the type of the file system that a folder is on."""
     real = folder.resolve()
     best: tuple[int, str] | None = None
     for point, kind in mounts:
@@ -99,11 +101,11 @@ def _mount(line: str) -> tuple[str, str] | None:
 
 
 def relative_to_config(path: str, file: Path | None) -> Path:
-    """A path of the configuration; a relative one lies beside it."""
+    """Resolve a path of the configuration, relative to the folder of its file."""
     named = expanded(path)
     return named if named.is_absolute() or file is None else file.parent / named
 
 
 def expanded(path: str) -> Path:
-    """A path with `~` resolved where that can be."""
+    """Expand `~` in a path, where possible."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user

@@ -7,11 +7,10 @@ as `async with`. `plugins/README.md` draws the order of the calls.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -19,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
     from types import TracebackType
@@ -68,17 +68,26 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, in the machine's time zone."""
+    """The machine's clock, in a time zone or, by default, the machine's."""
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self._zone = zone
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def now(self) -> datetime:
-        return datetime.now().astimezone()
+        return datetime.now(self._zone).astimezone(self._zone)
 
 
 def _no_http_session() -> aiohttp.ClientSession:
     raise RuntimeError("this context has no HTTP session")
+
+
+def _new_event() -> asyncio.Event:
+    import asyncio  # noqa: PLC0415 - a plugin's child process imports this module, too
+
+    return asyncio.Event()
 
 
 def _ignore_fault(part: str, sentence: str | None) -> None:
@@ -113,7 +122,7 @@ class Context:
     #: Returns a sentence for each component that makes no progress and cannot help itself.
     stalled: Callable[[], list[str]] = list
     #: Set once every output was probed and the speakers run.
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: asyncio.Event = field(default_factory=_new_event)
     #: `delivered(name, event)`: the durable observer registered as `name` has delivered an outcome.
     delivered: Callable[[str, Event], None] = _ignore_delivery
 
@@ -144,6 +153,12 @@ class Plugin:
     @classmethod
     def validate_options(cls, options: Any) -> list[tuple[str, str]]:
         """Return the issues that types and ranges cannot express, as pairs of key and sentence."""
+        del options
+        return []
+
+    @classmethod
+    def option_warnings(cls, options: Any) -> list[tuple[str, str]]:
+        """Return warnings about options that are allowed but unwise, as pairs of key and sentence."""
         del options
         return []
 

@@ -1,9 +1,10 @@
-"""Finds plugins by entry points and in the drop-in folder; a broken one is reported, never fatal."""
+"""Load plugins from entry points and the drop-in folder. A broken plugin is reported and left out."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import logging
 import os
 import re
 import stat
@@ -19,13 +20,16 @@ import pluggy
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
+from edgevoice.text.spoken_text import check_text
 from edgevoice.text.suggest import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from importlib.metadata import EntryPoint
     from pathlib import Path
     from types import ModuleType
+
+logger = logging.getLogger(__name__)
 
 GROUP = "edgevoice"
 NAME = re.compile("[a-z0-9_-]{1,64}")
@@ -33,17 +37,17 @@ P = TypeVar("P", bound=type[Plugin])
 
 
 class Status(StrEnum):
-    """What became of a plugin."""
+    """The state of a plugin after loading."""
 
     READY = "ready"
+    #: Loaded, but a dependency must be installed before it can be used.
     INCOMPLETE = "incomplete"
-    """Loaded, but something has to be installed before it can be used."""
     BROKEN = "broken"
 
 
 @dataclass(slots=True)
 class PluginRecord:
-    """One plugin that was found: where, what it registered, and what is wrong with it."""
+    """A plugin that was found: where, what it provides, and what is wrong with it."""
 
     name: str
     origin: str
@@ -53,7 +57,7 @@ class PluginRecord:
 
 
 class Plugins:
-    """All plugins, by what they are and by name."""
+    """All plugins, by kind and name."""
 
     def __init__(self) -> None:
         self.sources: dict[str, type[Source]] = {}
@@ -66,7 +70,7 @@ class Plugins:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Plugins:
-        """Load what is installed, then what lies in `folder`."""
+        """Load the installed plugins, then those in the drop-in folder."""
         plugins = cls()
         for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
             plugins.add(entry.name, _distribution(entry), entry.load)
@@ -74,12 +78,31 @@ class Plugins:
             plugins.add_folder(folder)
         return plugins
 
+    def add_classes(self, kinds: Mapping[str, type[Plugin]]) -> None:
+        """Register classes by name, each as what it derives from; for tests.
+
+        Raises:
+            PluginError: A name is taken, or a class is not a plugin.
+        """
+        registration = _Registration(self, PluginRecord("classes", "this process"))
+        for name, kind in kinds.items():
+            if issubclass(kind, Source):
+                registration.source(name, kind)
+            elif issubclass(kind, Transport):
+                registration.transport(name, kind)
+            elif issubclass(kind, Output):
+                registration.output(name, kind)
+            elif issubclass(kind, Observer):
+                registration.observer(name, kind)
+            else:
+                raise PluginError(f"{name}: {kind.__name__} derives from no kind of plugin")
+
     def add_folder(self, folder: Path) -> None:
         """Load each `*.py` of the drop-in folder."""
         try:
             files = sorted(file for file in folder.iterdir() if file.suffix == ".py")
         except (OSError, ValueError) as error:
-            problem = getattr(error, "strerror", None) or "no path"
+            problem = getattr(error, "strerror", None) or "it is not a valid path"
             self.records.append(
                 PluginRecord(folder.name, str(folder), Status.BROKEN, f"cannot be read: {problem}")
             )
@@ -88,19 +111,22 @@ class Plugins:
             self.add(file.stem, str(file), lambda file=file: _import_file(file))  # type: ignore[misc]
 
     def add(self, name: str, origin: str, load: Callable[[], Any]) -> PluginRecord:
-        """Load one plugin and let it register, whatever it does meanwhile."""
+        """Load one plugin and let it register. Whatever it raises is recorded."""
         record = PluginRecord(name, origin)
         self.records.append(record)
         registration = _Registration(self, record)
+        module: ModuleType | None = None
         try:
             module = load()
             self._check_hooks(module)
-            self._hooks.register(module, name=f"{origin}:{name}")
+            self._hooks.register(module, name=f"{name} from {origin}")
             self._register(module, registration)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit included
             registration.undo()
+            if module is not None and self._hooks.is_registered(module):
+                self._hooks.unregister(module)
             record.status = Status.BROKEN
             record.problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return record
@@ -116,25 +142,39 @@ class Plugins:
         return owners
 
     def broken(self, name: str) -> str | None:
-        """What is wrong with the plugin of this name, None if nothing or if there is none."""
+        """Return what is wrong with the plugin of this name; None if it works or does not exist."""
         for record in self.records:
             if record.name == name and record.status is Status.BROKEN:
                 return f"the plugin {name!r} is broken: {record.problem}"
         return None
 
     def unknown(self, kind: str, name: str) -> str:
-        """Why there is no such plugin: it is broken, or what the nearest names are."""
+        """Return why there is no such plugin: it is broken, or else the names that are similar."""
         there = closest(name, getattr(self, f"{kind}s"))
         return self.broken(name) or f"no {kind} is called {name!r}; {there}"
 
     def _register(self, module: ModuleType, registration: _Registration) -> None:
         others = [other for other in self._hooks.get_plugins() if other is not module]
         self._hooks.subset_hook_caller("edgevoice_register", others)(register=registration)
+        if any(impl.plugin is module for impl in self._hooks.hook.edgevoice_filter_text.get_hookimpls()):
+            registration.provides_text_filter()
         if not registration.provides_something:
             raise PluginError("it registers nothing: it needs a `@hookimpl def edgevoice_register(register)`")
 
+    def filter_text(self, text: str, language: str) -> str:
+        """Return the text to speak, after the text filters of all plugins."""
+        filters = self._hooks.hook.edgevoice_filter_text.get_hookimpls()
+        for impl in sorted(filters, key=lambda impl: impl.plugin_name):
+            given = {"text": text, "language": language}
+            try:
+                result = impl.function(*(given[name] for name in impl.argnames))
+                text = text if result is None else check_text(str(result))
+            except (Exception, SystemExit):
+                logger.exception("the text filter of plugin %s failed; it is skipped", impl.plugin_name)
+        return text
+
     def _check_hooks(self, module: ModuleType) -> None:
-        """A misspelt hook is silently never called by pluggy; here it is said."""
+        """Raise an error for a misspelt hook, which pluggy would silently never call."""
         hooks = [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
         for name, member in inspect.getmembers(module, callable):
             marked = getattr(member, f"{GROUP}_impl", None)
@@ -143,7 +183,7 @@ class Plugins:
 
 
 class _Registration:
-    """What one plugin registers; see `hookspecs.Register`."""
+    """The registry handed to one plugin; see `hookspecs.Registry`."""
 
     def __init__(self, plugins: Plugins, record: PluginRecord) -> None:
         self._plugins = plugins
@@ -152,13 +192,16 @@ class _Registration:
 
     @property
     def provides_something(self) -> bool:
-        return bool(self._entered)
+        return bool(self._record.provides)
 
     def undo(self) -> None:
-        """Take back what was registered: of a broken plugin nothing is used."""
+        """Remove what was registered: nothing of a broken plugin is used."""
         for entered, name in self._entered:
             del entered[name]
         self._record.provides.clear()
+
+    def provides_text_filter(self) -> None:
+        self._record.provides.append("text filter")
 
     def source(self, name: str, plugin: type[Source]) -> None:
         self._enter("source", Source, self._plugins.sources, name, plugin)
@@ -174,15 +217,17 @@ class _Registration:
 
     def _enter(self, kind: str, base: type[Plugin], entered: dict[str, P], name: str, plugin: P) -> None:
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            raise PluginError(f"{name!r} is no name for a {kind}: 1 to 64 of a-z 0-9 _ -")
+            raise PluginError(f"{name!r} is not a valid name for a {kind}: use 1 to 64 of a-z 0-9 _ -")
         if not (inspect.isclass(plugin) and issubclass(plugin, base)):
-            raise PluginError(f"{kind} {name!r} has to be a subclass of edgevoice.{base.__name__}")
+            raise PluginError(f"{kind} {name!r} must be a subclass of edgevoice.{base.__name__}")
         if inspect.isabstract(plugin):
-            lacking = ", ".join(sorted(getattr(plugin, "__abstractmethods__", ())))
-            raise PluginError(f"{kind} {name!r} lacks {lacking}")
+            missing_methods = ", ".join(sorted(getattr(plugin, "__abstractmethods__", ())))
+            raise PluginError(f"{kind} {name!r} does not implement {missing_methods}")
         if name in entered:
-            raise PluginError(f"there is a {kind} called {name!r} already, from {entered[name].__module__}")
-        msgspec.structs.fields(plugin.options)  # raises where the options are none, or cannot be resolved
+            raise PluginError(f"a {kind} called {name!r} exists already, from {entered[name].__module__}")
+        msgspec.structs.fields(
+            plugin.options
+        )  # raises if the options are not a struct, or cannot be resolved
         section = getattr(plugin, "section", None) or name
         for other in self._plugins.sections.get(section, ()) if kind != "output" else ():
             if other.options is not plugin.options:
@@ -199,10 +244,10 @@ class _Registration:
 
 
 def _distribution(entry: EntryPoint) -> str:
-    """The package that a plugin came with, if its metadata can be read."""
+    """Return the name of the package that a plugin came with, if its metadata can be read."""
     try:
         return str(entry.dist.name) if entry.dist else "?"
-    except Exception:  # noqa: BLE001 - of somebody else's package
+    except Exception:  # noqa: BLE001 - metadata of a foreign package
         return "?"
 
 
@@ -224,11 +269,11 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _check_safe(path: Path) -> None:
-    """A plugin is trusted code: nobody but root and the service's own user may be able to change it."""
+    """Raise an error if anyone but root or the service's own user could change a plugin: it is trusted code."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        raise PluginError(f"{path} is a symbolic link; put the file itself there")
+        raise PluginError(f"{path} is a symbolic link: put the file itself there")
     if status.st_uid not in (0, os.geteuid()):
-        raise PluginError(f"{path} belongs to somebody else: chown it to root or to the service's user")
+        raise PluginError(f"{path} belongs to another user: chown it to root or to the service's user")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PluginError(f"{path} can be changed by others: chmod go-w {path}")
+        raise PluginError(f"{path} can be written by others: chmod go-w {path}")

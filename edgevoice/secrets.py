@@ -1,4 +1,4 @@
-"""Where secrets come from: a named file, a systemd credential, the environment; never the configuration."""
+"""Secrets: from a systemd credential, a named file or the environment, never from the configuration itself."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def systemd_credential(name: str) -> str | None:
-    """What systemd hands over under `name` (LoadCredential=), or None."""
+    """Return the systemd credential (LoadCredential=) of this name, or None."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return read_secret_file(Path(folder) / name) if folder else None
 
 
 def read_secret_file(file: Path | None) -> str | None:
-    """The secret that a file holds; None where there is none to be read."""
+    """Return the secret in a file; None if the file is missing, unreadable or empty."""
     if file is None:
         return None
     try:

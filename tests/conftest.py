@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
 
-#: Tests in folders whose names begin so listen to sound as it is played.
-IN_REAL_TIME = ("daemon", "sound_card")
+#: Tests in folders whose names begin so listen to sound as it is played, or give child processes short timeouts.
+IN_REAL_TIME = ("daemon", "sound_card", "local_voice")
 RERUNS = 2
 METER = pytest.StashKey[LatenessMeter]()
 

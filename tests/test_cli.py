@@ -1,8 +1,9 @@
-"""The commands: what they print, with which exit status, and never a traceback or a secret."""
+"""The commands: output, exit status, never a traceback or a secret."""
 
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -55,21 +56,21 @@ def commands():
     return edgevoice.list_commands(click.Context(edgevoice))
 
 
-def test_the_commands_of_the_core_and_of_the_plugins_are_there():
+def test_commands_of_core_and_plugins():
     assert {"run", "check", "explain", "history", "plugins", "schema"} <= set(commands())
     assert {"demo", "say", "devices", "voices", "lightning-server"} <= set(commands())
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in commands())], ids=" ".join)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_every_command_explains_itself(command, flag):
+def test_help_of_every_command(command, flag):
     result = run(*command, flag)
     assert result.exit_code == 0
     assert "Usage:" in result.stdout
     assert len(result.stdout.splitlines()) > 4
 
 
-def test_the_version_is_told():
+def test_version():
     assert run("--version").stdout.startswith("edgevoice, version ")
 
 
@@ -84,7 +85,7 @@ def test_the_version_is_told():
         ["run", "--config"],
     ],
 )
-def test_wrong_usage_is_exit_status_2(arguments):
+def test_usage_error_is_exit_status_2(arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Error: " in result.stderr
@@ -94,14 +95,14 @@ def test_wrong_usage_is_exit_status_2(arguments):
 # ---- check -------------------------------------------------------------------------------------------
 
 
-def test_check_finds_no_mistake(house):
+def test_check_valid(house):
     result = run("check", "--config", house)
     assert result.exit_code == 0
     assert result.stdout == f"{house}: no mistakes\n"
     assert run("check", EDGEVOICE_CONFIG=str(house)).exit_code == 0
 
 
-def test_check_tells_every_mistake_with_its_line(house):
+def test_check_lists_every_mistake(house):
     house.write_text(
         house.read_text() + f"lightning: {{api_key: {SECRET}, model: lightning-v2, speed: 9}}\nnod: a\n"
     )
@@ -121,12 +122,12 @@ def test_check_tells_every_mistake_with_its_line(house):
     "text", ["a: [", "- a", "a: 1\na: 1", "a: !!int b", "\0", f"lightning: {{api_key_file: {SECRET}}}"]
 )
 @pytest.mark.parametrize("command", [["check"], ["explain", "a"]])
-def test_a_configuration_that_cannot_be_used_is_exit_status_2(house, text, command):
+def test_invalid_configuration_is_exit_status_2(house, text, command):
     house.write_text(text)
     assert run(*command, "--config", house).exit_code == 2
 
 
-def test_check_notes_what_is_not_used(house):
+def test_check_notes_broken_plugin(house):
     dropin(house.parent / "plugins", fax="raise RuntimeError('[/no] paper')")
     result = run("check", "--config", house)
     assert result.exit_code == 0
@@ -157,7 +158,7 @@ LONG = "a" * 141
         ('{"text": "Hello", "private": true}', [], "local", "private: the text never leaves the house"),
     ],
 )
-def test_explain_tells_the_route_and_its_reason(house, text, options, first, why):
+def test_explain_route(house, text, options, first, why):
     result = run("explain", text, "--json", "--config", house, *options)
     assert result.exit_code == 0
     answer = json.loads(result.stdout)
@@ -168,31 +169,32 @@ def test_explain_tells_the_route_and_its_reason(house, text, options, first, why
     assert why in run("explain", text, "--config", house, *options).stdout
 
 
-def test_explain_says_of_each_speaker_what_it_would_do_and_how(house):
+def test_explain_speakers(house):
     house.write_text(house.read_text() + 'quiet_hours: [{from: "00:00", to: "24:00"}]\n')
     told = run("explain", "a", "--urgency", "high", "--config", house).stdout
-    assert "kitchen     is said at once; at volume 30, after the chime attention" in told
-    assert "its first sound has to come within 600 s" in told
+    assert re.search("^kitchen .*volume 30.*chime attention", told, re.MULTILINE)
+    assert "600 s" in told
     told = run("explain", "a", "--config", house).stdout
-    assert "bath        is held: quiet hours; at volume 30, without a chime" in told
-    assert told.endswith("This is from the configuration alone.\n")
+    assert re.search("^bath .*quiet hours.*volume 30.*without a chime", told, re.MULTILINE)
+    assert "configuration alone" in told
 
 
-def test_explain_follows_the_routes_of_the_configuration(house):
+def test_explain_configured_routes(house):
     house.write_text(house.read_text() + "routes: [{when: {up_to: 5}, use: [websocket]}, {use: [http]}]\n")
     for text, first in (("Hello", "websocket"), ("Hello!", "http")):
         assert json.loads(run("explain", text, "--json", "--config", house).stdout)["transports"] == [first]
 
 
-def test_explain_knows_who_answers(house):
+def test_explain_target(house):
     told = run("explain", "a", "--to", "downstairs", "--json", "--config", house).stdout
     assert [one["speaker"] for one in json.loads(told)["speakers"]] == ["kitchen"]
     result = run("explain", "a", "--to", "attic", "--config", house)
     assert result.exit_code == 2
-    assert "nobody answers to 'attic'; there are: all, kitchen, downstairs, bath" in result.stderr
+    assert "'attic'" in result.stderr
+    assert "all, kitchen, downstairs, bath" in result.stderr
 
 
-def test_explain_shows_the_faults_that_a_critical_one_is_spoken_in_spite_of(house):
+def test_explain_warnings(house):
     result = run("explain", '{"text": "a", "volume": 900}', "--urgency", "critical", "--config", house)
     assert result.exit_code == 0
     assert "warning     volume: " in result.stdout
@@ -205,7 +207,7 @@ def test_explain_shows_the_faults_that_a_critical_one_is_spoken_in_spite_of(hous
         *('{"text": "a", "colour": 1}', '{"text": "a", "transport": "htp"}'),
     ],
 )
-def test_explain_says_what_would_be_refused(house, text):
+def test_explain_invalid_announcement(house, text):
     result = run("explain", text, "--config", house)
     assert result.exit_code == 1
     assert result.stderr.strip()
@@ -259,7 +261,7 @@ def test_history_is_filtered(told):
 
 
 def test_history_is_a_table(told, house):
-    result = run("history", "--config", house)
+    result = run("history", "--config", house, COLUMNS="300")
     assert result.exit_code == 0
     assert "failed (restart)" in result.stdout
     assert "Dinner is ready." in result.stdout
@@ -278,10 +280,24 @@ def test_history_of_a_damaged_database_says_so(house, tmp_path):
     assert "edgevoice.db" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["history", "cache", "explain"])
+def test_invalid_configuration_still_names_state_dir(house, tmp_path, command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        f"edgevoice.cli.{command}.{'read_history' if command == 'history' else 'query'}",
+        lambda path, **_: asked.append(path),
+    )
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "edgevoice.db").touch()
+    house.write_text(f"state_dir: {tmp_path}/elsewhere\nnod: a\nlightning: {{speed: 9}}\nspeakers: 5\n")
+    CliRunner().invoke(edgevoice, [command, *["a"][: command == "explain"], "--config", str(house)])
+    assert asked[0].is_relative_to(tmp_path / "elsewhere")
+
+
 # ---- plugins and schema ------------------------------------------------------------------------------
 
 
-def test_plugins_are_listed_with_what_is_wrong(house):
+def test_plugins_with_problems(house):
     dropin(house.parent / "plugins", fax="raise RuntimeError('[/no] [red]paper')", needy=NEEDY)
     result = run("plugins", "--json", "--config", house)
     assert result.exit_code == 0
@@ -302,7 +318,7 @@ def test_plugins_are_listed_with_what_is_wrong(house):
     assert "[/no] [red]paper" in table.stdout
 
 
-def test_plugins_are_listed_also_where_the_configuration_is_wrong(house):
+def test_plugins_with_invalid_configuration(house):
     house.write_text("a: [")
     result = run("plugins", "--json", "--config", house)
     assert result.exit_code == 0
@@ -310,7 +326,7 @@ def test_plugins_are_listed_also_where_the_configuration_is_wrong(house):
     assert "http" in [record["name"] for record in json.loads(result.stdout)]
 
 
-def test_the_schema_is_json():
+def test_schema():
     schema = json.loads(run("schema").stdout)
     assert schema["$defs"]["Payload"]["required"] == ["text"]
 
@@ -318,7 +334,7 @@ def test_the_schema_is_json():
 # ---- commands of plugins -----------------------------------------------------------------------------
 
 
-def test_a_command_of_a_plugin_that_is_broken_says_so_and_breaks_no_other(tmp_path, monkeypatch):
+def test_broken_plugin_command(tmp_path, monkeypatch):
     info = tmp_path / "zz-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zz\nVersion: 1.0\n")
@@ -329,18 +345,18 @@ def test_a_command_of_a_plugin_that_is_broken_says_so_and_breaks_no_other(tmp_pa
     for name in ("zz-gone", "zz-object"):
         result = run(name, "anything", "--at", "all")
         assert result.exit_code == 1
-        assert f"the command '{name}' cannot be used" in result.stderr
-        assert "Cannot be used" in run(name, "--help").stdout
+        assert f"'{name}'" in result.stderr
+        assert "Broken: " in run(name, "--help").stdout
     assert "zz-gone" in run("--help").stdout
     assert run("schema").exit_code == 0
 
 
-def test_an_own_command_that_is_none_is_a_programming_error():
+def test_command_of_wrong_type():
     with pytest.raises(TypeError):
         cli._command(5)
 
 
-def test_as_a_process_the_exit_status_is_that_of_the_command(house):
+def test_exit_status_of_process(house):
     (house.parent / "key.yaml").write_text(f"lightning: {{api_key_file: {SECRET}, speed: 9}}")
     for arguments, status in (
         (["schema"], 0),

@@ -1,4 +1,4 @@
-"""What one speaker would do with an announcement, as `edgevoice explain` says it: the very rules it is said by."""
+"""`edgevoice explain` for one speaker: the rules that the scheduler itself applies."""
 
 from __future__ import annotations
 
@@ -19,11 +19,7 @@ LOW, NORMAL, HIGH, CRITICAL = Urgency
 NIGHT = QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)
 NOON = datetime(2026, 11, 22, 12, 0).astimezone()
 MIDNIGHT = datetime(2026, 11, 22, 0, 0).astimezone()
-NOW = "interrupts what is being said at once"
-AT_PAUSE = "interrupts what is being said at its next pause, at the latest after 2 s"
-JOINS = "joins what is being said: the same alarm"
-WAITS = "waits until what is being said has ended"
-AT_ONCE = "is said at once"
+NOW, AT_PAUSE, JOINS, WAITS, AT_ONCE = "now", "at_pause", "coalesce", "wait", "play"
 
 
 def presence(volume: int = 60, *, at: datetime = NOON, **manners: Any) -> SpeakerSettings:
@@ -40,14 +36,14 @@ def against(urgency: Urgency, current: Urgency, *, heard_s: float = 1.0, **more:
     """What a new one does while another is being said."""
     new = announcement(urgency, id="new", **{"text": "Something new.", **more})
     scene = SpeakerSnapshot(announcement(current, id="old", tag="door"), heard_s)
-    what: str = explained(new, scene=scene)["what"]
-    return what
+    action: str = explained(new, scene=scene)["action"]
+    return action
 
 
-def test_a_speaker_that_says_nothing_says_it_at_once():
+def test_idle_speaker_plays_at_once():
     for urgency in Urgency:
         said = explained(announcement(urgency))
-        assert (said["speaker"], said["what"], said["held"], said["ahead"]) == ("kitchen", AT_ONCE, None, 0)
+        assert (said["speaker"], said["action"], said["held"], said["ahead"]) == ("kitchen", AT_ONCE, None, 0)
         assert said["ttl"] == DEFAULT_TTL_S[urgency]
 
 
@@ -60,38 +56,41 @@ def test_a_speaker_that_says_nothing_says_it_at_once():
         (CRITICAL, [NOW, NOW, NOW, WAITS]),
     ],
 )
-def test_each_urgency_does_to_each_that_is_being_said_what_the_contract_says(urgency, does):
+def test_preemption_by_urgency(urgency, does):
     assert [against(urgency, current) for current in Urgency] == does
 
 
-def test_another_critical_one_cuts_in_once_the_older_was_understood():
+def test_critical_interrupts_critical_after_5_s():
     assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S - 0.1) == WAITS
     assert against(CRITICAL, CRITICAL, heard_s=UNDERSTOOD_S) == NOW
 
 
-def test_the_same_alarm_joins_by_its_tag_or_its_text():
-    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == JOINS
+def test_same_alarm_coalesces():
     assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.") == JOINS
-    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == NOW
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", text="Hello.") == JOINS
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door") == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=60, tag="door", resolves=True) == WAITS
+    assert against(CRITICAL, CRITICAL, heard_s=60, text="Hello.", tag="window", resolves=True) == NOW
     assert against(HIGH, NORMAL, tag="door") == AT_PAUSE
 
 
-def test_it_waits_for_those_that_are_not_less_urgent():
+def test_ahead_counts_not_less_urgent():
     waiting = [announcement(urgency) for urgency in (CRITICAL, HIGH, HIGH, NORMAL, LOW)]
     ahead = [
         explained(announcement(urgency), scene=SpeakerSnapshot(None, 0.0, waiting))["ahead"]
         for urgency in Urgency
     ]
     assert ahead == [5, 4, 3, 1]
-    assert explained(announcement(HIGH), scene=SpeakerSnapshot(None, 0.0, waiting))["what"] == "waits for 3"
-    assert explained(announcement(CRITICAL), scene=SpeakerSnapshot(None, 0.0, waiting[1:]))["what"] == AT_ONCE
+    assert explained(announcement(HIGH), scene=SpeakerSnapshot(None, 0.0, waiting))["action"] == WAITS
+    assert (
+        explained(announcement(CRITICAL), scene=SpeakerSnapshot(None, 0.0, waiting[1:]))["action"] == AT_ONCE
+    )
 
 
 def switched(how: str) -> SpeakerSettings:
     at = presence(at=MIDNIGHT if how == "quiet hours" else NOON)
-    at.mute = how == "mute"
-    if how == "do not disturb":
-        at.set_dnd()
+    at.apply("mute", "ON" if how == "mute" else "OFF", 1000.0)
+    at.apply("dnd", "ON" if how == "do not disturb" else "OFF", 1000.0)
     return at
 
 
@@ -99,27 +98,27 @@ def switched(how: str) -> SpeakerSettings:
     ("how", "held"),
     [("mute", [LOW, NORMAL, HIGH]), ("do not disturb", [LOW, NORMAL, HIGH]), ("quiet hours", [LOW, NORMAL])],
 )
-def test_what_is_held_says_why(how, held):
+def test_held_with_reason(how, held):
     for urgency in Urgency:
         said = explained(announcement(urgency), switched(how))
         if urgency in held:
-            assert (said["held"], said["what"]) == (how, f"is held: {how}")
+            assert (said["held"], said["action"]) == (how, "hold")
         else:
-            assert (said["held"], said["what"]) == (None, AT_ONCE)
+            assert (said["held"], said["action"]) == (None, AT_ONCE)
 
 
-def test_what_is_held_does_nothing_to_what_is_being_said():
+def test_held_does_not_preempt():
     scene = SpeakerSnapshot(announcement(NORMAL), 1.0)
-    assert explained(announcement(HIGH), switched("mute"), scene)["what"] == "is held: mute"
-    assert explained(announcement(HIGH), switched("quiet hours"), scene)["what"] == AT_PAUSE
-    assert explained(announcement(CRITICAL), switched("mute"), scene)["what"] == NOW
+    assert explained(announcement(HIGH), switched("mute"), scene)["action"] == "hold"
+    assert explained(announcement(HIGH), switched("quiet hours"), scene)["action"] == AT_PAUSE
+    assert explained(announcement(CRITICAL), switched("mute"), scene)["action"] == NOW
 
 
-def test_do_not_disturb_that_is_over_holds_nothing():
+def test_expired_dnd_holds_nothing():
     at = presence()
-    at.set_dnd(minutes=5)
+    at.apply("dnd", "5", 1000.0 - 299)
     assert explained(announcement(), at)["held"] == "do not disturb"
-    at.dnd_until = 999.0
+    at.apply("dnd", "5", 1000.0 - 300)
     assert explained(announcement(), at)["held"] is None
 
 
@@ -135,26 +134,24 @@ def test_do_not_disturb_that_is_over_holds_nothing():
         (CRITICAL, 95, 95, 70),
     ],
 )
-def test_the_volume_is_the_announcements_then_the_speakers_then_the_nights_and_last_the_alarms(
-    urgency, asked, by_day, by_night
-):
+def test_volume_order(urgency, asked, by_day, by_night):
     said = announcement(urgency, volume=asked)
     assert explained(said)["volume"] == by_day
     assert explained(said, presence(at=MIDNIGHT))["volume"] == by_night
 
 
-def test_the_volume_of_an_urgency_goes_before_the_speakers():
+def test_volume_of_urgency():
     at = presence(volumes={LOW: 20, CRITICAL: 40})
     assert [explained(announcement(urgency), at)["volume"] for urgency in Urgency] == [20, 60, 60, 70]
 
 
-def test_the_first_round_is_not_louder():
+def test_first_round_is_not_louder():
     at = presence(growth=RepeatGrowth(gap=0.5, volume=20))
     assert explained(announcement(HIGH), at)["volume"] == 60
-    assert at.loudness(announcement(HIGH), 2) == 80
+    assert at.effective_volume(announcement(HIGH), 1000.0, 2) == 80
 
 
-def test_the_chime_is_the_announcements_then_the_urgencys():
+def test_chime_order():
     assert [explained(announcement(urgency))["chime"] for urgency in Urgency] == [
         None,
         None,
@@ -166,7 +163,7 @@ def test_the_chime_is_the_announcements_then_the_urgencys():
     assert explained(announcement(HIGH), presence(chimes={HIGH: "none", LOW: "done"}))["chime"] is None
 
 
-def test_the_route_is_that_of_the_transports_there_are():
+def test_route_uses_available_transports():
     short, there = announcement(CRITICAL), ("http", "websocket", "local")
     route = explain_route(short, DEFAULT_ROUTES, there)
     assert route["transports"] == ["websocket", "http", "local"]

@@ -1,4 +1,4 @@
-"""What the daemon answers when it is asked for its history or for what it would do; and the same without a daemon."""
+"""The `explain` request: answered by the running daemon, and from the configuration alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def on(answer: dict[str, Any], speaker: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_without_a_daemon_the_configuration_alone_answers_and_says_so():
+def test_explain_from_config():
     answer = alone(urgency="high")
     assert answer["from"] == "the configuration alone"
     assert (answer["target"], answer["urgency"], answer["characters"]) == ("all", "high", len(TEXT))
@@ -46,34 +46,34 @@ def test_without_a_daemon_the_configuration_alone_answers_and_says_so():
     assert answer["warnings"] == []
 
 
-def test_each_speaker_that_answers_to_the_target_is_told_of():
+def test_explain_lists_speakers_of_target():
     assert [one["speaker"] for one in alone()["speakers"]] == ["kitchen", "study"]
     assert [one["speaker"] for one in alone(target="downstairs")["speakers"]] == ["kitchen"]
     assert [one["speaker"] for one in alone(target="study")["speakers"]] == ["study"]
 
 
-def test_alone_nothing_is_being_said_and_no_switch_is_set():
+def test_explain_from_config_assumes_idle():
     kitchen = on(alone(), "kitchen")
-    assert (kitchen["what"], kitchen["held"], kitchen["ahead"]) == ("is said at once", None, 0)
+    assert (kitchen["action"], kitchen["held"], kitchen["ahead"]) == ("play", None, 0)
     assert (kitchen["volume"], kitchen["chime"], kitchen["ttl"]) == (60, None, 300.0)
     assert on(alone(urgency="low"), "kitchen")["chime"] == "ding"
 
 
-def test_the_quiet_hours_of_a_speaker_count_alone_too():
-    assert on(alone(), "study")["what"] == "is held: quiet hours"
+def test_explain_from_config_knows_quiet_hours():
+    assert on(alone(), "study")["held"] == "quiet hours"
     high = on(alone(urgency="high"), "study")
-    assert (high["what"], high["volume"]) == ("is said at once", 30)
+    assert (high["action"], high["volume"]) == ("play", 30)
     assert on(alone(urgency="critical"), "study")["volume"] == 70
 
 
-def test_the_time_zone_decides_whether_it_is_quiet():
+def test_explain_uses_configured_time_zone():
     hour = datetime.now(ZoneInfo("Pacific/Kiritimati")).hour
     window = f'quiet_hours: [{{from: "{(hour - 1) % 24:02d}:00", to: "{(hour + 2) % 24:02d}:00"}}]'
     assert on(alone(config=f"timezone: Pacific/Kiritimati\n{window}\nnode: k"), "k")["held"] == "quiet hours"
     assert on(alone(config=f"timezone: Europe/Berlin\n{window}\nnode: k"), "k")["held"] is None
 
 
-def test_a_text_may_be_an_object_with_everything_in_it():
+def test_explain_reads_json():
     keys = {"text": TEXT, "urgency": "high", "volume": 10, "chime": "done", "ttl": 5, "private": True}
     answer = alone(json.dumps(keys))
     kitchen = on(answer, "kitchen")
@@ -82,27 +82,29 @@ def test_a_text_may_be_an_object_with_everything_in_it():
     assert alone(json.dumps(keys), urgency="low")["urgency"] == "low"
 
 
-def test_a_critical_one_shows_the_faults_it_is_spoken_in_spite_of():
+def test_explain_lists_warnings():
     answer = alone('{"text": "Fire.", "volume": 900}', urgency="critical")
     assert answer["warnings"][0].startswith("volume: ")
     assert on(answer, "kitchen")["volume"] == 70
 
 
-def test_what_would_be_refused_is_refused():
-    with pytest.raises(InvalidAnnouncement, match="blank"):
-        alone("  ")
-    with pytest.raises(InvalidAnnouncement, match="unknown key"):
-        alone('{"text": "a", "urgent": true}')
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("  ", "text"),
+        ('{"text": "a", "urgent": true}', "urgent"),
+        ('{"text": "a", "chime": "gong"}', "chime"),
+    ],
+)
+def test_explain_rejects_what_intake_rejects(text, key):
+    with pytest.raises(InvalidAnnouncement) as raised:
+        alone(text)
+    assert raised.value.key == key
 
 
-def test_a_chime_that_there_is_not_would_be_refused():
-    with pytest.raises(InvalidAnnouncement, match="there is none called gong"):
-        alone('{"text": "a", "chime": "gong"}')
-
-
-def test_a_target_that_nobody_answers_to_names_those_there_are():
-    with pytest.raises(EdgeVoiceError, match="'attic'; there are: all, kitchen, downstairs, study"):
-        parse_explain_request(settings_from(HOUSE), {"text": TEXT, "target": "attic"})
+def test_unknown_target_lists_known():
+    with pytest.raises(EdgeVoiceError, match=r"'attic'.*all, kitchen, downstairs, study"):
+        parse_explain_request(settings_from(HOUSE), {"text": TEXT, "target": "attic"}, {})
 
 
 @pytest.fixture(scope="module")
@@ -116,26 +118,26 @@ async def asked(house: House, text: str, **more: Any) -> dict[str, Any]:
     return dict(await asyncio.to_thread(query, house.folder, ask="explain", **question))
 
 
-async def test_the_running_daemon_answers_from_what_it_does_now(broker):
+async def test_explain_by_running_daemon(broker):
     async with House(broker, pace=True, chime={"high": "done"}) as house:
         await house.client.publish("edgevoice/kitchen/volume/set", "40")
         await house.say("This takes a while. " * 8, id="long")
         await house.step("long", "started")
         normal = await asked(house, TEXT)
         assert normal["from"] == "the running daemon"
-        assert on(normal, "kitchen")["what"] == "waits until what is being said has ended"
+        assert on(normal, "kitchen")["action"] == "wait"
         assert on(normal, "kitchen")["volume"] == 40
         high = on(await asked(house, TEXT, urgency="high"), "kitchen")
-        assert high["what"].startswith("interrupts what is being said at its next pause")
+        assert high["action"] == "at_pause"
         assert high["chime"] == "done"
-        assert "at once" in on(await asked(house, TEXT, urgency="critical"), "kitchen")["what"]
+        assert on(await asked(house, TEXT, urgency="critical"), "kitchen")["action"] == "now"
         await house.say("And this waits.", id="waiting")
         await house.step("waiting", "queued")
         assert on(await asked(house, TEXT), "kitchen")["ahead"] == 1
         await house.client.publish("edgevoice/kitchen/mute/set", "ON")
         await house.step("long", "held")
-        assert on(await asked(house, TEXT), "kitchen")["what"] == "is held: mute"
-        with pytest.raises(EdgeVoiceError, match="there are: "):
+        assert on(await asked(house, TEXT), "kitchen")["held"] == "mute"
+        with pytest.raises(EdgeVoiceError, match="kitchen"):
             await asked(house, TEXT, target="attic")
         with pytest.raises(EdgeVoiceError, match="blank"):
             await asked(house, " ")

@@ -1,89 +1,102 @@
-"""The TLS context that resumes sessions, before a real server."""
+"""The shared HTTP session, before a real server."""
 
 import asyncio
-import contextlib
-import ssl
+import socket
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from edgevoice.http_client import SessionResumingContext
-from tests.support.front import certified
-
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-@contextlib.asynccontextmanager
-async def echoing(context):
-    async def echo(reader, writer):
-        with contextlib.suppress(OSError):
-            writer.write(await reader.read(1))
-            await reader.read(1)
-        writer.close()
-
-    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=context) as server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def connected(port, context):
-    """Whether a connection, over which a byte went to and fro, resumed a session."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    writer.write(b"x")
-    assert await reader.read(1) == b"x"
-    resumed = writer.get_extra_info("ssl_object").session_reused
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return resumed
+from edgevoice.http_client import ConnectionCounter, open_session
 
 
 @pytest.fixture
-def trusted(tmp_path, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-    return tmp_path
+async def server():
+    """The URL of a server, and how to end its connections."""
+
+    async def answer(request):
+        if request.path == "/elsewhere":
+            raise web.HTTPFound("/")
+        reply = web.Response(text="x" * (10_000_000 if request.path == "/long" else 1))
+        if request.path == "/once":
+            reply.force_close()
+        return reply
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", runner
+    await runner.cleanup()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_each_connection_resumes_the_session_of_the_one_before(trusted, version):
-    context = SessionResumingContext()
-    async with echoing(certified(trusted, version)) as port:
-        assert [await connected(port, context) for _ in range(4)] == [False, True, True, True]
+@pytest.fixture
+async def session():
+    async with open_session() as session:
+        yield session
 
 
-async def test_a_connection_that_failed_does_not_cost_the_session(trusted):
-    context = SessionResumingContext()
-    async with echoing(certified(trusted)) as port:
-        await connected(port, context)
-
-        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as broken:
-            with pytest.raises(ConnectionError):
-                await connected(broken.sockets[0].getsockname()[1], context)
-        assert await connected(port, context)
+async def fetch(session, url):
+    async with session.get(url) as reply:
+        return await reply.text()
 
 
-async def test_a_connection_without_a_ticket_does_not_cost_the_session(trusted):
-    context, without = SessionResumingContext(), certified(trusted)
-    without.num_tickets = 0
-    async with echoing(certified(trusted)) as port, echoing(without) as other:
-        await connected(port, context)
-        assert not await connected(other, context)
-        assert await connected(port, context)
+async def until(holds):
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
-async def test_a_server_that_forgot_the_session_gets_a_whole_handshake(trusted):
-    context = SessionResumingContext()
-    for _ in range(2):
-        async with echoing(certified(trusted)) as port:
-            assert not await connected(port, context)
+async def test_counter_follows_a_pooled_connection_to_its_end(server, session):
+    url, runner = server
+    closed = []
+    counter = ConnectionCounter(lambda: closed.append(counter.open))
+    with counter.counting():
+        for _ in range(3):
+            await fetch(session, url)
+            assert counter.open == 1
+    await runner.cleanup()  # ends the idle connection
+    await until(lambda: closed)
+    assert closed == [0]
 
 
-async def test_certificates_are_verified(tmp_path, trusted):
-    context = SessionResumingContext()
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
-    async with echoing(certified(trusted)) as port:
-        await connected(port, context)
-    stranger = tmp_path / "stranger"
-    stranger.mkdir()
-    async with echoing(certified(stranger)) as port:
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await connected(port, context)
+async def test_counter_counts_overlapping_connections(server, session):
+    counter = ConnectionCounter(lambda: None)
+    with counter.counting():
+        await asyncio.gather(fetch(session, server[0]), fetch(session, server[0]))
+    assert counter.open == 2
+
+
+async def test_redirect_is_an_error(server, session):
+    with pytest.raises(aiohttp.TooManyRedirects):
+        await fetch(session, server[0] + "/elsewhere")
+
+
+async def test_counter_is_zero_after_a_connection_that_is_not_kept(server, session):
+    counter = ConnectionCounter(lambda: None)
+    with counter.counting():
+        await fetch(session, server[0] + "/once")
+    await until(lambda: not counter.open)
+
+
+async def test_counter_is_zero_where_no_connection_was_opened(session):
+    counter = ConnectionCounter(lambda: None)
+    with counter.counting(), pytest.raises(aiohttp.ClientConnectorError):
+        await fetch(session, "http://127.0.0.1:1")
+    assert counter.open == 0
+
+
+async def test_counter_ignores_connections_of_other_requests(server, session):
+    counter = ConnectionCounter(lambda: None)
+    with counter.counting():
+        pass
+    await fetch(session, server[0])
+    assert counter.open == 0
+
+
+async def test_silent_peers_are_probed(server, session):
+    async with session.get(server[0] + "/long") as reply:
+        assert reply.connection is not None
+        connected = reply.connection.transport.get_extra_info("socket")
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 25
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,4 +1,4 @@
-"""Where state is kept, and that long clips never go to what is memory itself."""
+"""The state folder, and the spool, which is never in memory."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ MOUNTS = [
 ]
 
 
-def test_the_configured_folder_is_made(tmp_path, monkeypatch):
+def test_state_dir_configured(tmp_path, monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "systemd"))
     assert state_dir(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
     assert (tmp_path / "a" / "b").is_dir()
@@ -26,12 +26,12 @@ def test_the_configured_folder_is_made(tmp_path, monkeypatch):
     assert not (tmp_path / "systemd").exists()
 
 
-def test_else_it_is_the_first_that_systemd_hands_over(tmp_path, monkeypatch):
+def test_state_dir_of_systemd(tmp_path, monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/one:{tmp_path}/two")
     assert state_dir(None) == tmp_path / "one"
 
 
-def test_else_it_is_the_systems_for_root_and_the_users_own(tmp_path, monkeypatch):
+def test_state_dir_default(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert state_dir(None) == tmp_path / "edgevoice"
@@ -42,14 +42,14 @@ def test_else_it_is_the_systems_for_root_and_the_users_own(tmp_path, monkeypatch
     assert state_dir(None) == Path("/var/lib/edgevoice")
 
 
-def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):
+def test_state_dir_expands_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert state_dir("~/kept") == tmp_path / "kept"
 
 
 @pytest.mark.parametrize("folder", ["/proc/edgevoice", "/dev/null/x", "a\0b", "~nobody_of_that_name/x"])
-def test_a_folder_that_cannot_be_written_says_what_to_set(folder):
-    with pytest.raises(ConfigError, match="choose a folder that can, with `state_dir: PATH`"):
+def test_unwritable_state_dir_is_an_issue(folder):
+    with pytest.raises(ConfigError, match="state_dir"):
         state_dir(folder)
 
 
@@ -65,26 +65,26 @@ def test_a_folder_that_cannot_be_written_says_what_to_set(folder):
         ("/home/a b/c", "ramfs"),
     ],
 )
-def test_a_folder_lies_on_the_last_of_the_nearest_mounts(folder, kind):
+def test_filesystem_of_nearest_mount(folder, kind):
     assert filesystem(Path(folder), MOUNTS) == kind
 
 
-def test_nothing_is_known_without_mounts():
+def test_filesystem_without_mounts():
     assert filesystem(Path("/var"), []) is None
 
 
-def test_the_mounts_of_this_machine_are_read():
+def test_mount_table():
     # Where the root is changed, "/" itself is no mount point.
     assert filesystem(Path("/proc/self"), mount_table()) == "proc"
 
 
-def test_the_names_of_mount_points_are_unescaped(monkeypatch):
+def test_mount_table_unescapes_names(monkeypatch):
     lines = "36 35 98:0 / /home/a\\040b\\011c rw,noatime master:1 - tmpfs none rw\nnonsense\n\n"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: lines)
     assert mount_table() == [("/home/a b\tc", "tmpfs")]
 
 
-def test_long_clips_go_to_the_state_folder_unless_it_is_memory(tmp_path, monkeypatch):
+def test_spool_avoids_memory(tmp_path, monkeypatch):
     state, spare = tmp_path / "state", tmp_path / "spare"
     state.mkdir()
     spare.mkdir()
@@ -94,10 +94,10 @@ def test_long_clips_go_to_the_state_folder_unless_it_is_memory(tmp_path, monkeyp
         monkeypatch.setattr("edgevoice.paths.mount_table", lambda mounts=mounts: mounts)
         assert spool() == chosen
     monkeypatch.setattr("edgevoice.paths.mount_table", lambda: [("/", "tmpfs")])
-    with pytest.raises(ClipError, match="set `state_dir`"):
+    with pytest.raises(ClipError, match="state_dir"):
         spool()
 
 
-def test_a_folder_that_is_gone_is_not_used(tmp_path):
+def test_spool_without_folder_is_an_error(tmp_path):
     with pytest.raises(ClipError):
         SpoolDir(tmp_path / "gone", spare=tmp_path / "gone too")()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import sys
 import time
 import tomllib
-import types
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,7 +36,6 @@ KINDS = (
     plugin.Transport,
     plugin.Output,
     plugin.Observer,
-    plugin.Server,
     plugin.Progress,
 )
 
@@ -195,13 +194,13 @@ async def test_the_observer_keeps_each_outcome(broker, drop):
         ]
 
 
-def test_the_test_that_the_page_shows_passes(monkeypatch):
-    module = types.ModuleType("command")
-    exec(SHOWN["command"], module.__dict__)
-    monkeypatch.setitem(sys.modules, "command", module)
-    shown: dict[str, Any] = {}
-    exec(SHOWN["test_command"], shown)
-    shown["test_all_of_it_is_heard"]()
+def test_shown_tests_pass(tmp_path):
+    for name in ("command", "test_command"):
+        (tmp_path / f"{name}.py").write_text(SHOWN[name])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_command.py"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3 passed" in ended.stdout
 
 
 def test_every_example_is_run_here():

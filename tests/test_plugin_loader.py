@@ -28,7 +28,7 @@ BROKEN = {
     "hook_raises": (BEGIN + HOOK + "    1 / 0", "ZeroDivisionError"),
     "abstract": (
         BEGIN + "class Mine(Output): ...\n" + HOOK + "    register.output('mine', Mine)",
-        "lacks play",
+        "does not implement play",
     ),
     "wrong_type": (BEGIN + HOOK + "    register.output('mine', dict)", "subclass of edgevoice.Output"),
     "wrong_kind": (
@@ -36,10 +36,13 @@ BROKEN = {
         "subclass of edgevoice.Source",
     ),
     "an_object": (BEGIN + OUTPUT + HOOK + "    register.output('mine', object())", "subclass"),
-    "no_name": (BEGIN + OUTPUT + HOOK + "    register.output(None, Mine)", "no name"),
-    "odd_name": (BEGIN + OUTPUT + HOOK + "    register.output('My Output', Mine)", "no name"),
+    "no_name": (BEGIN + OUTPUT + HOOK + "    register.output(None, Mine)", "not a valid name"),
+    "odd_name": (BEGIN + OUTPUT + HOOK + "    register.output('My Output', Mine)", "not a valid name"),
     "unknown_kind": (BEGIN + OUTPUT + HOOK + "    register.outptu('mine', Mine)", "outptu"),
-    "duplicate": (BEGIN + OUTPUT + HOOK + "    register.output('tin_can', Mine)", "called 'tin_can' already"),
+    "duplicate": (
+        BEGIN + OUTPUT + HOOK + "    register.output('tin_can', Mine)",
+        "called 'tin_can' exists already",
+    ),
     "options_of_none": (
         BEGIN + OUTPUT + "    options = dict\n" + HOOK + "    register.output('mine', Mine)",
         "TypeError",
@@ -143,7 +146,7 @@ def test_what_others_can_change_is_not_run(tmp_path, loaded, what, mode):
     (folder if what == "the folder" else folder / "evil.py").chmod(mode)
     plugins = Plugins()
     plugins.add_folder(folder)
-    assert "can be changed by others: chmod go-w" in record(plugins, "evil").problem
+    assert "can be written by others: chmod go-w" in record(plugins, "evil").problem
 
 
 def test_a_symbolic_link_is_not_run(tmp_path):
@@ -222,3 +225,53 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_why_it_is_broken(l
     assert plugins.unknown("output", "zzz") == "no output is called 'zzz'; there are: tin_can"
     assert plugins.unknown("output", "fax") == "the plugin 'fax' is broken: RuntimeError: no paper"
     assert plugins.unknown("source", "x") == "no source is called 'x'; there are none"
+
+
+# ---- text filters ----
+
+UNITS = """
+from edgevoice import hookimpl
+
+@hookimpl
+def edgevoice_filter_text(text, language):
+    if "boom" in text:
+        raise SystemExit(text)
+    if "empty" in text:
+        return " "
+    return text.replace("\u00b0C", " degrees" if language == "en" else " Grad")
+"""
+SHOUT = """
+from edgevoice import hookimpl
+
+@hookimpl
+def edgevoice_filter_text(text):
+    return text.upper() if "loud" in text or "degrees" in text else None
+"""
+
+
+def test_text_filters_run_in_order_of_names(loaded):
+    plugins = loaded(a_units=UNITS, b_shout=SHOUT)
+    assert record(plugins, "a_units").provides == ["text filter"]
+    assert plugins.filter_text("It is 5 \u00b0C.", "en") == "IT IS 5  DEGREES."
+    assert plugins.filter_text("Es sind 5\u00b0C.", "de") == "Es sind 5 Grad."
+    assert plugins.filter_text("Dinner.", "en") == "Dinner."
+
+
+@pytest.mark.parametrize("text", ["boom, loud", "empty, loud"])
+def test_failing_text_filter_is_skipped(loaded, caplog, text):
+    plugins = loaded(a_units=UNITS, b_shout=SHOUT)
+    assert plugins.filter_text(text, "en") == text.upper()
+    assert "a_units" in caplog.text
+
+
+def test_text_filter_of_broken_plugin_is_not_used(loaded):
+    plugins = loaded(
+        b_shout=SHOUT + "\n@hookimpl\ndef edgevoice_register(register):\n    raise OSError('no')\n"
+    )
+    assert record(plugins, "b_shout").status is Status.BROKEN
+    assert plugins.filter_text("loud", "en") == "loud"
+
+
+def test_misspelt_text_filter_is_told(loaded):
+    plugins = loaded(a_units=UNITS.replace("filter_text", "filter_txt"))
+    assert "edgevoice_filter_text" in record(plugins, "a_units").problem

@@ -86,7 +86,22 @@ def test_the_lowest_versions_have_an_environment_of_their_own(checkout):
     status, lines = run(checkout / "scripts/test", "--lowest", "-x")
     assert status == 0
     assert lines[0] == "setup 1: <lowest>"
-    assert lines[1].endswith("<-m> <not long and not real_time> <--ignore> <tests/bench> <-x>")
+    assert lines[1].endswith(
+        "<-m> <not long and not real_time> <tests/config> <tests/intake> <tests/plugins> <tests/test_*.py> <-x>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("failing", "runs"),
+    [("", ["<--lowest>", "<>"]), ("test", ["<--lowest>", "<>"]), ("python", ["<>"]), ("setup", [])],
+)
+def test_ci_runs_the_oldest_and_the_locked_versions(checkout, failing, runs):
+    (checkout / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", checkout / ".ci/run")
+    (checkout / "scripts/test").write_text(STUB, encoding="utf-8")
+    status, lines = run(checkout / ".ci/run", FAILING=failing)
+    assert (status == 0) == (failing in {"", "python"})  # python: one too new for the oldest versions
+    assert [line.partition(":")[2].strip() for line in lines if line.startswith("test ")] == runs
 
 
 @pytest.mark.parametrize("program", ["ruff", "mypy", "codespell", "lint-imports", "python"])

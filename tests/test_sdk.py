@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +31,10 @@ async def test_the_official_client_is_served(script):
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("SMALLEST_", "PYTHON"))
     }
-    async with VoicePool() as voice, serve(voice, api_key="sk_local", max_chars=250) as url:
+    async with (
+        VoicePool() as voice,
+        serve(voice, api_key="sk_local", limits=ServerLimits(max_chars=250)) as url,
+    ):
         process = await asyncio.create_subprocess_exec(
             *(sdk_python(), "-W", "ignore", str(ROOT / "tests/sdk" / script), url, "sk_local"),
             stdout=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Where the API key comes from, in which order, and that no log shows it."""
+"""The API key: order of its sources, redaction."""
 
 import pytest
 
@@ -28,35 +28,35 @@ def places(tmp_path, monkeypatch):
     return put
 
 
-def test_the_credential_is_first_then_the_named_file_then_the_environment(places, monkeypatch):
+def test_order_of_sources(places, monkeypatch):
     settings = places(file=b" sk_file_1\n", credentials=b"sk_credential_1\n", environment="sk_environment_1")
     assert api_key(settings) == "sk_credential_1"
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     assert api_key(settings) == "sk_file_1"
 
 
-def test_with_a_credential_the_named_file_may_be_for_root_alone(places):
+def test_credential_replaces_unusable_file(places):
     with pytest.raises(ConfigError, match="the file is empty"):
         places(file=b"")
     assert api_key(places(file=b"", credentials=b"sk_credential_2")) == "sk_credential_2"
 
 
-def test_the_environment_is_last(places):
+def test_environment_is_last(places):
     assert api_key(places(credentials=b"\n", environment=" sk_environment_2 ")) == "sk_environment_2"
 
 
 @pytest.mark.parametrize("environment", [None, "", "  "])
-def test_there_may_be_none(places, environment):
+def test_no_key(places, environment):
     assert api_key(places(environment=environment)) is None
 
 
-def test_a_credential_that_is_no_text_is_none(places):
+def test_binary_credential_is_ignored(places):
     places(credentials=b"\xff\xfe")
     assert systemd_credential("api_key") is None
     assert systemd_credential("another") is None
 
 
-def test_the_key_is_hidden_from_every_log_from_then_on(places):
+def test_key_is_redacted(places):
     assert "correct-horse-3" in logs.redact("the key is correct-horse-3")
     api_key(places(environment="correct-horse-3"))
     assert "correct-horse-3" not in logs.redact("the key is correct-horse-3")

@@ -9,8 +9,6 @@ from edgevoice.audio import BYTES_PER_FRAME
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BYTES_PER_FRAME", "Resampler"]
-
 #: soxr's preset for 16-bit audio; a better one changes no sample by more than the last bit.
 QUALITY = "HQ"
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency, internal_announcement
+from edgevoice.backoff import Backoff
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
 from edgevoice.synthesis.priority import Priority
@@ -32,7 +33,7 @@ class Prerenderer:
     """Keeps the configured phrases in the cache, pinned. Clips that are missing or damaged are made again.
 
     `set_fault("phrases", sentence)` is called if phrases have been missing for `fault_after_s`, and with None
-    once they are there. After a failure the next attempt follows after `retry_s`, doubled each time in vain.
+    once they are there. After a failure the next attempt follows after about `retry_s`, doubled while no phrase is made.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Prerenderer:
         self._set_fault = set_fault
         self._retry_s = retry_s
         self._fault_after_s = fault_after_s
-        by_key = {
-            synthesizer.cache_key(phrase, phrase.text): phrase for phrase in map(_announcement, phrases)
-        }
+        by_key = {}
+        for phrase in map(_announcement, phrases):
+            spoken = synthesizer.filtered(phrase)
+            by_key[synthesizer.cache_key(spoken, spoken.text)] = phrase
         self._phrases = {key: phrase for key, phrase in by_key.items() if key is not None}
         self._next = deque(self._phrases)
         self._check_now = asyncio.Event()
@@ -75,22 +77,22 @@ class Prerenderer:
     async def run(self) -> None:
         """Make missing phrases, forever."""
         await self._cache.wait_scanned()
-        now = asyncio.get_running_loop().time
-        pause, complete_at = self._retry_s, now()
+        now, backoff = asyncio.get_running_loop().time, Backoff(self._retry_s, MAX_PAUSE_S)
+        complete_at = now()
         while self._phrases:
             self._check_now.clear()
             before = self.ready
             problem = await self._make_missing()
+            if problem is None or self.ready > before:
+                backoff.reset()
             if problem is None:
-                pause, complete_at = self._retry_s, now()
-            else:
-                pause = self._retry_s if self.ready > before else min(pause * 2, MAX_PAUSE_S)
+                complete_at = now()
             is_overdue = now() - complete_at > self._fault_after_s
             self._set_fault(
                 "phrases", f"{self.ready} of {len(self)} ready: {problem}" if is_overdue else None
             )
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(MAX_PAUSE_S if problem is None else pause):
+                async with asyncio.timeout(MAX_PAUSE_S if problem is None else backoff.next_delay_s()):
                     await self._check_now.wait()
 
     async def _make_missing(self) -> str | None:

@@ -1,4 +1,4 @@
-"""`edgevoice explain`: what would be done with a text, and why, without saying it."""
+"""`edgevoice explain`: what would be done with a text, and why, without speaking it."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ import click
 
 from edgevoice.announcement import Urgency
 from edgevoice.components import speakers_by_target
-from edgevoice.config import load
-from edgevoice.control import explain_from_config, query
-from edgevoice.paths import find_state_dir
+from edgevoice.config import configured_state_dir, load
+from edgevoice.control import explain_from_config, query, unknown_target
 
 
 @click.command()
 @click.argument("text")
 @click.option("--to", "target", default="all", show_default=True, help="A speaker, a group, or all.")
 @click.option(
-    "--urgency", type=click.Choice([str(step) for step in Urgency]), help="Else TEXT's, else normal."
+    "--urgency", type=click.Choice([str(step) for step in Urgency]), help="Else the one in TEXT, else normal."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--config", metavar="FILE", help="The configuration.")
+@click.option("--config", metavar="FILE", help="The configuration file.")
 def explain(text: str, target: str, urgency: str | None, as_json: bool, config: str | None) -> None:
-    """Say what would be done with TEXT, and why, without saying it; asks the running daemon."""
-    settings = load(config)
-    if target not in speakers_by_target(settings):
-        raise click.UsageError(
-            f"nobody answers to {target!r}; there are: {', '.join(speakers_by_target(settings))}"
-        )
+    """Explain what would be done with TEXT, without speaking it. Asks the running daemon, if there is one."""
     readable = os.fsencode(text).decode("utf-8", "surrogateescape")
-    question = {"text": readable, "target": target, "urgency": urgency}
-    answer = query(find_state_dir(settings.core.state_dir), ask="explain", **question)
+    request = {"text": readable, "target": target, "urgency": urgency}
+    answer = query(configured_state_dir(config), ask="explain", **request)
     if answer is None:
-        answer = explain_from_config(settings, question)
-    click.echo(json.dumps(answer) if as_json else _in_words(answer))
+        settings = load(config)
+        if target not in speakers_by_target(settings):
+            raise click.UsageError(unknown_target(settings, target))
+        answer = explain_from_config(settings, request)
+    click.echo(json.dumps(answer) if as_json else _as_text(answer))
 
 
-def _in_words(answer: dict[str, Any]) -> str:
+def _as_text(answer: dict[str, Any]) -> str:
     lines = [
         f"urgency     {answer['urgency']}, {answer['characters']} characters",
         f"intake      {answer['intake']}",
@@ -48,7 +45,7 @@ def _in_words(answer: dict[str, Any]) -> str:
     for on in answer["speakers"]:
         chime = f"after the chime {on['chime']}" if on["chime"] else "without a chime"
         lines.append(f"{on['speaker']:<12}{on['what']}; at volume {on['volume']}, {chime}")
-        lines.append(f"{'':<12}its first sound has to come within {on['ttl']:g} s")
+        lines.append(f"{'':<12}expires unless it begins within {on['ttl']:g} s")
     lines += [f"warning     {warning}" for warning in answer["warnings"]]
-    lines.append(f"This is from {answer['from']}.")
+    lines.append(f"Source: {answer['from']}.")
     return "\n".join(lines)

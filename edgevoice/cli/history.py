@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from edgevoice.config import load
+from edgevoice.config import configured_state_dir
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.outcome import OUTCOMES
-from edgevoice.paths import find_state_dir
 from edgevoice.storage.history import read_history
 from edgevoice.storage.schema import FILE
 
@@ -61,9 +60,9 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     config: str | None,
 ) -> None:
     """List the last outcomes, whether the daemon runs or not."""
-    file = find_state_dir(load(config).core.state_dir).expanduser() / FILE
+    file = configured_state_dir(config) / FILE
     if not file.exists():
-        raise EdgeVoiceError(f"there is no history yet: {file} is missing; `edgevoice run` writes it")
+        raise EdgeVoiceError(f"no history: {file} does not exist; `edgevoice run` writes it")
     outcomes = read_history(file, last=last, speaker=speaker, outcome=outcome, since=since or 0.0, text=text)
     if as_json:
         click.echo(json.dumps(outcomes))
@@ -71,8 +70,10 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     from rich.console import Console  # noqa: PLC0415 - only needed here
     from rich.table import Table  # noqa: PLC0415
 
-    columns = ("at", "speaker", "id", "urgency", "outcome", "transport", "first sound", "text")
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("at", "speaker", "id", "urgency", "outcome", "transport", "sound after"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("text")  # gives way where the terminal is narrow
     for one in outcomes:
         table.add_row(*_cells(one))
     Console().print(table)

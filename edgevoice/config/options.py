@@ -1,4 +1,4 @@
-"""Every option of the core, its type, range and default; plugins bring those of their own sections."""
+"""The options of the core: types, ranges and defaults. Plugins declare those of their own sections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a route applies to; every key that is given has to hold."""
+    """The condition of a route: all given keys must match."""
 
     live: bool | None = None
     urgency: tuple[Urgency, ...] | Urgency | None = None
@@ -34,7 +34,7 @@ FALLBACK_ALIAS = "local"
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One route: the transports to try, in order, when it applies; or `auto`."""
+    """One route: the transports to try, in order, if its condition matches; or `auto`."""
 
     when: When | None = None
     use: tuple[str, ...] | str
@@ -53,7 +53,7 @@ DEFAULT_ROUTES = (
 
 
 class ByUrgency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A number of seconds for each urgency."""
+    """Seconds for each urgency."""
 
     low: Seconds = 6.0
     normal: Seconds = 6.0
@@ -64,7 +64,7 @@ class ByUrgency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One window of quiet hours; the day is the one it begins on."""
+    """One window of quiet hours; `days` are those on which it begins."""
 
     days: tuple[Day, ...] = DAYS
     start: str | int = field(name="from")
@@ -72,14 +72,14 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class PerMinute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """So many announcements a minute on average, and so many at once."""
+    """A rate limit: `per_minute` on average, `burst` at once."""
 
     per_minute: Annotated[float, Meta(gt=0, le=6000)]
     burst: Annotated[int, Meta(ge=1, le=6000)]
 
 
 class RepeatDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How an alert grows more insistent from round to round."""
+    """How a repeating alert escalates from round to round."""
 
     gap: Annotated[float, Meta(ge=0.1, le=1)] = 1.0
     volume: Annotated[int, Meta(ge=0, le=100)] = 0
@@ -94,10 +94,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     critical: PerMinute | Literal[False] = PerMinute(per_minute=10, burst=10)
 
 
-class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `speakers`; the keys that are not here belong to its output."""
+DEFAULT_OUTPUT = "sound_card"
 
-    output: str = "sound_card"
+
+class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `speakers`, without the options of its output."""
+
+    #: Name of the output.
+    output: str = DEFAULT_OUTPUT
     groups: tuple[Name, ...] = ()
     volume: Volume = 100
     volumes: dict[Urgency, Volume] = field(default_factory=dict)
@@ -127,7 +131,7 @@ class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Phrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A text that is kept ready, and how it is spoken where that is not as all is."""
+    """A text to pre-render, and how it is spoken if not by the defaults."""
 
     text: str
     voice: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
@@ -141,13 +145,13 @@ def max_clip_bytes(cache_bytes: int) -> int:
 
 
 def default_node() -> str:
-    """The host's name, as far as a node may be called so."""
+    """Return the host name with characters that a node's name may have."""
     name = re.sub(r"[^a-z0-9_-]", "-", platform.node().split(".")[0].lower()).strip("-")[:64]
     return name if name and name != "all" else "edgevoice"
 
 
 class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The top of the configuration, without the sections of plugins."""
+    """The configuration without the sections of plugins."""
 
     node: Name = field(default_factory=default_node)
     state_dir: str | None = None
@@ -188,7 +192,7 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return self.hedging is not False and concurrency > 1
 
     def first_audio_within(self, urgency: Urgency) -> float:
-        """Seconds after which the first audio of such an announcement is late."""
+        """Return the seconds after which the first audio of an announcement is late."""
         if urgency is Urgency.CRITICAL:
             return self.critical_deadline
         if isinstance(self.first_audio_timeout, ByUrgency):

@@ -1,4 +1,4 @@
-"""Checks plain values against a struct of options, and tells every mistake, not only the first."""
+"""Read YAML with line numbers, and convert plain values to option structs, reporting every issue."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 S = TypeVar("S", bound=msgspec.Struct)
-FAULTY = object()
-"""Stands for a value that could not be converted; the mistake was told."""
+#: Stands for a value that could not be converted. Its issue was reported.
+INVALID = object()
 
 
 class Validator:
-    """Gathers the mistakes of one document."""
+    """Collects the issues and warnings of one document."""
 
     def __init__(self, document: Document, file: Path | None = None) -> None:
         self._document = document
         self._file = file
-        self.mistakes: list[ConfigIssue] = []
+        self.issues: list[ConfigIssue] = []
         self.warnings: list[str] = []
 
-    def mistake(self, path: KeyPath, message: str) -> None:
-        self.mistakes.append(ConfigIssue(printable(path), message, self._document.line(path)))
+    def issue(self, path: KeyPath, message: str) -> None:
+        self.issues.append(ConfigIssue(printable(path), message, self._document.line(path)))
 
     def unknown(self, path: KeyPath, allowed: Collection[str], what: str = "unknown key") -> None:
-        self.mistake(path, f"{what}; {closest(str(path[-1]), allowed)}")
+        self.issue(path, f"{what}; {closest(str(path[-1]), allowed)}")
 
     def struct(
         self, options: type[S], value: object, path: KeyPath, *, known: Collection[str] = ()
     ) -> S | None:
-        """Convert a mapping to `options`, telling mistakes; what is faulty falls to its default.
+        """Convert a mapping to `options`, reporting issues. An invalid value is replaced by its default.
 
-        None where there is no default. `known` are further keys that somebody else checks.
+        Returns None if an invalid or missing value has no default. Keys in `known` are checked elsewhere.
         """
         if value is None:
             value = {}
         if not isinstance(value, dict):
-            self.mistake(path, f"has to be a mapping, not {_kind(value)}")
+            self.issue(path, f"must be a mapping, not {_kind(value)}")
             value = {}
         fields = {field.encode_name: field for field in msgspec.structs.fields(options)}
         given = {}
@@ -61,22 +61,22 @@ class Validator:
                 self.unknown((*path, str(key)), [*fields, *known])
         for field in fields.values():
             if field.required and field.name not in given:
-                self.mistake((*path, field.encode_name), "missing")
-                given[field.name] = FAULTY
+                self.issue((*path, field.encode_name), "missing")
+                given[field.name] = INVALID
         return self._made(options, given, path)
 
     def _made(self, options: type[S], given: dict[str, Any], path: KeyPath) -> S | None:
         required = {field.name for field in msgspec.structs.fields(options) if field.required}
-        if any(given[name] is FAULTY for name in required):
+        if any(given[name] is INVALID for name in required):
             return None
         try:
-            return options(**{name: value for name, value in given.items() if value is not FAULTY})
+            return options(**{name: value for name, value in given.items() if value is not INVALID})
         except (ValueError, TypeError) as error:  # what a plugin's __post_init__ does not allow
-            self.mistake(path, str(error))
+            self.issue(path, str(error))
             return None
 
     def value(self, wanted: Any, value: object, path: KeyPath) -> Any:
-        """Convert one value; FAULTY, with mistakes told, where that cannot be."""
+        """Convert one value. Returns INVALID, and reports the issue, if it cannot be converted."""
         plain = _plain(wanted)
         if get_origin(plain) is dict and isinstance(value, dict):
             names, items = get_args(plain)
@@ -91,14 +91,14 @@ class Validator:
         struct = _struct_of(plain)
         if struct and (plain is struct or isinstance(value, dict)):
             converted = self.struct(struct, value, path)
-            return FAULTY if converted is None else converted
+            return INVALID if converted is None else converted
         if Path in _options_of(plain) and isinstance(value, str):
             return relative_to_config(value, self._file)
         try:
             return msgspec.convert(value, str | None if Path in _options_of(plain) else wanted)
         except msgspec.ValidationError as error:
-            self.mistake(path, _message(error, wanted, value))
-            return FAULTY
+            self.issue(path, _message(error, wanted, value))
+            return INVALID
 
 
 def _plain(wanted: Any) -> Any:
@@ -117,7 +117,7 @@ def _struct_of(wanted: Any) -> type[msgspec.Struct] | None:
 
 
 def _items(wanted: Any) -> Any:
-    """The type of each item, where a list or a tuple of any length is wanted."""
+    """Return the type of the items if a list or a tuple of any length is wanted, else None."""
     for option in _options_of(wanted):
         if get_origin(option) in (list, tuple) and get_args(option)[1:] in ((), (...,)):
             return get_args(option)[0]
@@ -125,10 +125,10 @@ def _items(wanted: Any) -> Any:
 
 
 def _whole(converted: Any, wanted: Any = dict) -> Any:
-    """A dict, list or tuple, unless an item of it is faulty."""
+    """Return a dict, list or tuple, or INVALID if one of its items is."""
     items = [*converted, *converted.values()] if isinstance(converted, dict) else converted
-    if any(item is FAULTY for item in items):
-        return FAULTY
+    if any(item is INVALID for item in items):
+        return INVALID
     is_tuple = any(get_origin(option) is tuple for option in _options_of(wanted))
     return tuple(converted) if is_tuple else converted
 
@@ -142,7 +142,7 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
     if text.startswith("Invalid enum value"):
         return f"{_brief(value)} is none of them; {closest(str(value), _choices(wanted))}"
     if text.startswith("Expected `str`") and isinstance(value, bool | int | float):
-        return f"{value!r} is no text; put it in quotes"
+        return f"{value!r} is not a string; put it in quotes"
     for jargon, word in _WORDS.items():
         text = text.replace(f"`{jargon}", f"`{word}")
     text = text.replace("`", "")
@@ -150,7 +150,7 @@ def _message(error: msgspec.ValidationError, wanted: Any, value: object) -> str:
 
 
 def _choices(wanted: Any) -> list[str]:
-    """The words of the enumerations and literals among what is wanted."""
+    """Return the values that enumerations and literals allow."""
     words: list[str] = []
     for option in _options_of(_plain(wanted)):
         if get_origin(option) is Literal:
@@ -182,8 +182,8 @@ def _kind(value: object) -> str:
 
 
 MAX_FILE_BYTES = 256 * 1024
+#: Aliases are visited each time they are used: this bounds what a small file of aliases can expand to.
 MAX_NODES = 20_000
-"""Aliases are walked as often as they are used; this bounds what a file of aliases may become."""
 TAG = "tag:yaml.org,2002:"
 MERGE = f"{TAG}merge"
 PLAIN = frozenset(f"{TAG}{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq"))
@@ -192,13 +192,13 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The values of a file, and on which line each stands."""
+    """The values of a file, and the line of each."""
 
     values: dict[str, Any]
     lines: dict[KeyPath, int] = dataclasses.field(default_factory=dict)
 
     def line(self, path: KeyPath) -> int | None:
-        """The line of a path, or of the nearest one above it that has one."""
+        """Return the line of a path, or of its nearest parent that has one."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
@@ -208,7 +208,7 @@ def read_yaml(file: Path) -> Document:
     """Read a configuration file.
 
     Raises:
-        ConfigError: the file cannot be read, is no YAML, is no mapping, or has a key twice.
+        ConfigError: The file cannot be read, is not YAML, is not a mapping, or has a key twice.
     """
     try:
         raw = file.read_bytes()
@@ -219,7 +219,7 @@ def read_yaml(file: Path) -> Document:
     try:
         return parse_yaml(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError([ConfigIssue("", f"no valid UTF-8 at byte {error.start}")], str(file)) from None
+        raise ConfigError([ConfigIssue("", f"invalid UTF-8 at byte {error.start}")], str(file)) from None
     except ConfigError as error:
         raise ConfigError(error.issues, str(file)) from None
 
@@ -228,7 +228,7 @@ def parse_yaml(text: str) -> Document:
     """Read YAML text.
 
     Raises:
-        ConfigError: as for `read_yaml`, without the file's name.
+        ConfigError: As for `read_yaml`, without the file's name.
     """
     try:
         loader = yaml.SafeLoader(text)
@@ -237,40 +237,38 @@ def parse_yaml(text: str) -> Document:
             return Document({})
         walk = _Walk(loader)
         walk.visit(node, ())
-        if walk.mistakes:
-            raise ConfigError(walk.mistakes)
+        if walk.issues:
+            raise ConfigError(walk.issues)
         values = loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise ConfigError([_mistake(error)]) from None
+        raise ConfigError([_yaml_issue(error)]) from None
     except (ValueError, OverflowError):
-        message = "no valid YAML: an escape in it stands for no character"
+        message = "invalid YAML: an escape sequence stands for no character"
         raise ConfigError([ConfigIssue("", message, loader.line + 1)]) from None
     except RecursionError:
-        raise ConfigError([ConfigIssue("", "nested too deep")]) from None
+        raise ConfigError([ConfigIssue("", "nested too deeply")]) from None
     if values is None:
         return Document({})
     if not isinstance(values, dict):
-        raise ConfigError(
-            [ConfigIssue("", "has to be a mapping of sections, such as `mqtt: {host: ...}`", 1)]
-        )
+        raise ConfigError([ConfigIssue("", "must be a mapping of sections, such as `mqtt: {host: ...}`", 1)])
     return Document(values, walk.lines)
 
 
 class _Walk:
-    """Notes the line of each path, keys that come twice, and values that no option can have."""
+    """Records the line of each path, and reports duplicate keys and values that no option can have."""
 
     def __init__(self, loader: yaml.SafeLoader) -> None:
         self.lines: dict[KeyPath, int] = {}
-        self.mistakes: list[ConfigIssue] = []
+        self.issues: list[ConfigIssue] = []
         self._loader = loader
         self._left = MAX_NODES
 
     def visit(self, node: yaml.Node, path: KeyPath) -> None:
         self._left -= 1
         if self._left < 0:
-            raise ConfigError([ConfigIssue("", "more keys and values than any configuration has")])
-        if problem := self._problem(node):
-            self._tell(path, problem, node)
+            raise ConfigError([ConfigIssue("", "too many keys and values")])
+        if problem := self._invalid(node):
+            self._report(path, problem, node)
         elif isinstance(node, yaml.MappingNode):
             self._mapping(node, path)
         elif isinstance(node, yaml.SequenceNode):
@@ -282,43 +280,43 @@ class _Walk:
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._tell(path, "a key has to be plain text", key)
+                self._report(path, "a key must be plain text", key)
                 continue
             name = str(key.value)
-            if key.tag != MERGE and (problem := self._problem(key)):
-                self._tell((*path, name), problem, key)
+            if key.tag != MERGE and (problem := self._invalid(key)):
+                self._report((*path, name), problem, key)
             if name in seen and key.tag != MERGE:
-                self._tell((*path, name), "given twice", key)
+                self._report((*path, name), "given twice", key)
             seen.add(name)
             self.lines[(*path, name)] = key.start_mark.line + 1
             self.visit(value, (*path, name))
 
-    def _problem(self, node: yaml.Node) -> str | None:
-        """Why no option can have such a value."""
+    def _invalid(self, node: yaml.Node) -> str | None:
+        """Return why no option can have such a value, else None."""
         if node.tag not in PLAIN:
             return f"no option takes a {node.tag.rpartition(':')[2]}; text belongs in quotes"
         if isinstance(node, yaml.ScalarNode):
             if not node.value.isascii() and invalid_character(node.value):
-                return "holds half a character"
+                return "contains a lone surrogate, which is not a character"
             try:
                 self._loader.construct_object(node)
             except (ValueError, LookupError):
-                return "is not what its tag says"
+                return "does not match its tag"
         return None
 
-    def _tell(self, path: KeyPath, message: str, node: yaml.Node) -> None:
-        self.mistakes.append(ConfigIssue(printable(path), message, node.start_mark.line + 1))
+    def _report(self, path: KeyPath, message: str, node: yaml.Node) -> None:
+        self.issues.append(ConfigIssue(printable(path), message, node.start_mark.line + 1))
 
 
 def printable(path: KeyPath) -> str:
-    """A path as users write it: `speakers.kitchen.groups[0]`."""
+    """Return a path as users write it: `speakers.kitchen.groups[0]`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
 
-def _mistake(error: yaml.YAMLError) -> ConfigIssue:
+def _yaml_issue(error: yaml.YAMLError) -> ConfigIssue:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
-    return ConfigIssue("", f"no valid YAML: {problem}", mark.line + 1 if mark else None)
+    return ConfigIssue("", f"invalid YAML: {problem}", mark.line + 1 if mark else None)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import uuid
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-from msgspec import UnsetType
-
-from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency, internal_announcement
+from edgevoice.announcement import Announcement, Urgency, internal_announcement
 from edgevoice.audio.chimes import NO_CHIME
 from edgevoice.commands import (
     Acknowledge,
@@ -26,6 +22,7 @@ from edgevoice.commands import (
     Stop,
 )
 from edgevoice.errors import InvalidAnnouncement
+from edgevoice.intake.factory import build_announcement, payload_of, replay_of
 from edgevoice.intake.live_streams import LiveStreams
 from edgevoice.intake.payload import decode_utf8, parse_payload, peek_id
 from edgevoice.intake.replay import MAX_REPLAYABLE, ReplayHistory
@@ -36,10 +33,10 @@ from edgevoice.text import messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from edgevoice.intake.payload import Repeat
     from edgevoice.intake.rate_limit import RateLimiter
     from edgevoice.observers import Observers
     from edgevoice.playback.speaker import Speaker
+    from edgevoice.storage.schema import PendingAnnouncement
     from edgevoice.synthesis.speech import SpeechJob
     from edgevoice.synthesis.synthesizer import Synthesizer
     from edgevoice.text.live import LiveText
@@ -121,37 +118,41 @@ class Intake:
         if self._burst_timer is not None:
             self._burst_timer.cancel()
 
-    def restore(
-        self, command: Say, id_: str, *, received: float, due: float, deadlines: Mapping[str, float]
-    ) -> list[str]:
-        """Submit an announcement that was stored over a restart; return the speakers that took it.
+    def restore(self, rows: Sequence[PendingAnnouncement]) -> list[str]:
+        """Submit what was stored over a restart: one announcement, a row for each speaker.
 
-        `received`, `due` and the deadline of each speaker are monotonic seconds. A speaker that the configuration does
-        not have any more, or a payload that cannot be read, takes nothing.
+        Return the speakers that took it: none that the configuration does not have any more, and none at all if
+        the payload cannot be read.
         """
-        now = _now()
+        first, now = rows[0], _now()
+        command = Say(target=first.target, payload=first.payload, urgency=first.urgency, topic=first.topic)
         try:
             reading = parse_payload(command.payload, command.urgency)
         except InvalidAnnouncement:  # it was accepted once; a newer version may know better
-            logger.warning("a stored announcement cannot be read any more", extra={"ANNOUNCEMENT_ID": id_})
+            logger.warning(
+                "a stored announcement cannot be read any more", extra={"ANNOUNCEMENT_ID": first.id}
+            )
             return []
         key = (command.target, command.payload)
-        self._restored.setdefault(key, []).append((id_, now + REDELIVERY_S))
-        values = {**reading.values, "id": id_}
+        self._restored.setdefault(key, []).append((first.id, now + REDELIVERY_S))
+        values = {**reading.values, "id": first.id}
         announcement = dataclasses.replace(
-            build_announcement(command, values, reading.warnings, received_monotonic=received),
-            received_at=datetime.now(UTC) - timedelta(seconds=now - received),
-            ttl=max(deadlines.values(), default=now) - due,
-            not_before=due - received,
+            build_announcement(command, values, reading.warnings, received_monotonic=first.received),
+            received_at=datetime.now(UTC) - timedelta(seconds=now - first.received),
+            ttl=max(row.expires for row in rows) - first.due,
+            not_before=first.due - first.received,
             repeated=True,
         )
         job = self._synthesis.new_job(announcement)
-        speakers = [speaker for speaker in self._speakers["all"] if speaker.name in deadlines]
+        taken = []
         job.join()
-        for speaker in speakers:
-            speaker.submit(job, deadline=deadlines[speaker.name])
+        for speaker in self._speakers["all"]:
+            for row in rows:
+                if row.speaker == speaker.name:
+                    speaker.submit(job, deadline=row.expires, held_since=row.held_since)
+                    taken.append(speaker.name)
         job.leave()
-        return [speaker.name for speaker in speakers]
+        return taken
 
     def would_accept(self, announcement: Announcement) -> bool:
         """Return whether an announcement would be accepted now, and not suppressed by the rate limits."""
@@ -198,7 +199,9 @@ class Intake:
         if command.redelivered and (id_ := self._restored_id(command)) is not None:
             # It was stored before a crash, but the sender's side had not been told so.
             values = {"id": id_, **values}
-        announcement = build_announcement(command, values, reading.warnings, received_monotonic=_now())
+        announcement = build_announcement(
+            command, values, reading.warnings, received_monotonic=_now(), local_now=self._local_now()
+        )
         self._accept(announcement, command.payload, command.acknowledge)
 
     def _accept(
@@ -266,7 +269,9 @@ class Intake:
     def _accept_live(
         self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
     ) -> Announcement:
-        announcement = build_announcement(command, values, warnings, live=live, received_monotonic=_now())
+        announcement = build_announcement(
+            command, values, warnings, live=live, received_monotonic=_now(), local_now=self._local_now()
+        )
         self._add(announcement)
         return announcement
 
@@ -341,106 +346,6 @@ def _must_be_stored(announcement: Announcement) -> bool:
     return is_urgent and announcement.live is None and not announcement.private
 
 
-def replay_of(said: Announcement, command: Replay, received_monotonic: float) -> Announcement:
-    """What was said before, to be said once more."""
-    return dataclasses.replace(
-        said,
-        id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",
-        target=command.target,
-        received_monotonic=received_monotonic,
-        received_at=datetime.now(UTC),
-        ttl=DEFAULT_TTL_S[said.urgency],
-        not_before=0.0,
-        tag=None,
-        repeat=None,
-        origin=command.origin,
-    )
-
-
-def build_announcement(
-    command: Say | LiveChunk,
-    values: Mapping[str, Any],
-    warnings: tuple[str, ...] = (),
-    *,
-    live: LiveText | None = None,
-    received_monotonic: float,
-) -> Announcement:
-    """The announcement of a command, with `values` as they were read; `live` takes the place of a text.
-
-    `received_monotonic` is monotonic seconds.
-    """
-    urgency = values.get("urgency", Urgency.NORMAL)
-    now = datetime.now(UTC)
-    ttl = min(
-        values.get("ttl", DEFAULT_TTL_S[urgency]), command.expires if command.expires is not None else 86400.0
-    )
-    return Announcement(
-        id=values.get("id") or uuid.uuid4().hex[:12],
-        target=command.target,
-        text=values.get("text") if live is None else None,
-        live=live,
-        urgency=urgency,
-        received_monotonic=received_monotonic,
-        received_at=now,
-        ttl=ttl,
-        not_before=_seconds_until(values.get("not_before", 0.0), now),
-        tag=values.get("tag"),
-        voice=values.get("voice"),
-        language=values.get("language"),
-        speed=values.get("speed"),
-        volume=values.get("volume"),
-        chime=values.get("chime"),
-        repeat=_insistence(values["repeat"]) if "repeat" in values else None,
-        transport=values.get("transport"),
-        private=values.get("private", False),
-        resolves=values.get("resolves", False),
-        warnings=warnings,
-        topic=command.topic if isinstance(command, Say) else None,
-        origin=command.origin,
-    )
-
-
-def payload_of(announcement: Announcement) -> bytes:
-    """Return a payload that `build_announcement` makes the same announcement of, apart from its times."""
-    policy = announcement.repeat
-    keys: dict[str, Any] = {}
-    for key in ("text", "id", "tag", "voice", "language", "speed", "volume", "chime", "transport"):
-        if (value := getattr(announcement, key)) is not None:
-            keys[key] = value
-    keys |= {"urgency": str(announcement.urgency), "ttl": min(max(announcement.ttl, 1.0), 86_400.0)}
-    if announcement.private or announcement.resolves:
-        keys |= {"private": announcement.private, "resolves": announcement.resolves}
-    if policy is not None:
-        keys["repeat"] = {"times": policy.times or 1, "every": policy.every_s, "until_ack": policy.until_ack}
-        if policy.escalate_after is not None and policy.escalate_to:
-            escalate = {"after": policy.escalate_after, "to": list(policy.escalate_to)}
-            keys["repeat"]["escalate"] = escalate
-    return msgspec.json.encode(keys)
-
-
-def _insistence(repeat: Repeat) -> RepeatPolicy:
-    given = repeat.escalate if not isinstance(repeat.escalate, UnsetType) else None
-    return RepeatPolicy(
-        times=repeat.times if isinstance(repeat.times, int) else 3,
-        every_s=repeat.every if isinstance(repeat.every, float | int) else 30.0,
-        until_ack=repeat.until_ack is True,
-        escalate_after=given.after if given and isinstance(given.after, int) else (1 if given else None),
-        escalate_to=tuple(given.to) if given and isinstance(given.to, list) else (),
-    )
-
-
-def _seconds_until(moment: float | str, now: datetime) -> float:
-    """Seconds from `now` to a number of seconds, or to the next "HH:MM" of the local clock."""
-    if not isinstance(moment, str):
-        return moment
-    # Each from the clock's own date, as there may be a change of summer time between.
-    today, at = now.astimezone().date(), time.fromisoformat(moment)
-    then = datetime.combine(today, at).astimezone()
-    if then < now:
-        then = datetime.combine(today + timedelta(days=1), at).astimezone()
-    return (then - now).total_seconds()
-
-
 def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSetting) -> None:
     """Do what a command says.
 
@@ -459,6 +364,6 @@ def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSe
 
 
 def press_as_empty(payload: bytes) -> str:
-    """A payload of the topics that want none; a button of Home Assistant sends PRESS."""
+    """Return a command's word; what buttons send (PRESS of Home Assistant, single, on) counts as empty."""
     text = decode_utf8(payload).strip()
-    return "" if text == "PRESS" else text
+    return "" if text.casefold() in ("press", "single", "on") else text

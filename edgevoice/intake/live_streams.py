@@ -1,4 +1,4 @@
-"""Live texts that are arriving, by id: joins their pieces, and ends those whose sender died."""
+"""Live texts that are still arriving, by target and id: joins their chunks, and ends those whose sender died."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.intake.payload import (
-    MAX_TEXT_CHARS,
     ParsedPayload,
-    check_characters,
     decode_utf8,
     has_only_options,
     is_object,
+    normalize_keys,
     parse_options,
 )
 from edgevoice.text.live import MAX_LIVE_CHARS, LiveText
-from edgevoice.text.strict_json import parse_object
+from edgevoice.text.spoken_text import MAX_TEXT_CHARS, check_characters
+from edgevoice.text.strict_json import parse_object, replace_invalid_characters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
     from edgevoice.commands import LiveChunk
     from edgevoice.intake.payload import Known
 
+#: Without a chunk for this long the sender counts as dead, and the text as complete.
 SENDER_TIMEOUT_S = 30.0
-"""Seconds without a piece after which the sender counts as dead, and what it said as all."""
 MAX_OPEN = 64
+#: Ids of ended texts that are remembered: a further chunk of them is rejected.
 MAX_ENDED = 1000
 
 
 class AcceptLive(Protocol):
-    """Takes on a live text as an announcement."""
+    """Makes an announcement of a live text and hands it to the speakers."""
 
     def __call__(
         self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
@@ -44,73 +46,81 @@ class AcceptLive(Protocol):
 @dataclass(slots=True)
 class _Stream:
     live: LiveText
+    is_critical: bool
     timer: asyncio.TimerHandle
 
 
 class LiveStreams:
     """The live texts of this node."""
 
-    def __init__(self, accept: AcceptLive, known: Known) -> None:
-        self._known = known
+    def __init__(
+        self,
+        accept: AcceptLive,
+        known: Known,
+        *,
+        sender_timeout_s: float = SENDER_TIMEOUT_S,
+        max_chars: int = MAX_LIVE_CHARS,
+        max_ended: int = MAX_ENDED,
+    ) -> None:
         self._accept = accept
+        self._known = known
+        self._sender_timeout_s = sender_timeout_s
+        self._max_chars = max_chars
+        self._max_ended = max_ended
         self._open: dict[tuple[str, str], _Stream] = {}
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def append(self, piece: LiveChunk) -> None:
-        """Append a piece to its text; the first one begins it.
+    def append(self, chunk: LiveChunk) -> None:
+        """Append a chunk to its text. The first chunk starts the announcement.
 
         Raises:
-            Refused: the text has ended, the id or the piece is not allowed, or too many are open.
+            InvalidAnnouncement: the text has ended, the id or the chunk is invalid, or too many are open.
         """
-        key = (piece.target, piece.id)
+        key = (chunk.target, chunk.id)
         if key in self._ended:
-            if piece.redelivered:
+            if chunk.redelivered:
                 return
             raise InvalidAnnouncement("this live text has ended", key="id", allowed="a new id")
-        options, text, ends = _read(piece, self._known)
+        options, text, is_last = _parse(chunk, self._known)
         stream = self._open.get(key)
-        if stream is None and not text and ends and not options.values:
-            return  # the end of nothing
-        if stream is None:
-            stream = self._begin(key, piece, options)
-        self._append(stream, piece, text)
-        if ends:
+        if stream is None and not text and is_last and not options.values:
+            return  # end marker of an unknown text
+        urgency = options.values.get("urgency")
+        text = _checked(text, is_critical=stream.is_critical if stream else urgency is Urgency.CRITICAL)
+        stream = stream or self._start(key, chunk, options)
+        if len(stream.live.text) + len(text) > self._max_chars:
+            allowed = f"{self._max_chars} characters in all"
+            raise InvalidAnnouncement("this live text is too long", key="text", allowed=allowed)
+        if text:
+            stream.live.add(text, chunk.delivery, redelivered=chunk.redelivered)
+        if is_last:
             self._end(key)
         else:
             stream.timer.cancel()
-            stream.timer = self._watch(key)
+            stream.timer = self._start_timer(key)
 
     def close(self) -> None:
-        """End all that are open."""
+        """End all open texts."""
         for key in list(self._open):
             self._end(key)
 
-    def _begin(self, key: tuple[str, str], piece: LiveChunk, options: ParsedPayload) -> _Stream:
+    def _start(self, key: tuple[str, str], chunk: LiveChunk, options: ParsedPayload) -> _Stream:
         if len(self._open) >= MAX_OPEN:
-            raise InvalidAnnouncement(
-                f"{MAX_OPEN} live texts are open", key="id", allowed="end one of them first"
-            )
-        values = {**options.values, **parse_options({"id": piece.id}).values}
+            allowed = "end one of them first"
+            raise InvalidAnnouncement(f"{MAX_OPEN} live texts are open", key="id", allowed=allowed)
+        values = {**options.values, **parse_options({"id": chunk.id}).values}
         live = LiveText()
-        self._accept(piece, values, options.warnings, live)
-        stream = self._open[key] = _Stream(live, self._watch(key))
+        self._accept(chunk, values, options.warnings, live)
+        is_critical = values.get("urgency") is Urgency.CRITICAL
+        stream = self._open[key] = _Stream(live, is_critical, self._start_timer(key))
         return stream
 
-    def _append(self, stream: _Stream, piece: LiveChunk, text: str) -> None:
-        if len(stream.live.text) + len(text) > MAX_LIVE_CHARS:
-            raise InvalidAnnouncement(
-                "this live text is too long", key="text", allowed=f"{MAX_LIVE_CHARS} characters in all"
-            )
-        if text:
-            stream.live.add(text, piece.delivery, redelivered=piece.redelivered)
+    def _start_timer(self, key: tuple[str, str]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._sender_timeout_s, self._on_timeout, key)
 
-    def _watch(self, key: tuple[str, str]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(SENDER_TIMEOUT_S, self._sender_died, key)
-
-    def _sender_died(self, key: tuple[str, str]) -> None:
-        stream = self._open[key]
-        stream.live.warnings += (
-            f"its sender never ended it; {SENDER_TIMEOUT_S:g} s without a piece counted as the end",
+    def _on_timeout(self, key: tuple[str, str]) -> None:
+        self._open[key].live.warn(
+            f"the sender did not end this text; it counted as complete {self._sender_timeout_s:g} s after its last chunk"
         )
         self._end(key)
 
@@ -119,30 +129,32 @@ class LiveStreams:
         stream.timer.cancel()
         stream.live.end()
         self._ended[key] = None
-        while len(self._ended) > MAX_ENDED:
+        while len(self._ended) > self._max_ended:
             self._ended.popitem(last=False)
 
 
-def _read(piece: LiveChunk, known: Known) -> tuple[ParsedPayload, str, bool]:
-    """The options, the text, and whether it is the last."""
-    if not piece.payload:
+def _parse(chunk: LiveChunk, known: Known) -> tuple[ParsedPayload, str, bool]:
+    """Return the options, the text, and whether the chunk is the last."""
+    if not chunk.payload:
         return ParsedPayload({}), "", True
-    text = decode_utf8(piece.payload)
-    if not is_object(text) or not (piece.is_json or has_only_options(text)):
-        return ParsedPayload({}), _checked(text), False
+    text = decode_utf8(chunk.payload)
+    if not is_object(text) or not (chunk.is_json or has_only_options(text)):
+        return ParsedPayload({}), text, False
     keys = parse_object(text)
-    ends, said = keys.pop("end", False), keys.pop("text", "")
-    if not isinstance(ends, bool):
-        raise InvalidAnnouncement("has to be true or false", key="end", allowed="true or false")
-    if not isinstance(said, str):
-        raise InvalidAnnouncement("has to be a string", key="text", allowed="the next piece of the text")
-    return parse_options(keys, known), _checked(said), ends
+    is_last, text = keys.pop("end", False), keys.pop("text", "")
+    if not isinstance(is_last, bool):
+        raise InvalidAnnouncement("must be true or false", key="end", allowed="true or false")
+    if not isinstance(text, str):
+        raise InvalidAnnouncement("must be a string", key="text", allowed="the next chunk of the text")
+    return parse_options(normalize_keys(keys), known), text, is_last
 
 
-def _checked(text: str) -> str:
+def _checked(text: str, *, is_critical: bool) -> str:
+    """Return a chunk's text, verbatim; a critical one with spaces for what cannot be spoken."""
     if len(text) > MAX_TEXT_CHARS:
-        raise InvalidAnnouncement(
-            f"{len(text)} characters", key="text", allowed=f"at most {MAX_TEXT_CHARS} in one piece"
-        )
+        allowed = f"at most {MAX_TEXT_CHARS} in one chunk"
+        raise InvalidAnnouncement(f"{len(text)} characters", key="text", allowed=allowed)
+    if is_critical:
+        return replace_invalid_characters(text)
     check_characters(text)
     return text

@@ -1,7 +1,8 @@
-"""Reads what was published into an announcement, and refuses what the contract refuses."""
+"""Parsing and validation of payloads: text, or one JSON object with the keys of the contract."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
@@ -9,14 +10,25 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.text.strict_json import invalid_character, parse_object, printable, reason_invalid
+from edgevoice.text.spoken_text import ALLOWED_TEXT, MAX_TEXT_CHARS, check_text
+from edgevoice.text.strict_json import (
+    parse_object,
+    printable,
+    reason_invalid,
+    replace_invalid_characters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-MAX_TEXT_CHARS = 8000
 MAX_JSON_DEPTH = 8
 MAX_WARNINGS = 16
+#: White space, zero-width characters and byte order marks at the edges of a payload; NULs at its end, too.
+_LEADING = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]+")
+_TRAILING = re.compile(r"[\s\u200b-\u200d\u2060\ufeff\0]+\Z")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?")
+#: Keys with this prefix are free for the sender's own use.
+FREE_PREFIX = "x-"
 
 Label = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 . _ -")]
 Target = Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
@@ -24,14 +36,14 @@ Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
 
 
 class Escalate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an alert that nobody acknowledges goes on to, and after how many rounds."""
+    """Further targets of an unacknowledged alert, and after how many rounds they are added."""
 
     after: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
     to: Annotated[list[Target], Meta(min_length=1, max_length=64)] | UnsetType = UNSET
 
 
 class Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often, how far apart (seconds), and until when an alert insists."""
+    """How often, at which interval (seconds), and until when an alert is repeated."""
 
     times: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
     every: Annotated[float, Meta(ge=5, le=3600)] | UnsetType = UNSET
@@ -64,7 +76,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 _ALLOWED = {
-    "text": "1 to 8000 characters",
+    "text": ALLOWED_TEXT,
     "urgency": "low, normal, high or critical",
     "id": "1 to 64 of A-Z a-z 0-9 . _ -",
     "tag": "1 to 64 of A-Z a-z 0-9 . _ -",
@@ -81,30 +93,32 @@ _ALLOWED = {
     "resolves": "true or false",
 }
 _TYPES = {field.encode_name: field.type for field in msgspec.structs.fields(Payload)}
+#: Keys whose number may come in quotes, as templates of Home Assistant send them.
+_NUMERIC = frozenset({"ttl", "not_before", "speed", "volume", "times", "every", "after"})
 
 
+#: The names that exist, for keys whose value is one of them (`chime`, `transport`).
 Known: TypeAlias = "Mapping[str, Collection[str]]"
 NOTHING_KNOWN: Known = {}
 
 
 class ParsedPayload(msgspec.Struct, frozen=True):
-    """What a payload says: its usable keys, and the faults that an urgent one is spoken in spite of."""
+    """The valid keys of a payload, and the faults in spite of which it is spoken."""
 
     values: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
 
 def parse_payload(payload: bytes, urgency: str | None = None, known: Known = NOTHING_KNOWN) -> ParsedPayload:
-    """Read text or one JSON object; `urgency` is the one the topic gives and wins.
-
-    `known` are the names there are, for keys whose value is one of them.
+    """Parse text or one JSON object. `urgency` is the one of the topic and wins.
 
     Raises:
-        Refused: with the reason, the key and what is allowed. A critical one with a usable text is not
-            refused for its other keys: they fall to their defaults, and the faults are warnings.
+        InvalidAnnouncement: with the reason, the key and what is allowed. A critical one with a usable
+            text is accepted all the same, a high one in spite of unknown keys: faulty keys are at their
+            defaults, and the faults are warnings.
     """
-    text = decode_utf8(payload)
-    keys = parse_object(text) if is_object(text) else {"text": text}
+    text = normalize(decode_utf8(payload))
+    keys = normalize_keys(parse_object(text)) if is_object(text) else {"text": text}
     if "text" not in keys:
         raise InvalidAnnouncement("missing", key="text", allowed=_ALLOWED["text"])
     if urgency is not None:
@@ -113,10 +127,10 @@ def parse_payload(payload: bytes, urgency: str | None = None, known: Known = NOT
 
 
 def parse_options(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> ParsedPayload:
-    """Read some keys of the table; a live text has no `text` among them.
+    """Validate keys; `text` may be missing, as in the options of live text.
 
     Raises:
-        Refused: as for `read_payload`.
+        InvalidAnnouncement: as `parse_payload`.
     """
     values: dict[str, Any] = {}
     faults: list[InvalidAnnouncement] = []
@@ -125,11 +139,17 @@ def parse_options(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Pars
             values[key] = _value(key, value, known.get(key))
         except InvalidAnnouncement as fault:
             faults.append(fault)
-    text_is_usable = "text" in values or "text" not in keys
-    if faults and not (text_is_usable and values.get("urgency") is Urgency.CRITICAL):
+    urgency = values.get("urgency")
+    if urgency is Urgency.CRITICAL and "text" not in values:
+        values |= _with_spaces(keys.get("text"))
+    is_spoken = "text" in values or "text" not in keys
+    if urgency is not Urgency.CRITICAL:
+        is_spoken = urgency is Urgency.HIGH and is_spoken and all(fault.key not in _TYPES for fault in faults)
+    if faults and not is_spoken:
         raise faults[0]
     warnings = [
-        f"{fault.key}: {fault.reason}; the default is used (allowed: {fault.allowed})"
+        f"{fault.key}: {fault.reason}; "
+        + ("spaces instead" if fault.key == "text" else f"ignored (allowed: {fault.allowed})")
         for fault in faults[:MAX_WARNINGS]
     ]
     if len(faults) > MAX_WARNINGS:
@@ -137,10 +157,46 @@ def parse_options(keys: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Pars
     return ParsedPayload(values, tuple(warnings))
 
 
-def peek_id(payload: bytes) -> str | None:
-    """The id of a payload that is refused, so that its sender can tell which it was."""
+def normalize(text: str) -> str:
+    """Strip what an editor or a template leaves at the edges, and make every line break LF."""
+    text = text[match.end() :] if (match := _LEADING.match(text)) else text
+    return _TRAILING.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def normalize_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop null, empty and free keys, and take numbers out of their quotes."""
+    kept: dict[str, Any] = {}
+    for key, value in keys.items():
+        if key == "text" and isinstance(value, str):
+            kept[key] = normalize(value)
+        elif key == "text" or not (value is None or value == "" or key.startswith(FREE_PREFIX)):
+            kept[key] = _unquoted(key, value)
+    return kept
+
+
+def _unquoted(key: str, value: Any) -> Any:
+    if isinstance(value, dict) and key in ("repeat", "escalate"):
+        return normalize_keys(value)
+    if key in _NUMERIC and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return value
+
+
+def _with_spaces(text: object) -> dict[str, str]:
+    """Return a critical announcement's text with spaces for what cannot be spoken, if that helps."""
+    if not isinstance(text, str):
+        return {}
     try:
-        text = decode_utf8(payload)
+        return {"text": check_text(replace_invalid_characters(text))}
+    except InvalidAnnouncement:
+        return {}
+
+
+def peek_id(payload: bytes) -> str | None:
+    """Return the id in a rejected payload, for the event that tells its sender."""
+    try:
+        text = normalize(decode_utf8(payload))
         named = parse_object(text).get("id") if is_object(text) else None
         return str(_value("id", named, None)) if named is not None else None
     except InvalidAnnouncement:
@@ -148,10 +204,10 @@ def peek_id(payload: bytes) -> str | None:
 
 
 def decode_utf8(payload: bytes) -> str:
-    """Text of a payload.
+    """Decode a payload.
 
     Raises:
-        Refused: no valid UTF-8.
+        InvalidAnnouncement: it is not valid UTF-8.
     """
     try:
         return payload.decode("utf-8")
@@ -162,38 +218,16 @@ def decode_utf8(payload: bytes) -> str:
 
 
 def is_object(text: str) -> bool:
-    """Whether a payload is meant as JSON: its first character that is no white space is `{`."""
+    """Return whether a payload is meant as JSON: it begins with `{`, after white space."""
     return text.lstrip()[:1] == "{"
 
 
 def has_only_options(text: str) -> bool:
-    """Whether a piece of live text is an object with only keys of the table and `end`."""
+    """Return whether a chunk of live text is an object that has only keys of an announcement and `end`."""
     try:
-        return parse_object(text).keys() <= {*_TYPES, "end"}
+        return all(key in _TYPES or key == "end" or key.startswith(FREE_PREFIX) for key in parse_object(text))
     except InvalidAnnouncement:
         return False
-
-
-def check_text(text: str) -> str:
-    """Text that may be spoken, unchanged.
-
-    Raises:
-        Refused: blank, too long, or with characters that nobody can say.
-    """
-    if not text.strip():
-        raise InvalidAnnouncement("blank", key="text", allowed=_ALLOWED["text"])
-    if len(text) > MAX_TEXT_CHARS:
-        raise InvalidAnnouncement(f"{len(text)} characters", key="text", allowed=_ALLOWED["text"])
-    check_characters(text)
-    return text
-
-
-def check_characters(text: str) -> None:
-    """Raises Refused for control characters but tab and newline, and for halves of characters."""
-    if fault := invalid_character(text):
-        raise InvalidAnnouncement(
-            fault, key="text", allowed="valid Unicode, no control characters but tab and newline"
-        )
 
 
 def _value(key: str, value: object, known: Collection[str] | None) -> object:
@@ -209,7 +243,7 @@ def _value(key: str, value: object, known: Collection[str] | None) -> object:
         raise InvalidAnnouncement(_plain(error), key=key, allowed=_ALLOWED[key]) from None
     if known is not None and converted not in known:
         raise InvalidAnnouncement(
-            f"there is none called {printable(str(value))}", key=key, allowed=", ".join(sorted(known))
+            f"unknown name {printable(str(value))!r}", key=key, allowed=", ".join(sorted(known))
         )
     return converted
 
@@ -219,6 +253,7 @@ def _plain(error: msgspec.ValidationError) -> str:
 
 
 def payload_schema() -> Mapping[str, Any]:
-    """The JSON Schema of an announcement, draft 2020-12."""
+    """Return the JSON Schema of an announcement, draft 2020-12."""
     schema = msgspec.json.schema(Payload)
+    schema["$defs"]["Payload"]["patternProperties"] = {f"^{FREE_PREFIX}": {}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
+<<<<<<< HEAD
 from edgevoice.audio import gain
 from edgevoice.audio.clip import BYTES_PER_FRAME
 from edgevoice.audio.jitter_buffer import MAX_BUFFER_S, rebuffer_s
+=======
+from edgevoice.audio import BYTES_PER_FRAME, gain
+from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
+>>>>>>> api
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.playback import resume
 from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved
@@ -123,7 +128,7 @@ class Player:
     def park(self) -> None:
         """End after what was written; more live text is not waited for."""
         self._is_parked = True
-        if self._patience is not None:
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(_now())
 
     async def wait_for_pause(self) -> None:

@@ -1,4 +1,7 @@
-"""A speaker: one loop that tells the scheduler what happens and executes the actions it returns."""
+"""A speaker: one loop that tells the scheduler what happens and executes the actions it returns.
+
+Length: the inputs, the loop and the execution of each action are one thought.
+"""
 
 from __future__ import annotations
 
@@ -103,14 +106,17 @@ class Speaker:
         self._handle_inbox()
         return self._scheduler.admission(announcement, _now())
 
-    def submit(self, job: SpeechJob, *, deadline: float | None = None) -> Admission:
+    def submit(
+        self, job: SpeechJob, *, deadline: float | None = None, held_since: float | None = None
+    ) -> Admission:
         """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
 
-        `deadline` (monotonic seconds) takes the place of the announcement's own after a restart.
+        After a restart, `deadline` takes the place of the announcement's own, and it was held since
+        `held_since`; monotonic seconds.
         """
         admission = self.admission(job.announcement)
         self._add_job(job)
-        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline))
+        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline, held_since=held_since))
         return admission
 
     def refuse(self, job: SpeechJob, reason: str) -> None:

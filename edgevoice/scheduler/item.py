@@ -165,8 +165,9 @@ class QueueItem:
         return self.deadline + (now - self.held_since if self.held_since is not None else 0.0)
 
     def hold(self, now: float) -> None:
-        """Stop its ttl."""
-        self.status, self.held_since = Status.HELD, now
+        """Stop its ttl, unless it stands still already since before a restart."""
+        self.status = Status.HELD
+        self.held_since = now if self.held_since is None else self.held_since
 
     def release(self, now: float) -> None:
         """Let its ttl continue."""

@@ -5,7 +5,7 @@ A state machine without I/O, loop or callback, in the manner of websockets' sans
 executed in their order. The speaker tells it what the player did; the states of an item are drawn in
 `edgevoice.scheduler.item`.
 
-Longer than 400 lines: the rules of one queue act on each other (a tag replaces what is held, a digest ends
+Length: the rules of one queue act on each other (a tag replaces what is held, a digest ends
 what it read, an interruption overflows the queue), and cutting them apart hid that in version 0.1.
 """
 
@@ -150,17 +150,23 @@ class Scheduler:
     # Inputs
 
     def submit(
-        self, announcement: Announcement, now: float, *, deadline: float | None = None
+        self,
+        announcement: Announcement,
+        now: float,
+        *,
+        deadline: float | None = None,
+        held_since: float | None = None,
     ) -> list[Action]:
         """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
 
         `deadline` takes the place of the announcement's own after a restart, since its ttl may have stood
-        still on this speaker.
+        still on this speaker, and does so since `held_since`.
         """
         self._reevaluate(now)
         item = self._new_item(announcement, now)
         if deadline is not None:
             item.deadline = deadline
+        item.held_since = held_since
         admission = self.admission(announcement, now)
         if admission is Admission.DUPLICATE:
             self._reject_duplicate(item)
@@ -310,7 +316,7 @@ class Scheduler:
 
     def _obey_stop(self, item: QueueItem, stop: StopRequest, now: float) -> None:
         if stop.type is EventType.FAILED:
-            self._abandon(item, now)
+            self._cut_off(item, now)
         elif stop.type.is_outcome:
             self._finish(item, stop.type, stop.reason, now)
         else:
@@ -444,6 +450,7 @@ class Scheduler:
         elif item.progress.has_begun and self._ready.is_full_of_interrupted():
             self._finish(item, EventType.CANCELLED, "overflow", now)
         else:
+            item.release(now)
             item.status = item.waiting_status
             self._drop(self._ready.add(item), now)
 
@@ -612,6 +619,14 @@ class Scheduler:
             was_heard = item.progress.first_sound_at is not None
             type_ = EventType.CANCELLED if was_heard else EventType.SUPPRESSED
             self._finish(item, type_, "overflow", now)
+
+    def _cut_off(self, item: QueueItem, now: float) -> None:
+        """The daemon ends while this is playing: a high or critical one is played again after the next start."""
+        is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
+        if item.status is Status.PLAYING and not is_urgent:
+            self._finish(item, EventType.FAILED, "restart", now)
+        else:
+            self._abandon(item, now)
 
     def _abandon(self, item: QueueItem, now: float) -> None:
         """The daemon ends before this was played: the next start brings it back, or it has failed."""

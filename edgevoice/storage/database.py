@@ -115,7 +115,10 @@ class Database:
             raise
         self._connection = connection
         self._inode = self.path.stat().st_ino
-        self._import_journal()
+        try:
+            self._import_journal()
+        except OSError as error:
+            _log.warning("the journal of version 0.1 is not taken over: %s", error)
         return trouble
 
     def load(self) -> Snapshot:

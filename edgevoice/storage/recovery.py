@@ -7,12 +7,11 @@ import logging
 import math
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgevoice.announcement import Urgency
-from edgevoice.commands import Say
 from edgevoice.outcome import Event, EventType
 from edgevoice.storage.schema import DEDUPLICATION_S
 
@@ -28,16 +27,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Restore(Protocol):
-    """Submits a stored announcement, and returns the speakers that took it; times are monotonic seconds."""
-
-    def __call__(
-        self, command: Say, id_: str, *, received: float, due: float, deadlines: Mapping[str, float]
-    ) -> Sequence[str]: ...
-
-
 class Recovery:
-    """Restores once; `run` waits for the disk if it has not answered yet."""
+    """Restores once; `run` waits for the disk if it has not answered yet.
+
+    `restore` submits one announcement, a row for each speaker, and returns the speakers that took it.
+    """
 
     def __init__(
         self,
@@ -45,7 +39,7 @@ class Recovery:
         recorder: Recorder,
         observers: Observers,
         speakers: Mapping[str, Speaker],
-        restore: Restore,
+        restore: Callable[[Sequence[PendingAnnouncement]], Sequence[str]],
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -77,7 +71,7 @@ class Recovery:
             # It may have been delivered before the crash.
             if not self._observers.redeliver(observer, msgspec.structs.replace(event, repeated=True)):
                 self._store.delivered(observer, event)
-        self._restore_announcements(snapshot.pending, now)
+        self._restore_announcements(snapshot.pending)
 
     def _restore_settings(self, speaker: Speaker, settings: Mapping[str, Any], now: float) -> None:
         dnd = settings.get("dnd", False)
@@ -85,19 +79,16 @@ class Recovery:
         volume = int(settings.get("volume", speaker.settings.volume))
         speaker.restore_settings(volume=volume, mute=settings.get("mute") is True, dnd_until=dnd_until)
 
-    def _restore_announcements(self, pending: Sequence[PendingAnnouncement], now: float) -> None:
+    def _restore_announcements(self, pending: Sequence[PendingAnnouncement]) -> None:
         """Submit each announcement once for all of its speakers, so that they share its synthesis."""
         announcements: dict[tuple[str, str, bytes], list[PendingAnnouncement]] = {}
         for row in pending:
             announcements.setdefault((row.id, row.target, row.payload), []).append(row)
-        for (id_, target, payload), rows in announcements.items():
-            logger.info("restored", extra={"ANNOUNCEMENT_ID": id_})
-            first = rows[0]
-            if first.urgency.rank < Urgency.HIGH.rank:
+        for rows in announcements.values():
+            logger.info("restored", extra={"ANNOUNCEMENT_ID": rows[0].id})
+            if rows[0].urgency.rank < Urgency.HIGH.rank:
                 self._store.forget(rows)  # it survives a polite restart, but is not said twice after a crash
-            command = Say(target=target, payload=payload, urgency=first.urgency, topic=first.topic)
-            deadlines = {row.speaker: row.expires_from(now) for row in rows}
-            taken = self._restore(command, id_, received=first.received, due=first.due, deadlines=deadlines)
+            taken = self._restore(rows)
             for row in rows:
                 if row.speaker not in taken:
                     self._fail(row)

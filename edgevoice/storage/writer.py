@@ -152,6 +152,8 @@ class Writer(threading.Thread):
             return Attempt(ticket, is_durable, error, trouble)
 
 
-def _is_of_the_disk(error: Exception) -> bool:
+def _is_of_the_disk(error: Exception | None) -> bool:
     """Return whether the same write may succeed later."""
-    return isinstance(error, OSError | ConfigError | sqlite3.OperationalError) or is_damage(error)
+    if isinstance(error, OSError | ConfigError | sqlite3.OperationalError):
+        return True
+    return error is not None and is_damage(error)

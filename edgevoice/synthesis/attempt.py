@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from edgevoice.audio.clip import BYTES_PER_FRAME
+from edgevoice.audio import BYTES_PER_FRAME
 from edgevoice.errors import EdgeVoiceError, TransportError
 from edgevoice.synthesis.concurrency import Preempted
 from edgevoice.synthesis.deadlines import next_audio_timeout

@@ -92,6 +92,8 @@ def decide(
     if not absent:
         return decision
     order = tuple(name for name in decision.order if name in available)
+    if not order:  # such as every route without an API key: better another voice than none
+        order = tuple(name for name in _expand((FALLBACK_ALIAS,), fallbacks) if name in available)
     return Decision(order, f"{decision.why}; {' and '.join(absent)} not available")
 
 

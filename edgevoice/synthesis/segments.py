@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.plugin import SpeechRequest
+from edgevoice.speech_request import speech_request
 from edgevoice.text.sentences import split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from edgevoice.announcement import Announcement
-    from edgevoice.plugin import SpeechOptions
+    from edgevoice.plugin import SpeechOptions, SpeechRequest
     from edgevoice.text.live import LiveText
 
 #: Seconds without more live text after which the request ends and its slot is free (contract).
@@ -124,6 +124,7 @@ def _text_segments(announcement: Announcement, options: SpeechOptions, text: str
 
 def _is_speakable(text: str) -> bool:
     return any(char.isalnum() for char in text)
+<<<<<<< HEAD
 
 
 def speech_request(
@@ -144,3 +145,5 @@ def speech_request(
         language=announcement.language or options.language,
         speed=announcement.speed or options.speed,
     )
+=======
+>>>>>>> api

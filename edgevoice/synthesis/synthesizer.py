@@ -7,6 +7,7 @@ segment over several transports, `AttemptTask` asks one of them.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Self
 
@@ -44,11 +45,13 @@ class Synthesizer:
         *,
         cache: Cache,
         spool: Callable[[], Path],
+        filter_text: Callable[[str, str], str] = lambda text, _language: text,
     ) -> None:
         self._context = context
         self._routes = routes
         self._cache = cache
         self._spool = spool
+        self._filter_text = filter_text
         self._tasks: dict[Clip, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -63,8 +66,13 @@ class Synthesizer:
     @property
     def transports(self) -> frozenset[str]:
         """The names that an announcement may ask for: the transports, and `local` for the fallbacks."""
+<<<<<<< HEAD
         alias = {FALLBACK_ALIAS} if self._context.fallbacks else set()
         return frozenset(self._context.transports) | alias
+=======
+        alias = {FALLBACK_ALIAS} if self._means.fallbacks else set()
+        return frozenset(self._means.transports) | self._means.unconfigured | alias
+>>>>>>> api
 
     def decide(self, announcement: Announcement) -> Decision:
         """Decide which transports an announcement takes if it is not in the cache."""
@@ -100,8 +108,20 @@ class Synthesizer:
         return self._context.jitter
 
     def new_job(self, announcement: Announcement) -> SpeechJob:
+<<<<<<< HEAD
         """Return the job of an announcement; nothing is asked for before its first request."""
         return SpeechJob(announcement, self.new_clip(), self)
+=======
+        """The speech of an announcement; nothing is asked for before it begins."""
+        return SpeechJob(self.filtered(announcement), self.new_clip(), self)
+
+    def filtered(self, announcement: Announcement) -> Announcement:
+        """Return the announcement with the text that plugins make of it."""
+        if announcement.text is None:
+            return announcement
+        text = self._filter_text(announcement.text, announcement.language or self._means.speech.language)
+        return announcement if text == announcement.text else dataclasses.replace(announcement, text=text)
+>>>>>>> api
 
     def new_clip(self) -> Clip:
         return Clip(self._context.speech.sample_rate, self._spool)

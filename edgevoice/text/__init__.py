@@ -1,1 +1,1 @@
-"""text."""
+"""Texts: sentences, live text, strict JSON, spoken messages, suggestions."""

@@ -1,4 +1,4 @@
-"""Text that is still arriving: kept whole, so that any number of readers and retries can read it."""
+"""Live text: text that is still arriving, kept whole, so that any number of readers and retries can read it."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ from edgevoice.text.sentences import first_sentence
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
 
+#: About three and a half hours of speech.
 MAX_LIVE_CHARS = 200_000
-"""Characters of one live text: about three and a half hours of speech."""
+#: Deliveries that are remembered, to drop repeated ones.
+MAX_DELIVERIES = 256
 
 
 class LiveText:
-    """The pieces of one live text, joined verbatim, until `end`."""
+    """The chunks of one live text, joined verbatim, until `end`."""
 
     def __init__(self) -> None:
         self.text = ""
         self.ended = False
         self.warnings: tuple[str, ...] = ()
         self._more = asyncio.Event()
-        self._seen: deque[Hashable] = deque(maxlen=256)
+        self._seen: deque[Hashable] = deque(maxlen=MAX_DELIVERIES)
 
-    def add(self, piece: str, delivery: Hashable = None, *, redelivered: bool = False) -> bool:
-        """Append a piece; False if this very delivery was appended before, or the text has ended."""
-        if self.ended or (redelivered and delivery is not None and (delivery, piece) in self._seen):
+    def add(self, chunk: str, delivery: Hashable = None, *, redelivered: bool = False) -> bool:
+        """Append a chunk. Returns False if this delivery was appended before, or the text has ended."""
+        if self.ended or (redelivered and delivery is not None and (delivery, chunk) in self._seen):
             return False
         if delivery is not None:
-            self._seen.append((delivery, piece))
-        self.text += piece
+            self._seen.append((delivery, chunk))
+        self.text += chunk
         self._wake()
         return True
 
+    def warn(self, sentence: str) -> None:
+        """Add a warning to the announcement's outcome."""
+        self.warnings = (*self.warnings, sentence)
+
     def end(self) -> None:
-        """No more will come."""
+        """Mark the text as complete."""
         self.ended = True
         self._wake()
 
     async def wait_past(self, position: int) -> bool:
-        """Wait until there is something to say after `position`; False if there never will be."""
+        """Wait for text after `position` that is not white space. Returns False if the text ends without it."""
         while not self.text[position:].strip():
             if self.ended:
                 return False
@@ -49,21 +55,21 @@ class LiveText:
         return True
 
     async def chunks(self, start: int, idle: float) -> AsyncIterator[str]:
-        """Yield what follows `start` as it arrives, until the end or `idle` seconds of silence."""
+        """Yield the text after `start` as it arrives, until its end or `idle` seconds without any."""
         position = start
         while True:
             if position < len(self.text):
-                piece = self.text[position:]
+                chunk = self.text[position:]
                 position = len(self.text)
-                yield piece
+                yield chunk
             elif self.ended or not await self._changes_within(idle):
                 return
 
     async def sentence(self, start: int, idle: float, most: int) -> int:
-        """Wait for a whole sentence after `start`; return where it ends.
+        """Wait for a whole sentence after `start` and return its end offset.
 
-        A sentence that is longer than `most` characters is cut; one whose sender falls silent for
-        `idle` seconds, or ends, counts as whole.
+        A sentence longer than `most` characters is cut. The rest counts as whole when the text ends, or
+        when nothing arrives for `idle` seconds.
         """
         while True:
             end = first_sentence(self.text[start:], most, ended=self.ended)
@@ -84,6 +90,6 @@ class LiveText:
         await self._more.wait()
 
     def _wake(self) -> None:
-        # Every reader that waits holds the old event; a new one is for those who come back.
+        # Waiting readers hold the old event; readers that come back get the new one.
         self._more.set()
         self._more = asyncio.Event()

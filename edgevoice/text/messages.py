@@ -1,4 +1,4 @@
-"""The few sentences that the daemon says of itself, in the speaker's language, else in English."""
+"""The sentences that the daemon itself speaks, in the speaker's language, else in English."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
-    """Sentences with `{count}`, `{name}`, `{time}`, `{text}` or `{age}` in them; each for one and for many."""
+    """Templates with `{count}`, `{name}`, `{time}` or `{text}`; pairs are singular and plural."""
 
     skipped: tuple[str, str]
     held: tuple[str, str]
@@ -84,18 +84,18 @@ def more_held(count: int, language: str) -> str:
 
 
 def waiting(count: int, language: str) -> str:
-    """What is said when the holding ends."""
+    """Return the sentence spoken when the quiet ends: how many announcements are held."""
     return _counted(_of(language).waiting, count).format(count=count)
 
 
 def dated(moment: datetime, text: str, language: str) -> str:
-    """A held announcement and when it came, as one sentence."""
+    """Return a held text with the time it was received, as one sentence."""
     ended = text.strip() if text.strip()[-1:] in ".!?…" else f"{text.strip()}."
     return _of(language).dated.format(time=f"{moment:%H:%M}", text=ended)
 
 
 def with_age(text: str, seconds: float, language: str) -> str:
-    """A text with its age before it."""
+    """Return a text with its age in front."""
     minutes = int(seconds // 60)
     if minutes < 60:
         return _counted(_of(language).minutes_ago, max(1, minutes)).format(count=minutes, text=text)

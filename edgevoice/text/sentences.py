@@ -1,4 +1,4 @@
-"""Where a text may be cut into requests: at sentence ends, else at clauses, else at spaces."""
+"""Sentence splitting: texts are cut into requests at sentence ends, else at clauses, else at spaces."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _CLAUSE = re.compile(r"[,;:–—،、]+(?=\s)|[，；：]")
 
 
 def sentence_ends(text: str, *, complete: bool = True) -> list[int]:
-    """Offsets just behind each sentence end; one at the very end of the text counts only if it is complete."""
+    """Return the offsets after each sentence end. A full stop at the end of an incomplete text does not count."""
     ends = []
     for match in _END.finditer(text):
         if not complete and match.end() == len(text) and text[match.start()] == ".":
-            continue  # "3." may go on as "3.5", "Mr." as "Mr. Smith"
+            continue  # "3." may continue as "3.5", "Mr." as "Mr. Smith"
         if text[match.start()] == "." and _is_abbreviation(text, match.start()):
             continue
         ends.append(match.end())
@@ -23,12 +23,12 @@ def sentence_ends(text: str, *, complete: bool = True) -> list[int]:
 
 
 def clause_ends(text: str) -> list[int]:
-    """Offsets just behind each clause that ends within a sentence."""
+    """Return the offsets after each clause within a sentence."""
     return [match.end() for match in _CLAUSE.finditer(text)]
 
 
 def split(text: str, most: int) -> list[str]:
-    """Cut into parts of at most `most` characters whose concatenation is the text, each as long as it may be."""
+    """Split a text into parts of at most `most` characters, each as long as possible. Joined they are the text."""
     parts = []
     while len(text) > most:
         end = _cut(text, most)
@@ -40,7 +40,7 @@ def split(text: str, most: int) -> list[str]:
 
 
 def first_sentence(text: str, most: int, *, ended: bool) -> int:
-    """Offset behind the first sentence, 0 if it is not there yet; at most `most`."""
+    """Return the offset after the first sentence, at most `most`; 0 if the sentence is not complete yet."""
     lead = len(text) - len(text.lstrip())
     for end in sentence_ends(text[: most + 1], complete=ended):
         if end > lead and end <= most:
@@ -51,7 +51,7 @@ def first_sentence(text: str, most: int, *, ended: bool) -> int:
 
 
 def _cut(text: str, most: int) -> int:
-    """The best offset in 1..most to cut a longer text at; the white space behind it stays with the first part."""
+    """Return the best offset in 1..most to cut a longer text. White space after it stays in the first part."""
     window = text[:most]
     ends = [end for end in sentence_ends(text[: most + 1]) if end <= most]
     clauses = [end for end in clause_ends(text[: most + 1]) if end <= most]
@@ -70,7 +70,7 @@ def _past_space(text: str, end: int, most: int) -> int:
 
 
 def _blank_joined(parts: list[str]) -> list[str]:
-    """Parts of white space alone say nothing: they go to the part before, whatever its length."""
+    """Join parts that are only white space to the part before, whatever its length."""
     joined: list[str] = []
     for part in parts:
         if joined and not part.strip():
@@ -81,7 +81,7 @@ def _blank_joined(parts: list[str]) -> list[str]:
 
 
 def _is_abbreviation(text: str, dot: int) -> bool:
-    # The window is longer than any of them, and bounds the search in a text that is one long word.
+    # The window is longer than any abbreviation; it bounds the search in a text that is one long word.
     word = re.search(r"[\w.]+$", text[max(0, dot - 12) : dot])
     if word is None:
         return False

@@ -1,4 +1,4 @@
-"""Reads one JSON object so that each faulty value is known by its key, and no other is lost for it."""
+"""Strict parsing of one JSON object. A faulty value is marked under its key, so that the others can be used."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from edgevoice.errors import InvalidAnnouncement
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_LONGEST_INTEGER = 20
+_MAX_INTEGER_DIGITS = 20
 
 
 class InvalidValue:
-    """Stands in a parsed object for a value that nobody can use."""
+    """Stands in a parsed object for a value that cannot be used."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The one JSON object of `text`; NaN, endless numbers and keys that come twice are `Faulty` in it.
+    """Parse a JSON object. NaN, infinite or huge numbers and duplicate keys become an `InvalidValue`.
 
     Raises:
-        Refused: no JSON object, or so deep that no parser reads it.
+        InvalidAnnouncement: it is not a JSON object, or nested too deep.
     """
     try:
         value = json.loads(
@@ -36,16 +36,16 @@ def parse_object(text: str) -> dict[str, Any]:
             parse_int=_integer,
         )
     except json.JSONDecodeError as error:
-        raise InvalidAnnouncement(f"no valid JSON: {error}", allowed="text, or one JSON object") from None
+        raise InvalidAnnouncement(f"invalid JSON: {error}", allowed="text, or one JSON object") from None
     except RecursionError:
         raise InvalidAnnouncement("nested too deep", allowed="text, or one JSON object") from None
     if not isinstance(value, dict):
-        raise InvalidAnnouncement("no JSON object", allowed="text, or one JSON object")
+        raise InvalidAnnouncement("not a JSON object", allowed="text, or one JSON object")
     return value
 
 
 def reason_invalid(value: object, levels: int) -> str | None:
-    """Why a parsed value cannot be used: a `Faulty`, an unsayable string, more than `levels` of nesting."""
+    """Return why a value cannot be used: an `InvalidValue`, a bad character, more than `levels` of nesting."""
     if isinstance(value, InvalidValue):
         return value.reason
     if isinstance(value, str):
@@ -59,15 +59,20 @@ def reason_invalid(value: object, levels: int) -> str | None:
 
 
 def invalid_character(text: str) -> str | None:
-    """The first control character but tab and newline, or half of a character."""
+    """Return the first control character but tab and newline, or lone surrogate; None if there is none."""
     if found := _CONTROL.search(text):
         return f"control character U+{ord(found.group()):04X}"
-    return "half a character (lone surrogate)" if _SURROGATE.search(text) else None
+    return "lone surrogate" if _SURROGATE.search(text) else None
 
 
-def printable(text: str, most: int = 64) -> str:
-    """What somebody sent, fit for a message: short, and printable."""
-    return "".join(char if char.isprintable() else "?" for char in text[:most])
+def replace_invalid_characters(text: str) -> str:
+    """Replace control characters but tab and newline, and lone surrogates, by spaces."""
+    return _SURROGATE.sub(" ", _CONTROL.sub(" ", text))
+
+
+def printable(text: str, max_chars: int = 64) -> str:
+    """Make a sender's text fit for a message: short, and printable."""
+    return "".join(char if char.isprintable() else "?" for char in text[:max_chars])
 
 
 def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -84,4 +89,4 @@ def _float(digits: str) -> float | InvalidValue:
 
 
 def _integer(digits: str) -> int | InvalidValue:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else InvalidValue("out of range")
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else InvalidValue("out of range")

@@ -1,4 +1,4 @@
-"""The nearest right word for a wrong one."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def closest(word: str, allowed: Collection[str]) -> str:
-    """The nearest right word, or all there are."""
+    """Return a hint: the closest allowed word, else the list of them."""
     if not allowed:
         return "there are none"
     close = difflib.get_close_matches(word, [str(name) for name in allowed], 1, 0.6)

@@ -32,7 +32,8 @@ STATUS_LENGTH = 400
 class Systemd(Observer):
     """Speaks the protocol of sd_notify(3); does nothing where systemd did not start this process."""
 
-    def __init__(self, context: Context, _options: NoOptions) -> None:
+    def __init__(self, context: Context, options: NoOptions) -> None:
+        super().__init__(context, options)
         self._context = context
         self._states: dict[str, SpeakerState] = {}
         self._changed = asyncio.Event()

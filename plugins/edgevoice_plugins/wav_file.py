@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from edgevoice.audio.resample import BYTES_PER_FRAME, Resampler
+from edgevoice import BYTES_PER_FRAME, Resampler
 from edgevoice.errors import OutputError
 from edgevoice.hookspecs import hookimpl
 from edgevoice.plugin import Output

@@ -29,10 +29,10 @@ def test_what_is_given_is_what_holds():
         ("cache: {max_days: 1.5}", "cache.max_days", "whole number"),
         ("cache: {enabled: perhaps}", "cache.enabled", "true or false"),
         ("cache: {max_days_: 5}", "cache.max_days_", "max_days"),
-        ("cache: false", "cache", "has to be a mapping"),
+        ("cache: false", "cache", "must be a mapping"),
         ("phrases: At the door.", "phrases", "list"),
         ("phrases: [12]", "phrases[0]", "has to be a text, or {text:"),
-        ("phrases: [a, '  ']", "phrases[1]", "blank; it has to be 1 to 8000 characters"),
+        ("phrases: [a, '  ']", "phrases[1]", "blank; allowed: 1 to 8000 characters"),
         ("phrases: [{text: ''}]", "phrases[0].text", "blank"),
         ('phrases: ["a\\a"]', "phrases[0]", "control character"),
         ("phrases: [{txt: a}]", "phrases[0].txt", "text"),
@@ -52,7 +52,7 @@ def test_a_mistake_is_told_with_its_path(text, path, message):
 def test_phrases_that_will_not_fit_are_noted():
     long = "a" * 2000
     assert settings_from(f"phrases: [a, {long}]").warnings == (
-        "phrases[1]: probably too long to be kept (over 4.2 MB)",
+        "phrases[1]: probably too long for the cache (over 4.2 MB)",
     )
     many = "[" + ", ".join(f"{'a' * 150}{number}" for number in range(10)) + "]"
     assert settings_from(f"cache: {{max_mb: 4}}\nphrases: {many}").warnings == (

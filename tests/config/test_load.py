@@ -113,7 +113,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_the_nearest_right_word(
         "line 13: speakers.kitchen.groups[2]: 'bath' is the name of a speaker",
         "line 14: speakers.bath.output: no output is called 'tincan'; did you mean 'tin_can'?",
         "line 14: speakers.bath.quiet_volume: ",
-        "line 15: speakers.all: 'all' is taken",
+        "line 15: speakers.all: 'all' is reserved",
         "line 15: speakers.all.length: ",
         "line 15: speakers.all.holes[1]: Expected whole number",
         "line 16: speakers.Cellar: a speaker's name is 1 to 64 of a-z 0-9 _ -",
@@ -123,7 +123,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_the_nearest_right_word(
         "line 21: routes[0].use: names a transport twice",
         "line 22: routes[1].when.up_to: ",
         "line 23: routes[1].use: auto stands alone, as use: auto",
-        "routes: the last route has to have no `when`",
+        "routes: the last route must have no `when`",
     ]
     for start in expected:
         assert [message for message in told if start in message], (start, told)
@@ -149,19 +149,19 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
     ("text", "message"),
     [
         ("lightning: {model: lightning_v31}", "did you mean 'lightning_v3.1'?"),
-        ("lightning: {voice: no}", "False is no text; put it in quotes"),
-        ("lightning: {voice: 42}", "42 is no text; put it in quotes"),
+        ("lightning: {voice: no}", "False is not a string; put it in quotes"),
+        ("lightning: {voice: 42}", "42 is not a string; put it in quotes"),
         ("node: 12", "12 is"),
         ("node: Attic", "1 to 64 of a-z"),
         ('node: "attic\\n"', "1 to 64 of a-z"),
-        ("node: all", "'all' is taken"),
+        ("node: all", "'all' is reserved"),
         ("lightning: {sample_rate: 22050}", "22050 is not one of 8000, 16000, 24000, 44100 (Hz)"),
         ("lightning: {output_format: mp3}", "has to be wav or pcm"),
         ("lightning: {base_url: 'http://a/api/v1'}", "the server's root"),
         ("lightning: {base_url: ftp://a}", "the server's root"),
-        ("lightning: 5", "lightning: has to be a mapping, not a number"),
-        ("speakers: [kitchen]", "has to be a mapping of names to speakers"),
-        ("speakers: {kitchen: sound_card}", "has to be a mapping, such as {output: sound_card}"),
+        ("lightning: 5", "lightning: must be a mapping, not a number"),
+        ("speakers: [kitchen]", "must be a mapping of names to speakers"),
+        ("speakers: {kitchen: sound_card}", "must be a mapping, such as {output: sound_card}"),
         ("speakers: {k: {output: 5}}", "no output is called '5'"),
         ("speakers: {k: {output: needy}}", "'needy' needs a thing: pip install thing"),
         ("speakers: {k: {output: tin_can, string: s, groups: up}}", "speakers.k.groups: Expected list"),
@@ -169,17 +169,17 @@ def test_a_model_that_is_served_is_accepted(settings_of, model):
             "speakers: {k: {output: tin_can, string: s, groups: [Up]}}",
             "speakers.k.groups[0]: 'Up' is not allowed: 1 to 64",
         ),
-        ("page: [80]", "page: has to be a mapping, not a list"),
+        ("page: [80]", "page: must be a mapping, not a list"),
         ("page: {port: 13}", "page: 13 brings bad luck"),
-        ("routes: []", "the last route has to have no `when`"),
+        ("routes: []", "the last route must have no `when`"),
         ("routes: 5", "line 1: routes: "),
-        ("routes: [5]", "routes[0]: has to be a mapping, not a number"),
-        ("routes: [{use: http}]", "has to be auto, or a list of transports, such as [http]"),
+        ("routes: [5]", "routes[0]: must be a mapping, not a number"),
+        ("routes: [{use: http}]", "must be auto, or a list of transports, such as [http]"),
         ("routes: [{use: [auto]}]", "auto stands alone, as use: auto"),
-        ("routes: [{use: automatic}]", "has to be auto, or a list of transports, such as [automatic]"),
-        ("routes: [{use: []}]", "has to name at least one transport"),
+        ("routes: [{use: automatic}]", "must be auto, or a list of transports, such as [automatic]"),
+        ("routes: [{use: []}]", "must name at least one"),
         ("routes: [{when: {live: true}}]", "routes[0].use: missing"),
-        ("routes: [{use: [http]}, {use: [local]}]", "routes[0]: without a `when` it takes all"),
+        ("routes: [{use: [http]}, {use: [local]}]", "routes[0]: a route without `when`"),
         ("routes: [{when: {urgency: loud}, use: [http]}, {use: [http]}]", "routes[0].when.urgency"),
         (
             "routes: [{when: {urgency: hgh}, use: [http]}, {use: [http]}]",
@@ -380,7 +380,76 @@ def accepted_or_told(text):
 
 
 def test_two_speakers_that_write_one_file_are_a_mistake():
-    with pytest.raises(ConfigError, match=r"speakers\.b: has /tmp/x\.wav for itself, and so has a"):
+    with pytest.raises(ConfigError, match=r"speakers\.b: /tmp/x\.wav is already used by speaker a"):
         settings_from(
             "speakers: {a: {output: wav_file, path: /tmp/x.wav}, b: {output: wav_file, path: /tmp/x.wav}}"
         )
+
+
+# ---- the options of an output ----
+
+
+@pytest.mark.parametrize(
+    "speaker",
+    [
+        "{output: {type: tin_can, string: s, length: 7}, groups: [ground], volume: 40}",
+        "{output: tin_can, string: s, length: 7, groups: [ground], volume: 40}",
+    ],
+)
+def test_output_options_nested_and_flat_are_equal(settings_of, speaker):
+    settings = settings_of(f"speakers: {{kitchen: {speaker}}}")
+    kitchen = settings.core.speakers["kitchen"]
+    assert (kitchen.output, kitchen.groups, kitchen.volume) == ("tin_can", ("ground",), 40)
+    assert (settings.outputs["kitchen"].string, settings.outputs["kitchen"].length) == ("s", 7)
+
+
+def test_nested_output_issues_carry_their_path(mistakes):
+    told = mistakes("""
+        speakers:
+          a: {output: {type: tin_can, string: s, lenght: 7}}
+          b: {output: {type: tincan}}
+          c: {output: {type: tin_can}, string: s}
+          d: {output: {type: tin_can, string: s, volume: 7}}
+          e: {output: 5}
+        """)
+    for start in (
+        "line 2: speakers.a.output.lenght: unknown key; did you mean 'length'?",
+        "line 3: speakers.b.output.type: no output is called 'tincan'; did you mean 'tin_can'?",
+        "line 4: speakers.c.string: unknown key",
+        "speakers.c.output.string: missing",
+        "line 5: speakers.d.output.volume: unknown key",
+        "line 6: speakers.e.output: no output is called '5'",
+    ):
+        assert [issue for issue in told if start in issue], (start, told)
+    assert len(told) == 6
+
+
+def test_output_without_type_is_the_default(settings_of):
+    try:
+        output = settings_of("speakers: {kitchen: {output: {device: USB}}}").core.speakers["kitchen"].output
+    except ConfigError as error:  # a machine without the library for it
+        [issue] = error.issues
+        assert (issue.path, "sound_card" in issue.message) == ("speakers.kitchen.output.type", True)
+    else:
+        assert output == "sound_card"
+
+
+# ---- the key over the network ----
+
+
+@pytest.mark.parametrize(
+    ("url", "is_warned"),
+    [
+        ("http://lightning.example", True),
+        ("http://192.168.1.5:8400", True),
+        ("https://lightning.example", False),
+        ("http://127.0.0.1:8400", False),
+        ("http://localhost:8400", False),
+    ],
+)
+def test_key_over_plain_http_is_a_warning(settings_of, monkeypatch, url, is_warned):
+    monkeypatch.setenv("SMALLEST_API_KEY", "sk_of_nobody")
+    text = f"lightning: {{base_url: '{url}'}}\nspeakers: {{k: {{output: tin_can, string: s}}}}"
+    assert any("lightning.base_url" in warning for warning in settings_of(text).warnings) is is_warned
+    monkeypatch.delenv("SMALLEST_API_KEY")
+    assert not any("lightning.base_url" in warning for warning in settings_of(text).warnings)

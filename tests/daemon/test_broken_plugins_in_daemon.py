@@ -77,7 +77,7 @@ async def test_a_source_that_raises_is_begun_again_and_the_others_are_heard_mean
         await lightning.until(lambda: len(lightning.requests) == 4)
         asked = [asked.text for asked in lightning.requests if "Try" in asked.text]
         assert asked == ["d100z Try 1.", "d100z Try 2.", "d100z Try 3."]
-        assert caplog.text.count("falls failed; it begins again") == 2
+        assert caplog.text.count("falls failed; it is started again") == 2
         assert "fell over" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""What was said whole is said again without a request; what was not is never heard from the cache."""
+"""The cache in the daemon: what is a hit, and what is never cached."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def settled(house, text="d50z Something else."):
 
 
 @pytest.mark.parametrize("transport", ["http", "http_stream", "websocket"])
-async def test_the_second_time_no_request_is_made_and_it_sounds_the_same(transport, broker, lightning):
+async def test_second_announcement_is_a_hit(transport, broker, lightning):
     async with house_of(broker, lightning) as house:
         first = await house.said(TEXT, transport=transport)
         await written(house, 1)
@@ -52,7 +52,7 @@ async def test_the_second_time_no_request_is_made_and_it_sounds_the_same(transpo
     assert (second["attempts"], second["spoken_s"]) == ([], first["spoken_s"])
 
 
-async def test_a_text_of_many_parts_that_memory_does_not_hold_is_said_again_too(broker, lightning):
+async def test_long_text_is_a_hit(broker, lightning):
     text = " ".join(f"d900z This is the sentence with the number {number}." for number in range(12))
     async with house_of(broker, lightning) as house:
         await house.said(text)
@@ -63,7 +63,7 @@ async def test_a_text_of_many_parts_that_memory_does_not_hold_is_said_again_too(
     assert asked == len(lightning.requests) > 1
 
 
-async def test_a_group_reads_one_clip_of_the_cache(broker, lightning):
+async def test_group_shares_cached_clip(broker, lightning):
     speakers = {"kitchen": {}, "study": {}}
     async with house_of(broker, lightning, speakers=speakers) as house:
         await house.said(TEXT)
@@ -75,7 +75,7 @@ async def test_a_group_reads_one_clip_of_the_cache(broker, lightning):
     assert len(lightning.requests) == 1
 
 
-async def test_a_restart_keeps_what_was_said(broker, lightning):
+async def test_cache_survives_restart(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said(TEXT)
         await house.leave()
@@ -85,7 +85,7 @@ async def test_a_restart_keeps_what_was_said(broker, lightning):
     assert len(lightning.requests) == 1
 
 
-async def test_a_file_that_was_damaged_meanwhile_is_made_anew(broker, lightning):
+async def test_damaged_file_is_requested_again(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said(TEXT)
         await written(house, 1)
@@ -100,7 +100,7 @@ async def test_a_file_that_was_damaged_meanwhile_is_made_anew(broker, lightning)
     assert len(lightning.requests) == 2
 
 
-async def test_another_voice_language_or_speed_is_asked_for(broker, lightning):
+async def test_other_voice_language_or_speed_is_a_miss(broker, lightning):
     changes = [{"voice": "devansh"}, {"language": "de"}, {"speed": 1.5}]
     async with house_of(broker, lightning) as house:
         await settled(house, TEXT)
@@ -112,7 +112,7 @@ async def test_another_voice_language_or_speed_is_asked_for(broker, lightning):
     assert len(lightning.requests) == 4
 
 
-async def test_another_voice_or_server_in_the_configuration_is_asked_for(broker, lightning, tmp_path):
+async def test_other_configuration_is_a_miss(broker, lightning, tmp_path):
     async with LightningServer() as elsewhere:
         sections = [
             ({"base_url": lightning.url}, False),
@@ -120,13 +120,13 @@ async def test_another_voice_or_server_in_the_configuration_is_asked_for(broker,
             ({"base_url": elsewhere.url}, False),
             ({"base_url": lightning.url}, True),
         ]
-        for section, cached in sections:
+        for number, (section, cached) in enumerate(sections):
             async with House(broker, lightning=section, state_dir=str(tmp_path), **ON) as house:
-                assert (await house.said(TEXT))["cached"] is cached
+                assert (await house.said(TEXT, id=f"id-{number}"))["cached"] is cached
         assert (len(lightning.requests), len(elsewhere.requests)) == (2, 1)
 
 
-async def test_nothing_private_is_ever_on_the_disk_or_taken_from_it(broker, lightning):
+async def test_private_is_neither_stored_nor_looked_up(broker, lightning):
     secret = "The safe is behind the xylophone."
     async with house_of(broker, lightning) as house:
         private = await house.said(secret, private=True)
@@ -149,7 +149,7 @@ async def test_nothing_private_is_ever_on_the_disk_or_taken_from_it(broker, ligh
         assert (again["transport"], again["cached"]) == ("local", False)
 
 
-async def test_what_the_local_voice_said_is_not_kept(broker, lightning):
+async def test_local_voice_is_not_cached(broker, lightning):
     async with house_of(broker, lightning) as house:
         assert (await house.said(TEXT, transport="local"))["transport"] == "local"
         lightning.plan(Fault(at=-1, status=503), times=3)
@@ -160,7 +160,7 @@ async def test_what_the_local_voice_said_is_not_kept(broker, lightning):
         assert (await house.said(TEXT, transport="local"))["transport"] == "local"
 
 
-async def test_live_text_is_not_kept(broker, lightning):
+async def test_live_text_is_not_cached(broker, lightning):
     async with house_of(broker, lightning) as house:
         for piece in ("d100z Live.", ""):
             await house.client.publish("edgevoice/kitchen/stream/live", piece)
@@ -171,7 +171,7 @@ async def test_live_text_is_not_kept(broker, lightning):
 
 
 @pytest.mark.parametrize("transport", ["http_stream", "websocket"])
-async def test_what_was_stopped_half_way_is_not_kept(transport, broker, lightning):
+async def test_stopped_announcement_is_not_cached(transport, broker, lightning):
     lightning.pace = 1.0
     async with house_of(broker, lightning, speakers={"kitchen": {"pace": True}}) as house:
         await house.say(LONG, id="stopped", transport=transport)
@@ -185,7 +185,7 @@ async def test_what_was_stopped_half_way_is_not_kept(transport, broker, lightnin
         assert house.heard().endswith(lightning.expected(LONG))
 
 
-async def test_what_a_critical_one_cut_and_what_was_put_together_again_is_not_kept(broker, lightning):
+async def test_interrupted_synthesis_is_not_cached(broker, lightning):
     lightning.pace = 1.0
     async with house_of(broker, lightning, speakers={"kitchen": {"pace": True}}) as house:
         await house.say(LONG, id="long", transport="http_stream")
@@ -201,7 +201,7 @@ async def test_what_a_critical_one_cut_and_what_was_put_together_again_is_not_ke
 
 @pytest.mark.parametrize("transport", ["http_stream", "websocket"])
 @pytest.mark.parametrize("fault", [Fault(at=5, cut=True), Fault(at=5, reset=True), Fault(at=5, spoilt=True)])
-async def test_what_the_server_broke_off_is_not_kept(transport, fault, broker, lightning):
+async def test_truncated_reply_is_not_cached(transport, fault, broker, lightning):
     lightning.plan(fault, on=transport)
     async with house_of(broker, lightning) as house:
         await house.said("d800z Broken off.", transport=transport)
@@ -211,7 +211,7 @@ async def test_what_the_server_broke_off_is_not_kept(transport, fault, broker, l
         assert (again["event_type"], again["cached"]) == ("finished", False)
 
 
-async def test_a_daemon_that_was_killed_serves_whole_clips_or_none(broker, lightning):
+async def test_sigkill_leaves_intact_clips_only(broker, lightning):
     texts = [f"d{1000 + number}z Number {number}." for number in range(6)]
     async with ChildHouse(broker, lightning={"base_url": lightning.url}, **ON) as house:
         for text in texts:
@@ -225,7 +225,7 @@ async def test_a_daemon_that_was_killed_serves_whole_clips_or_none(broker, light
         assert not list((house.folder / "cache").glob("0*.part"))
 
 
-async def test_without_room_on_the_disk_all_is_said_and_no_fault_is_shown(broker, lightning):
+async def test_full_disk_is_no_fault(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.leave()
         (house.folder / "cache").write_text("a file in its place")
@@ -237,7 +237,7 @@ async def test_without_room_on_the_disk_all_is_said_and_no_fault_is_shown(broker
         assert {message.json["fault"] for message in states.messages} == {None}
 
 
-async def test_the_command_line_tells_what_is_kept_and_throws_it_away(broker, lightning):
+async def test_cache_command(broker, lightning):
     async with ChildHouse(broker, lightning={"base_url": lightning.url}, **ON) as house:
         config = ("--config", str(house.config))
 
@@ -257,7 +257,7 @@ async def test_the_command_line_tells_what_is_kept_and_throws_it_away(broker, li
         assert "a complete clip is in the cache" not in await told("explain", private)
         assert await told("cache") == "1 clip, 0 of 200 MB; 1 of 2 needed no request (50%)\n"
         assert " cache " in (await told("history")).splitlines()[-1]
-        assert "thrown away" in await told("cache", "--clear")
+        assert "cleared" in await told("cache", "--clear")
         assert '"clips": 0' in await told("cache", "--json")
         assert not (await house.said(TEXT))["cached"]
         await written(house, 1)

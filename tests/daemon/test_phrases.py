@@ -1,4 +1,4 @@
-"""Phrases are made while nobody waits, and said without a request; what cannot be made is tried again, and told."""
+"""Prerendered phrases: rendered when idle, played without a request, retried, reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def ready(house, count):
             await asyncio.sleep(0.01)
 
 
-async def test_at_start_they_are_made_and_then_said_without_a_request(broker, lightning, caplog):
+async def test_phrases_are_rendered_at_start(broker, lightning, caplog):
     caplog.set_level(logging.INFO)
     async with house_of(broker, lightning) as house:
         await ready(house, 3)
@@ -53,7 +53,7 @@ async def test_at_start_they_are_made_and_then_said_without_a_request(broker, li
         assert f"{count} of 3 phrases ready" in caplog.text
 
 
-async def test_they_sound_when_the_network_is_gone(broker, lightning):
+async def test_phrases_work_offline(broker, lightning):
     async with house_of(broker, lightning) as house:
         await ready(house, 3)
         lightning.plan(Fault(at=-1, cut=True), times=100)
@@ -61,7 +61,7 @@ async def test_they_sound_when_the_network_is_gone(broker, lightning):
         assert (outcome["event_type"], outcome["cached"], outcome["attempts"]) == ("finished", True, [])
 
 
-async def test_after_a_restart_only_what_is_new_or_changed_is_made(broker, lightning, tmp_path):
+async def test_restart_renders_only_changed_phrases(broker, lightning, tmp_path):
     voices = [{}, {}, {"voice": "devansh"}, {"voice": "devansh"}]
     made = []
     for voice in voices:
@@ -77,7 +77,7 @@ async def test_after_a_restart_only_what_is_new_or_changed_is_made(broker, light
     assert made[3] - made[2] == 0
 
 
-async def test_an_announcement_goes_first_and_the_phrase_is_made_afterwards(broker, lightning):
+async def test_announcement_preempts_rendering(broker, lightning):
     lightning.pace = 1.0
     phrases = ["d1500z The first phrase.", "d300z The second phrase."]
     async with house_of(broker, lightning, phrases) as house:
@@ -92,7 +92,7 @@ async def test_an_announcement_goes_first_and_the_phrase_is_made_afterwards(brok
     assert lightning.most_in_flight == 1
 
 
-async def test_thrown_away_they_are_made_anew(broker, lightning):
+async def test_cleared_phrases_are_rendered_again(broker, lightning):
     async with house_of(broker, lightning) as house:
         await ready(house, 3)
         state = await asyncio.to_thread(query, house.folder, ask="cache", clear=True)
@@ -130,7 +130,7 @@ class Rig:
             await self.synthesis.__aexit__()
 
 
-async def test_what_fails_is_tried_again_and_the_others_do_not_wait_for_it(lightning, tmp_path):
+async def test_failed_phrase_is_retried_last(lightning, tmp_path):
     lightning.plan(Fault(at=-1, status=500), on="http", times=2)
     async with running(tmp_path / "cache") as cache, opened("http", lightning.url) as transport:
         rig = Rig(cache, transport, [DOOR, SMOKE, DINNER])
@@ -141,7 +141,7 @@ async def test_what_fails_is_tried_again_and_the_others_do_not_wait_for_it(light
     assert set(rig.faults) == {None}
 
 
-async def test_what_cannot_be_made_for_long_is_a_fault_until_it_is(lightning, tmp_path):
+async def test_lasting_failure_is_a_fault(lightning, tmp_path):
     lightning.plan(Fault(at=-1, status=500, body=b'{"message": "no such voice"}'), on="http", times=4)
     async with running(tmp_path / "cache") as cache, opened("http", lightning.url) as transport:
         rig = Rig(cache, transport, [DOOR], fault_after_s=0.01)
@@ -152,7 +152,7 @@ async def test_what_cannot_be_made_for_long_is_a_fault_until_it_is(lightning, tm
     assert "no such voice" in told[-1]
 
 
-async def test_one_that_does_not_fit_is_told_and_the_others_are_ready(lightning, tmp_path):
+async def test_oversized_phrase_is_a_fault(lightning, tmp_path):
     too_long = "d11000z Longer than half of the cache."
     async with running(tmp_path / "cache", max_mb=1) as cache, opened("http", lightning.url) as transport:
         rig = Rig(cache, transport, [too_long, DOOR], fault_after_s=0.01)
@@ -160,7 +160,7 @@ async def test_one_that_does_not_fit_is_told_and_the_others_are_ready(lightning,
         await rig.until(lambda: any(str(fault).startswith(told) for fault in rig.faults))
 
 
-async def test_a_damaged_one_is_found_at_start_and_made_anew(lightning, tmp_path):
+async def test_damaged_phrase_is_rendered_again(lightning, tmp_path):
     async with opened("http", lightning.url) as transport:
         async with running(tmp_path / "cache") as cache:
             rig = Rig(cache, transport, [DOOR, SMOKE])
@@ -172,7 +172,7 @@ async def test_a_damaged_one_is_found_at_start_and_made_anew(lightning, tmp_path
             await rig.until(lambda: len(lightning.requests) == 3 and rig.phrases.ready == 2)
 
 
-async def test_they_are_not_driven_out_by_what_is_said(lightning, tmp_path):
+async def test_phrases_are_not_evicted(lightning, tmp_path):
     async with running(tmp_path / "cache", max_mb=1) as cache, opened("http", lightning.url) as transport:
         rig = Rig(cache, transport, [DOOR, Phrase(text=DOOR, voice="devansh")])
         await rig.until(lambda: rig.phrases.ready == 2)
@@ -187,7 +187,7 @@ async def test_they_are_not_driven_out_by_what_is_said(lightning, tmp_path):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-async def test_without_phrases_nothing_is_asked_for(enabled, broker, lightning):
+async def test_no_phrases_no_requests(enabled, broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}, cache={"enabled": enabled}) as house:
         assert (await house.said("d50z Only this."))["event_type"] == "finished"
     assert len(lightning.requests) == 1

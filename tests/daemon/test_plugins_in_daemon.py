@@ -70,4 +70,25 @@ async def test_broken_files_beside_it_do_not_keep_a_good_one_from_work(
         assert broken == {"a_broken_one", "leaves", "http"}
         taken = records["http", str(plugins.folder / "http.py")]
         assert taken.problem is not None
-        assert "there is a transport called 'http' already" in taken.problem
+        assert "a transport called 'http' exists already" in taken.problem
+
+
+UNITS = """
+@hookimpl
+def edgevoice_filter_text(text, language):
+    return text.replace("5 C", "five degrees")
+
+def registers(register):
+    pass
+"""
+
+
+async def test_text_filter_changes_what_is_spoken_and_no_event(
+    broker: Broker, lightning: LightningServer, plugins: Dropped
+) -> None:
+    plugins.drop("units", UNITS)
+    async with plugins.house(broker, lightning) as house:
+        outcome = await house.said("d100z It is 5 C.")
+        assert outcome["event_type"] == "finished"
+        assert [asked.text for asked in lightning.requests] == ["d100z It is five degrees."]
+        assert (await house.said("d100z It is 5 C.", private=True, id="own"))["transport"] == "local"

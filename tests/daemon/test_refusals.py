@@ -119,7 +119,7 @@ async def test_the_urgency_of_the_topic_makes_a_faulty_one_critical(
 
 @pytest.mark.parametrize(
     "payload",
-    [{"urgency": "critical"}, {"text": "", "urgency": "critical"}, {"text": "a\x07", "urgency": "critical"}],
+    [{"urgency": "critical"}, {"text": "", "urgency": "critical"}, {"text": "\x07", "urgency": "critical"}],
 )
 async def test_a_critical_one_without_a_usable_text_is_refused(
     broker: Broker, lightning: LightningServer, payload: dict[str, str]

@@ -1,4 +1,4 @@
-"""Connections that the server closed while nothing was said, as the daemon's listeners notice: not at all."""
+"""Connections that are open before a message comes, also with a server that closes idle ones."""
 
 import math
 
@@ -12,8 +12,7 @@ TEXT = "d400z Dinner is ready."
 
 
 @pytest.fixture
-async def front(lightning, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.spares.LASTING", 0.1)
+async def front(lightning):
     async with Front(lightning.url) as front:
         yield front
 
@@ -21,12 +20,12 @@ async def front(lightning, monkeypatch):
 async def test_idle_connections_closed_by_the_server_are_not_heard_of(broker, lightning, front):
     async with House(broker, lightning={"base_url": front.url}) as house:
         for number, name in enumerate(("http", "http_stream", "websocket")):
-            await front.until(lambda: len(front.open) == 2)
+            await front.until(lambda: len(front.ready) == 2)
             front.idle_limit = 0.3 + 0.4 * number
             idle = front.open
             await front.until(lambda idle=idle: not any(passage.is_open for passage in idle))
             front.idle_limit = math.inf
-            await front.until(lambda: len(front.open) == 2)  # one for both of HTTP, and a line
+            await front.until(lambda: len(front.ready) == 2)  # one for both of HTTP, and a line
             opened_before = len(front.passages)
             outcome = await house.said(TEXT, id=name, transport=name)
             assert outcome["event_type"] == "finished"
@@ -39,7 +38,7 @@ async def test_idle_connections_closed_by_the_server_are_not_heard_of(broker, li
 
 async def test_the_daemon_opens_its_connections_before_any_message(broker, lightning):
     async with Front(lightning.url) as front, ChildHouse(broker, lightning={"base_url": front.url}) as house:
-        await front.until(lambda: len(front.open) == 2)
+        await front.until(lambda: len(front.ready) == 2)
         opened_before = len(front.passages)
         for name in ("http", "http_stream", "websocket"):
             assert (await house.said(TEXT, transport=name))["event_type"] == "finished"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
 from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
-from edgevoice.intake.intake import Intake, _seconds_until, build_announcement, payload_of
+from edgevoice.intake.factory import _seconds_until, build_announcement, payload_of
+from edgevoice.intake.intake import Intake
 from edgevoice.intake.payload import parse_payload
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.intake.replay import MAX_REPLAYABLE
@@ -24,6 +25,7 @@ from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
 from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis
 from tests.support.examples import examples
+from tests.support.stores import pending
 
 
 class Remembering(Observer):
@@ -46,9 +48,9 @@ class Ear:
     def admission(self, announcement):
         return self.admits
 
-    def submit(self, job, *, deadline=None):
+    def submit(self, job, *, deadline=None, held_since=None):
         self.said.append(job.announcement)
-        self.deadlines[job.announcement.id] = deadline
+        self.deadlines[job.announcement.id] = (deadline, held_since)
 
     def refuse(self, job, reason):
         self.refused.append((job.announcement.id, reason))
@@ -253,28 +255,35 @@ def test_the_stored_payload_makes_the_same_announcement(keys):
             assert getattr(after, field.name) == getattr(before, field.name), field.name
 
 
+def stored(speaker="kitchen", expires=100.0, **more):
+    now = asyncio.get_running_loop().time()
+    return pending("x", speaker, now, payload=b"Leak.", expires=now + expires, **more)
+
+
 async def test_a_stored_announcement_is_restored_once_for_all_its_speakers(house):
     now = asyncio.get_running_loop().time()
-    command = Say(target="all", payload=b"Leak.", urgency="high")
-    deadlines = {"kitchen": now + 400, "bath": now + 500, "gone": now + 1}
-    taken = house.intake.restore(command, "x", due=now + 100, deadlines=deadlines)
-    assert taken == ["kitchen", "bath"]
+    rows = [
+        stored("kitchen", 400.0, received=now - 60, due=now + 100),
+        stored("bath", 500.0, received=now - 60, due=now + 100, held_since=now - 20),
+        stored("gone", 1.0),
+    ]
+    assert house.intake.restore(rows) == ["kitchen", "bath"]
     assert house.kitchen.said[0] is house.bath.said[0]
     (said,) = house.kitchen.said
     assert (said.id, said.repeated, said.urgency) == ("x", True, Urgency.HIGH)
     assert said.due == pytest.approx(now + 100)
-    assert (house.kitchen.deadlines["x"], house.bath.deadlines["x"]) == (now + 400, now + 500)
+    assert said.received_monotonic == now - 60
+    assert (datetime.now(UTC) - said.received_at).total_seconds() == pytest.approx(60, abs=5)
+    assert house.kitchen.deadlines["x"] == (rows[0].expires, None)
+    assert house.bath.deadlines["x"] == (rows[1].expires, now - 20)
 
 
 async def test_what_cannot_be_read_any_more_is_restored_nowhere(house):
-    command = Say(target="all", payload=b"{", urgency="high")
-    assert house.intake.restore(command, "x", due=0.0, deadlines={"kitchen": 1.0}) == []
+    assert house.intake.restore([msgspec.structs.replace(stored(), payload=b"{")]) == []
 
 
 async def test_a_redelivery_gets_the_id_of_what_was_restored_once(house):
-    now = asyncio.get_running_loop().time()
-    command = Say(target="all", payload=b"Leak.", urgency="high")
-    house.intake.restore(command, "x", due=now, deadlines={"kitchen": now + 100})
+    house.intake.restore([stored()])
     redelivered = Say(target="all", payload=b"Leak.", urgency="high", redelivered=True)
     house.intake.submit(redelivered)
     house.intake.submit(redelivered)

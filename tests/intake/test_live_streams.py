@@ -1,4 +1,4 @@
-"""Live texts on their way in: pieces joined verbatim, redeliveries dropped, dead senders noticed."""
+"""Live texts: chunks joined verbatim, redeliveries dropped, dead senders noticed."""
 
 import asyncio
 import json
@@ -6,16 +6,15 @@ import json
 import pytest
 
 from edgevoice import InvalidAnnouncement, LiveChunk, Urgency
-from edgevoice.intake import live_streams as streams_module
 from edgevoice.intake.live_streams import MAX_OPEN, LiveStreams
 
 
 class Inbox:
     """The streams of a node, and what came of them."""
 
-    def __init__(self):
+    def __init__(self, **limits):
         self.begun = []
-        self.streams = LiveStreams(self._accept, {})
+        self.streams = LiveStreams(self._accept, {}, **limits)
 
     def _accept(self, command, values, warnings, live):
         self.begun.append((command, values, warnings, live))
@@ -31,8 +30,8 @@ class Inbox:
 
 
 @pytest.fixture
-async def inbox():
-    inbox = Inbox()
+async def inbox(request):
+    inbox = Inbox(**getattr(request, "param", {}))
     yield inbox
     inbox.streams.close()
 
@@ -44,7 +43,7 @@ def refusal_of(send, *args, **more):
     return caught.value
 
 
-async def test_pieces_are_joined_verbatim_until_the_empty_one(inbox):
+async def test_chunks_are_joined_verbatim(inbox):
     for piece in ("Hel", "lo ", " world\n", "\t42", '"hi"', "null"):
         inbox.send(piece)
     assert not inbox.live.ended
@@ -55,7 +54,7 @@ async def test_pieces_are_joined_verbatim_until_the_empty_one(inbox):
     assert inbox.begun[0][1] == {"id": "s1"}
 
 
-async def test_the_first_piece_sets_the_options(inbox):
+async def test_first_chunk_sets_options(inbox):
     inbox.send('{"urgency": "high", "voice": "v", "tag": "t", "text": "Hello "}')
     inbox.send("world", is_json=True)
     inbox.send('{"text": "!", "end": true, "urgency": "low"}')
@@ -64,7 +63,7 @@ async def test_the_first_piece_sets_the_options(inbox):
     assert inbox.live.ended
 
 
-async def test_the_id_is_that_of_the_topic(inbox):
+async def test_id_of_topic_wins(inbox):
     inbox.send('{"id": "other", "text": "a"}')
     assert inbox.begun[0][1]["id"] == "s1"
 
@@ -72,12 +71,12 @@ async def test_the_id_is_that_of_the_topic(inbox):
 @pytest.mark.parametrize(
     "text", ['{"a": 1}', "{ x + y }", '{"text": "a", "other": 1}', "{", '{"text": "a"} b']
 )
-async def test_text_in_braces_that_is_no_options_stays_verbatim(inbox, text):
+async def test_braces_without_options_are_text(inbox, text):
     inbox.send(text)
     assert inbox.live.text == text
 
 
-async def test_what_is_declared_as_json_has_to_be_options(inbox):
+async def test_declared_json_must_be_options(inbox):
     for text in (
         '{"a": 1}',
         "{ x + y }",
@@ -90,7 +89,7 @@ async def test_what_is_declared_as_json_has_to_be_options(inbox):
     assert not inbox.begun
 
 
-async def test_a_critical_one_begins_in_spite_of_its_faulty_options(inbox):
+async def test_critical_ignores_faulty_options(inbox):
     inbox.send('{"urgency": "critical", "volume": 900, "text": "Fire"}')
     _, values, (warning,), live = inbox.begun[0]
     assert values == {"urgency": Urgency.CRITICAL, "id": "s1"}
@@ -98,7 +97,19 @@ async def test_a_critical_one_begins_in_spite_of_its_faulty_options(inbox):
     assert live.text == "Fire"
 
 
-async def test_two_at_once_do_not_mix(inbox):
+async def test_options_are_normalized(inbox):
+    inbox.send('{"urgency": "high", "volume": "50", "tag": null, "x-room": 1, "text": "a"}')
+    assert inbox.begun[0][1] == {"urgency": Urgency.HIGH, "volume": 50, "id": "s1"}
+    assert inbox.begun[0][2] == ()
+
+
+async def test_control_characters_are_spaces_if_critical(inbox):
+    inbox.send('{"urgency": "critical", "text": "a\\u0007"}')
+    inbox.send("b\x00c\td")
+    assert inbox.live.text == "a b c\td"
+
+
+async def test_texts_do_not_mix(inbox):
     for letters in zip("one", "two", "333", strict=True):
         inbox.send(letters[0], id="a")
         inbox.send(letters[1], id="b")
@@ -108,7 +119,7 @@ async def test_two_at_once_do_not_mix(inbox):
     assert [live.ended for _, _, _, live in inbox.begun] == [False, True, False]
 
 
-async def test_redelivered_pieces_are_dropped_also_after_the_end(inbox):
+async def test_redelivered_chunks_are_dropped(inbox):
     inbox.send("a", delivery=1)
     inbox.send("a", delivery=1, redelivered=True)
     inbox.send("b", delivery=2, redelivered=True)
@@ -119,7 +130,7 @@ async def test_redelivered_pieces_are_dropped_also_after_the_end(inbox):
     assert len(inbox.begun) == 1
 
 
-async def test_a_piece_after_the_end_is_refused(inbox):
+async def test_chunk_after_end_is_rejected(inbox):
     inbox.send("a")
     inbox.send("")
     for late in ("b", "", '{"text": "c"}'):
@@ -127,28 +138,28 @@ async def test_a_piece_after_the_end_is_refused(inbox):
     assert inbox.live.text == "a"
 
 
-async def test_the_end_of_nothing_is_nothing(inbox):
+async def test_end_of_unknown_text_is_ignored(inbox):
     inbox.send("")
     inbox.send('{"end": true}')
     assert not inbox.begun
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 65, "\ud800"])
-async def test_an_id_that_is_none_is_refused(inbox, name):
+async def test_invalid_id_is_rejected(inbox, name):
     assert refusal_of(inbox.send, "a", id=name).key == "id"
     assert not inbox.begun
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"a\x00", b"a" * 8001, b"\xed\xa0\x80", '{"text": "\\u0000"}'])
-async def test_a_piece_that_nobody_can_say_is_refused_and_the_text_goes_on(inbox, payload):
+async def test_invalid_chunk_is_rejected_and_text_continues(inbox, payload):
     inbox.send("a")
     assert refusal_of(inbox.send, payload).key == "text"
     inbox.send("b")
     assert inbox.live.text == "ab"
 
 
-async def test_a_text_has_a_limit_in_all(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "MAX_LIVE_CHARS", 10_000)
+@pytest.mark.parametrize("inbox", [{"max_chars": 10_000}], indirect=True)
+async def test_text_is_bounded(inbox):
     inbox.send("a" * 8000)
     inbox.send("b" * 2000)
     assert refusal_of(inbox.send, "c").key == "text"
@@ -156,7 +167,7 @@ async def test_a_text_has_a_limit_in_all(inbox, monkeypatch):
     assert len(inbox.live.text) == 10_000
 
 
-async def test_no_more_than_so_many_are_open(inbox):
+async def test_open_texts_are_bounded(inbox):
     for number in range(MAX_OPEN):
         inbox.send("a", id=str(number))
     assert refusal_of(inbox.send, "a", id="more").key == "id"
@@ -164,17 +175,17 @@ async def test_no_more_than_so_many_are_open(inbox):
     inbox.send("a", id="more")
 
 
-async def test_a_text_whose_sender_died_ends_by_itself_and_says_so(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "SENDER_TIMEOUT_S", 0.1)
+@pytest.mark.parametrize("inbox", [{"sender_timeout_s": 0.1}], indirect=True)
+async def test_text_of_dead_sender_ends(inbox):
     inbox.send("Hello")
     live = inbox.live
     while not live.ended:
         await live._changed()
-    assert "its sender never ended it" in live.warnings[0]
+    assert len(live.warnings) == 1
     assert refusal_of(inbox.send, " world").key == "id"
 
 
-async def test_each_piece_is_a_sign_of_life(inbox):
+async def test_chunk_restarts_timer(inbox):
     inbox.send("a")
     (stream,) = inbox.streams._open.values()
     first = stream.timer
@@ -184,8 +195,8 @@ async def test_each_piece_is_a_sign_of_life(inbox):
     assert stream.timer.when() > first.when()
 
 
-async def test_those_that_ended_are_remembered_in_measure(inbox, monkeypatch):
-    monkeypatch.setattr(streams_module, "MAX_ENDED", 10)
+@pytest.mark.parametrize("inbox", [{"max_ended": 10}], indirect=True)
+async def test_ended_ids_are_bounded(inbox):
     for number in range(30):
         inbox.send("a", id=str(number))
         inbox.send("", id=str(number))
@@ -193,14 +204,14 @@ async def test_those_that_ended_are_remembered_in_measure(inbox, monkeypatch):
     inbox.send("again", id="0")
 
 
-async def test_close_ends_all_that_are_open(inbox):
+async def test_close_ends_open_texts(inbox):
     inbox.send("a", id="a")
     inbox.send("b", id="b")
     inbox.streams.close()
     assert all(live.ended for _, _, _, live in inbox.begun)
 
 
-async def test_one_that_is_not_accepted_is_not_open(inbox):
+async def test_rejected_text_is_not_open(inbox):
     def refuse(*_):
         raise InvalidAnnouncement("no", allowed="nothing")
 

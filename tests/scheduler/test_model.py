@@ -53,10 +53,8 @@ class Model(RuleBasedStateMachine):
         self.model = Reference(digest=digest, limit=LIMIT)
         self.alarms = 0
         self.last = None
-        self.asked = Counter()
-        self.refused = 0
-        slow = Rate(6, 6)
-        self.limiter = RateLimiter(RateLimits(per_topic=slow, total=Rate(20, 10), critical=Rate(10, 10)))
+        slow = Rate(0.1, 2)
+        self.limiter = RateLimiter(RateLimits(per_topic=slow, total=Rate(1, 6), critical=slow))
 
     # What may happen
 
@@ -94,9 +92,7 @@ class Model(RuleBasedStateMachine):
         self.model.time_passes()
         admission = self.real.scheduler.admission(made, self.real.now)
         assert admission.name == self.model.admission(name, urgency, more)
-        self.asked[admission] += 1
         if admission is Admission.QUEUED and not self.limiter.try_acquire(made, made.topic, self.real.now):
-            self.refused += 1
             self.real.refuse(name, urgency, **more)
             self.model.outcomes.append((name, "suppressed", "rate"))
             return
@@ -200,9 +196,14 @@ class Model(RuleBasedStateMachine):
         self.real.fail()
         self.model.fail()
 
-    @rule(crash=st.booleans())
-    def the_daemon_is_restarted(self, crash):
-        """What waits comes back, after a crash only high and critical; so does what had begun."""
+    @rule(crash=st.booleans(), in_mid_speech=st.booleans())
+    def the_daemon_is_restarted(self, crash, in_mid_speech):
+        """What waits comes back, after a crash only high and critical."""
+        if in_mid_speech and self.model.said is not None:
+            if not self.model.said.sounds:
+                self.sounds()
+            self.is_heard(1.0)
+            self.settle()
         expected = self.model.restart(crash=crash)
         back = {one.id: (one, due, expires) for one, due, expires in self.real.restart(crash=crash)}
         assert list(back) == [item.name for item in expected]

@@ -230,7 +230,7 @@ async def test_a_row_that_cannot_be_written_keeps_back_nothing_else(rig: Rig) ->
         await store.put([rig.pending("a")])
         store.record(outcome("poison"))
         await store.flush()
-        assert rig.faults.now is not None
+        assert "binding" in str(rig.faults.now)
         await store.put([rig.pending("b")])
         assert rig.faults.now is None
     async with rig.enter() as again:

@@ -115,3 +115,14 @@ async def test_an_empty_journal_is_no_obstacle(rig: Rig) -> None:
     async with rig.enter() as store:
         assert ids(store) == []
         assert rig.faults.now is None
+
+
+async def test_a_journal_that_cannot_be_read_is_no_obstacle(rig: Rig) -> None:
+    file = write(rig, b"")
+    file.unlink()
+    file.mkdir()
+    async with rig.enter() as store:
+        await store.put([rig.pending("a")])
+        assert rig.faults.now is None
+    async with rig.enter() as again:
+        assert ids(again) == ["a"]

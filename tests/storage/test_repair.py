@@ -76,6 +76,45 @@ async def test_most_rows_of_a_damaged_file_are_salvaged(rig: Rig) -> None:
         assert store.settings("kitchen") == {"volume": 30}
 
 
+async def test_a_log_cut_off_at_any_byte_keeps_all_that_came_before(rig: Rig, tmp_path: Path) -> None:
+    """What a power cut leaves of the writes that were not synced."""
+    log, states = rig.folder / "edgevoice.db-wal", []
+    async with rig.enter() as store:
+
+        async def note() -> None:
+            await store.flush()
+            events = [event["id"] for event in read_history(rig.file, last=9)]
+            states.append(
+                (log.stat().st_size, (list(store.pending.values()), events, store.settings("kitchen")))
+            )
+
+        await note()
+        for name in ("a", "b"):
+            await store.put(
+                [rig.pending(name, speaker, payload=b"\0\n\xff{") for speaker in ("kitchen", "study")]
+            )
+            await note()
+            store.set_setting("kitchen", "volume", len(states))
+            await note()
+            store.record(outcome(name), observers=["mqtt"])
+            await note()
+        database, whole = rig.file.read_bytes(), log.read_bytes()
+    rig.faults.clear()
+    for cut in sorted({*range(0, len(whole), 211), *(size for size, _ in states), len(whole)}):
+        folder = tmp_path / f"cut-{cut}"
+        folder.mkdir()
+        (folder / "edgevoice.db").write_bytes(database)
+        (folder / "edgevoice.db-wal").write_bytes(whole[:cut])
+        async with rig.enter(folder) as after:
+            expected = [state for size, state in states if size <= cut] or [([], [], {})]
+            events = [event["id"] for event in read_history(folder / "edgevoice.db", last=9)]
+            assert (list(after.pending.values()), events, after.settings("kitchen")) == expected[-1], cut
+            assert rig.faults.now is None
+            await after.put([rig.pending("new")])
+        async with rig.enter(folder) as again:
+            assert ids(again)[-1] == "new"
+
+
 async def test_damage_while_it_runs_is_repaired_from_memory(rig: Rig) -> None:
     damage: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What stands before a server, as a load balancer does: it counts connections, and closes those idle for long."""
+"""A load balancer for tests: it counts the connections to a server, and closes idle ones."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ CLOSE_TIMEOUT_S = 1.0
 
 @dataclass(eq=False)
 class Passage:
-    """One connection; `port` is what the server behind sees of it."""
+    """One connection."""
 
     number: int
     writer: asyncio.StreamWriter
     opened: float
     moved: float
-    resumed: bool
+    #: The port that the server behind sees.
     port: int = 0
     closed: float = math.inf
+    #: Whether the server has answered something.
+    answered: bool = False
+    #: Whether it was closed here, because it was idle.
     given_up: bool = False
-    """Whether it was closed here, because it was idle."""
 
     @property
     def is_open(self) -> bool:
@@ -47,8 +49,8 @@ class Front:
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.passages: list[Passage] = []
+        #: Seconds without a byte after which a connection is closed.
         self.idle_limit = math.inf
-        """Seconds without a byte after which a connection is closed."""
         self.shuts_at_once = False
 
     async def __aenter__(self) -> Self:
@@ -65,6 +67,11 @@ class Front:
     @property
     def open(self) -> list[Passage]:
         return [passage for passage in self.passages if passage.is_open]
+
+    @property
+    def ready(self) -> list[Passage]:
+        """The open ones that have carried an answer, so that a request can use them at once."""
+        return [passage for passage in self.open if passage.answered]
 
     @property
     def given_up(self) -> int:
@@ -103,8 +110,7 @@ class Front:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         now = asyncio.get_running_loop().time()
-        secured = writer.get_extra_info("ssl_object")
-        passage = Passage(len(self.passages), writer, now, now, bool(secured and secured.session_reused))
+        passage = Passage(len(self.passages), writer, now, now)
         self.passages.append(passage)
         self._tell()
         try:
@@ -123,7 +129,7 @@ class Front:
         passage.port = to_server.get_extra_info("sockname")[1]
         pumps = {
             asyncio.create_task(_pump(passage, reader, to_server)),
-            asyncio.create_task(_pump(passage, from_server, writer)),
+            asyncio.create_task(_pump(passage, from_server, writer, self._answered)),
             asyncio.create_task(self._watch(passage)),
         }
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -131,6 +137,11 @@ class Front:
             pump.cancel()
         await asyncio.wait(pumps)
         await _shut(to_server)
+
+    def _answered(self, passage: Passage) -> None:
+        if not passage.answered:
+            passage.answered = True
+            self._tell()
 
     async def _watch(self, passage: Passage) -> None:
         loop = asyncio.get_running_loop()
@@ -143,12 +154,18 @@ class Front:
         self._changed = asyncio.Event()
 
 
-async def _pump(passage: Passage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    passage: Passage,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    note: Callable[[Passage], None] = lambda _: None,
+) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             passage.moved = asyncio.get_running_loop().time()
             writer.write(data)
             await writer.drain()
+            note(passage)
 
 
 async def _shut(writer: asyncio.StreamWriter) -> None:

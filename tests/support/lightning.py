@@ -1,7 +1,7 @@
-"""A Lightning server for tests: known speech over all three transports, and faults by plan.
+"""A Lightning server for tests: known speech over all three transports, and planned faults.
 
-`server.url` is its root, `server.expected(text, rate)` the samples it says a text with, `server.requests`
-what it was asked. `server.plan(Fault(status=429), on="http")` makes the next such request go wrong.
+`server.url` is its root, `server.expected(text, rate)` the samples of a text, `server.requests` the requests
+so far. `server.plan(Fault(status=429), on="http")` makes the next HTTP request fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiohttp import web
 from edgevoice_plugins.lightning.protocol.request import (
     PATH_LIVE,
     PATH_WHOLE,
-    BadRequest,
+    BadRequestError,
     WireRequest,
     read_request,
 )
@@ -39,31 +39,31 @@ VOICES = [
 
 
 class LightningServer:
-    """Use as `async with`; its settings may be changed at any time and hold for what is asked next."""
+    """Use as `async with`; its settings may be changed at any time and hold for the next request."""
 
     def __init__(self) -> None:
         self.url = ""
+        #: Speed at which speech is made, as a multiple of real time.
         self.pace = math.inf
-        """How many times real time speech is made at."""
+        #: Seconds until the first chunk.
         self.setup = 0.0
-        """Seconds before the first chunk is there."""
+        #: Seconds before each segment of a context except the first.
         self.gap = 0.0
-        """Seconds before each segment of a context but the first."""
+        #: Seconds of audio in a chunk.
         self.chunk = 0.08
-        """Seconds of audio in a chunk."""
+        #: Bytes in a chunk; None for `chunk` seconds of audio.
         self.split: int | None = None
-        """Bytes in a chunk, where that is to be odd."""
         self.api_key: str | None = None
+        #: Requests at once; a further one is answered with 429.
         self.concurrency: int | None = None
-        """Requests at once, above which one is answered with 429."""
+        #: Whether word timestamps are sent to WebSocket requests that ask for them.
         self.times_words = False
-        """Whether who asks for word timestamps over a WebSocket gets them."""
         self.answers_pings, self.pongs = True, 0
         self.requests: list[Asked] = []
         self.in_flight = self.most_in_flight = self.refused = 0
         self.sockets_opened = 0
+        #: Paths of all HTTP requests and upgrades, including refused ones.
         self.paths: list[str] = []
-        """Of every HTTP request and upgrade, refused ones too."""
         self.sockets: dict[web.WebSocketResponse, web.Request] = {}
         self._plan: list[list[Any]] = []
         self._changed = asyncio.Event()
@@ -88,7 +88,7 @@ class LightningServer:
         await self._stack.aclose()
 
     def plan(self, fault: Fault, *, on: str | None = None, times: float = 1) -> None:
-        """Let the next `times` requests go wrong; `on` one of http, http_stream, websocket, upgrade."""
+        """Make the next `times` requests fail; `on` is one of http, http_stream, websocket, upgrade."""
         self._plan.append([on, fault, times])
 
     def expected(self, text: str, rate: int = 24000) -> bytes:
@@ -139,7 +139,7 @@ class LightningServer:
         return NO_FAULT
 
     async def speak(self, asked: Asked, wire: WireRequest, reply: Reply, fault: Fault) -> None:
-        """Answer with the speech of `wire.text`, or with what the fault makes of it."""
+        """Answer with the speech of `wire.text`, or as the fault says."""
         if self.concurrency is not None and self.in_flight >= self.concurrency:
             self.refused += 1
             fault = Fault(at=-1, status=429, body=b'{"error":"TooManyRequests","message":"busy"}')
@@ -155,7 +155,7 @@ class LightningServer:
             self.changed()
 
     async def _say(self, asked: Asked, wire: WireRequest, reply: Reply, fault: Fault) -> bool:
-        """Whether all was said."""
+        """Return whether all was spoken."""
         if fault.status is not None:
             await reply.instead(fault.status, fault.body, {**JSON, **fault.headers})
             return False
@@ -177,7 +177,7 @@ class LightningServer:
         return fault.at != math.inf or not await self._goes_wrong(reply, fault)
 
     async def _goes_wrong(self, reply: Reply, fault: Fault) -> bool:
-        """Whether that was the end of it."""
+        """Return whether that was the end of the answer."""
         if fault.cut or fault.reset:
             await reply.cut(reset=fault.reset)
         if fault.silent:
@@ -192,7 +192,7 @@ class LightningServer:
         return False
 
     async def _made(self, wire: WireRequest, fault: Fault) -> AsyncIterator[bytes]:
-        """The chunks, each when it would be made."""
+        """Yield the chunks, each at the time when it would be made."""
         loop = asyncio.get_running_loop()
         began, rate = loop.time() + self.setup, wire.sample_rate
         frames, sent = speech.frames_of(wire.text, rate), 0
@@ -219,7 +219,7 @@ class LightningServer:
         asked, fault = self.record(transport, request, body), self.fault(transport)
         try:
             wire = read_request(body)
-        except BadRequest as error:
+        except BadRequestError as error:
             return web.json_response({"error": "InvalidRequest", "message": str(error)}, status=400)
         reply: Reply = EventReply(request)
         if transport == "http":

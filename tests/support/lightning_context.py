@@ -1,4 +1,4 @@
-"""What a client says on one WebSocket of the test server: whole texts, and contexts released by sentences."""
+"""The messages of one WebSocket of the test server: whole texts, and contexts released at sentence ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from edgevoice_plugins.lightning.protocol.reply import Ids, Problem, write_frame
-from edgevoice_plugins.lightning.protocol.request import BadRequest, WireRequest, read_request
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, WireRequest, read_request
 from tests.support.lightning_replies import FrameReply
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Context:
 
 
 class Conversation:
-    """Speaks in the order it was asked to; a closed socket cancels all of it."""
+    """Speaks in the order of the requests; a closed socket cancels all of them."""
 
     def __init__(self, server: LightningServer, request: web.Request, socket: web.WebSocketResponse) -> None:
         self._server = server
@@ -63,7 +63,7 @@ class Conversation:
             body = msgspec.json.decode(message.data)
             try:
                 self._hear(body, read_request(body))
-            except BadRequest as error:
+            except BadRequestError as error:
                 await self._socket.send_str(write_frame(Problem(str(error)), self._ids()))
 
     def _hear(self, body: dict[str, Any], wire: WireRequest) -> None:

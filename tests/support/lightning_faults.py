@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 class Fault:
     """What goes wrong with one request, and when.
 
-    It does so after `at` chunks of its audio; -1 is before any answer, `math.inf` after all of it. `status`, `body` and `headers` answer in its place (a WebSocket: an error frame, or with 200 the body
-    as a frame). `cut` breaks the connection, `reset` so that what is on its way is lost. `close` ends it
-    properly, a WebSocket with that code. `silent` says nothing more. `spoilt` makes a chunk's base64
-    invalid. `short` takes a byte off the end. `endless` never ends. `make` makes the body of a whole
-    reply out of samples and rate. `stall` pauses for so many seconds. `problem` is an error in mid-stream.
+    It happens after `at` chunks of audio; -1 is before any answer, `math.inf` after all audio. `status`,
+    `body` and `headers` are the answer (a WebSocket: an error frame, or with 200 the body as a frame).
+    `cut` breaks the connection, `reset` so that data in transit is lost. `close` ends it properly, a
+    WebSocket with that code. `silent` sends nothing more. `spoilt` makes a chunk's base64 invalid. `short`
+    removes the last byte. `endless` never ends. `make` makes the body of a whole reply from samples and
+    rate. `stall` pauses, in seconds. `problem` is an error inside the stream.
     """
 
     at: float = 0
@@ -47,12 +48,12 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    #: The client's port, which identifies the connection.
     peer: int
-    """The client's port: one for each connection."""
     pieces: list[str] = field(default_factory=list)
     segments: list[str] = field(default_factory=list)
+    #: Bytes of audio sent so far.
     made: int = 0
-    """Bytes of audio handed over so far."""
     ended: bool = False
     cancelled: bool = False
 

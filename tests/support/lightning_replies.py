@@ -1,4 +1,4 @@
-"""How the test server answers, by transport: each takes chunks of audio, and can go wrong on demand."""
+"""The answers of the test server, one class for each transport; each can fail on demand."""
 
 import asyncio
 import itertools
@@ -22,41 +22,41 @@ from edgevoice_plugins.lightning.protocol.wav import write_wav
 
 
 class Reply(ABC):
-    """An answer on an HTTP connection; a WebSocket's differs in what it writes."""
+    """An answer over HTTP; the one over a WebSocket overrides what it writes."""
 
     def __init__(self, request: web.Request) -> None:
         self.request = request
         self.response: web.StreamResponse = web.Response()
 
     async def begin(self) -> None:
-        """The first chunk is about to come."""
+        """Begin before the first chunk."""
         return
 
     @abstractmethod
     async def chunk(self, pcm: bytes, *, spoilt: bool = False) -> None:
-        """Take a chunk of audio."""
+        """Write a chunk of audio."""
 
     @abstractmethod
     async def end(self) -> None:
-        """All is said."""
+        """End the answer."""
 
     async def instead(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.response = web.Response(status=status, body=body, headers=headers)
 
     async def word(self, word: str, start: float, end: float) -> None:
-        """Tell when a word was spoken, where that can be told."""
+        """Write a word timestamp, if the transport has them."""
         return
 
     async def problem(self, message: str) -> None:
-        """Tell an error in mid-stream, where that can be told."""
+        """Write an error inside the stream, if the transport has them."""
         return
 
     async def close(self, _code: int) -> None:
-        """End as if all were said."""
+        """End as if the speech were complete."""
         return
 
     async def cut(self, *, reset: bool) -> NoReturn:
-        """Break the connection; a reset throws away what is still on its way."""
+        """Break the connection; a reset discards data that is still in transit."""
         if self.request.transport:
             self.request.transport.abort() if reset else self.request.transport.close()
         await asyncio.Event().wait()

@@ -28,7 +28,7 @@ def seconds(chunks: list[bytes], rate: int = 24000) -> float:
 
 
 def is_speech_of(text: str, length: float) -> bool:
-    """Whether a text may take so many seconds at normal speed."""
+    """Whether a text may take `length` seconds at normal speed."""
     letters = sum(map(str.isalnum, text))
     return 0.042 * letters < length < 0.105 * letters + 0.3
 

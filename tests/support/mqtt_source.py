@@ -1,4 +1,4 @@
-"""The source `mqtt`, run as the daemon runs it, with everything it hands over and reports kept."""
+"""Runs the source `mqtt` as the daemon does, and records its commands and faults."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgevoice.announcement import Urgency
-from edgevoice.commands import Say
-from edgevoice.outcome import Event, EventType
-from edgevoice.plugin import Context
+from edgevoice import Context, Event, EventType, Say, Urgency
 from edgevoice_plugins.mqtt import MqttSource
-from edgevoice_plugins.mqtt.options import Mqtt
+from edgevoice_plugins.mqtt.options import Mqtt, Timeouts
 from edgevoice_plugins.mqtt.topics import filters
 from tests.support.arrivals import Arrivals
 from tests.support.mqtt_client import MqttClient
@@ -24,51 +21,52 @@ from tests.support.mqtt_client import MqttClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.commands import Command
+    from edgevoice import Command
     from tests.support.broker import Broker
 
 AT = datetime(2026, 11, 22, 19, 4, 5, 123456, tzinfo=timezone(timedelta(hours=1)))
 NOWHERE = Path("/nonexistent")
 TARGETS = frozenset({"kitchen", "downstairs", "all"})
-
-FILTERS = len(filters("edgevoice", TARGETS)) + 2
-"""Topics it subscribes to: those of its targets, then two of other nodes."""
+SPEAKERS = ("kitchen",)
+#: Topic filters of the first SUBSCRIBE: the commands of its targets, then the `info` of its speakers.
+FILTERS = len(filters("edgevoice", TARGETS)) + len(SPEAKERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A running source: its commands, its faults (None is a fault that went), and what it waits for."""
+class RunningSource:
+    """A running source, and what it submitted and reported."""
 
     source: MqttSource
     commands: Arrivals[Command]
+    #: Messages of faults; None is a fault that was cleared.
     faults: Arrivals[str | None]
     ready: asyncio.Event
+    #: The outcomes that the broker has, with the name under which the source told it.
     delivered: list[tuple[str, Event]]
-    """The outcomes that the broker has, with the name under which the source told it."""
+    #: Ends `listen`. The source itself is exited later, as in the daemon.
     stop: Callable[[], object]
-    """Ends `listen`; the source itself is left later, as in the daemon."""
 
     async def wait_for(self, payload: str, *, within: float = 30.0) -> Any:
-        """The command with this payload."""
+        """Return the command with this payload."""
         return await self.commands.wait(
             lambda command: getattr(command, "payload", None) == payload.encode(), within=within
         )
 
 
-def context_of(
+def make_context(
     faults: Arrivals[str | None],
     ready: asyncio.Event,
     node: str = "pi",
     delivered: Callable[[str, Event], None] = lambda _name, _event: None,
 ) -> Context:
-    def fault(part: str, sentence: str | None) -> None:
+    def fault(part: str, message: str | None) -> None:
         assert part == "mqtt" or part.startswith("name of ")
-        faults.put(sentence)
+        faults.put(message)
 
     return Context(
         node=node,
         state_dir=NOWHERE,
-        speakers=("kitchen",),
+        speakers=SPEAKERS,
         targets=TARGETS,
         fault=fault,
         ready=ready,
@@ -77,28 +75,29 @@ def context_of(
 
 
 @contextlib.asynccontextmanager
-async def listening(
+async def running_source(
     port: int | None,
     *,
     ready: bool = True,
     node: str = "pi",
-    safe: bool = True,
+    acknowledges: bool = True,
+    timeouts: Timeouts | None = None,
     **options: Any,
-) -> AsyncIterator[Heard]:
-    """Run the source against 127.0.0.1:`port`; None is no host at all.
+) -> AsyncIterator[RunningSource]:
+    """Run the source against the broker at 127.0.0.1:`port`, or with None without a broker.
 
-    What is to be said is acknowledged at once, or with `safe=False` only by the test.
+    Announcements are acknowledged at once, or with `acknowledges=False` only by the test.
     """
     commands: Arrivals[Command] = Arrivals("commands")
     faults: Arrivals[str | None] = Arrivals("faults")
     is_ready = asyncio.Event()
     if ready:
         is_ready.set()
-    where = {} if port is None else {"host": "127.0.0.1", "port": port}
+    address = {} if port is None else {"host": "127.0.0.1", "port": port}
 
     def submit(command: Command) -> None:
         commands.put(command)
-        if safe and isinstance(command, Say) and command.acknowledge is not None:
+        if acknowledges and isinstance(command, Say) and command.acknowledge is not None:
             command.acknowledge()
 
     delivered: list[tuple[str, Event]] = []
@@ -106,11 +105,15 @@ async def listening(
     def note(name: str, event: Event) -> None:
         delivered.append((name, event))
 
-    source = MqttSource(context_of(faults, is_ready, node, note), msgspec.convert({**where, **options}, Mqtt))
+    source = MqttSource(
+        make_context(faults, is_ready, node, note),
+        msgspec.convert({**address, **options}, Mqtt),
+        timeouts,
+    )
     async with source:
         task = asyncio.create_task(source.listen(submit))
         try:
-            yield Heard(source, commands, faults, is_ready, delivered, task.cancel)
+            yield RunningSource(source, commands, faults, is_ready, delivered, task.cancel)
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -118,29 +121,40 @@ async def listening(
 
 
 @contextlib.asynccontextmanager
-async def house(broker: Broker, **options: Any) -> AsyncIterator[tuple[Heard, MqttClient]]:
-    """The source, available, and somebody to talk to it."""
-    async with listening(broker.port, **options) as heard, MqttClient(broker) as client:
+async def source_and_client(
+    broker: Broker, **options: Any
+) -> AsyncIterator[tuple[RunningSource, MqttClient]]:
+    """Run the source until it is available, and a client at the same broker."""
+    async with running_source(broker.port, **options) as running, MqttClient(broker) as client:
         availability = await client.collect("edgevoice/pi/availability")
         await availability.wait_for_payload("online")
-        yield heard, client
+        yield running, client
 
 
-async def says(broker: Broker, heard: Heard, text: str, **login: str) -> None:
-    """Somebody publishes, and the source hears it."""
+async def publish_and_wait(broker: Broker, running: RunningSource, text: str, **login: str) -> None:
+    """Publish an announcement, and wait until the source has submitted it."""
     async with MqttClient(broker, **login) as client:
         await client.publish_until_heard("edgevoice/all/say", text)
-        await heard.wait_for(text)
+        await running.wait_for(text)
 
 
-def a_say(command: Command, **keys: Any) -> bool:
-    """Whether the command says just that, in the name of its target."""
+async def flush_events(running: RunningSource, client: MqttClient) -> None:
+    """Wait until everything that the source has to publish so far is published."""
+    events = await client.collect("edgevoice/kitchen/event")
+    running.source.on_event(make_event("mark"), None)
+    await events.wait(lambda message: message.json["id"] == "mark")
+
+
+def is_say(command: Command, **keys: Any) -> bool:
+    """Whether the command is a `Say` with these values, on its plain topic unless `topic` is given."""
     assert isinstance(command, Say)
     assert command.acknowledge is not None
-    return replace(command, acknowledge=None) == Say(**{"topic": command.target, **keys})
+    urgency = f"/{keys['urgency']}" if "urgency" in keys else ""
+    expected = {"topic": f"edgevoice/{command.target}/say{urgency}", **keys}
+    return replace(command, acknowledge=None) == Say(**expected)
 
 
-def an_event(
+def make_event(
     name: str = "a1", step: EventType = EventType.FINISHED, speaker: str = "kitchen", **more: Any
 ) -> Event:
     urgency = more.pop("urgency", Urgency.NORMAL)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency
 from edgevoice.outcome import OUTCOMES, EventType
@@ -13,6 +12,9 @@ from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.item import TRANSITIONS, QueueItem, Status
 from edgevoice.scheduler.scheduler import Scheduler
 from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def announcement(urgency: Urgency = Urgency.NORMAL, **more: Any) -> Announcement:
@@ -73,7 +75,7 @@ class Kitchen:
 
     # Inputs
 
-    def do(self, actions: Iterable[act.Action]) -> list[act.Action]:
+    def do(self, actions: Iterable[act.Action]) -> list[act.Action]:  # noqa: C901, PLR0912 - one case each
         actions = list(actions)
         for action in actions:
             match action:

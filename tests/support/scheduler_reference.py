@@ -171,13 +171,16 @@ class Reference:
     def restart(self, *, crash: bool) -> list[Item]:
         """End the daemon; return what the next start brings back, the oldest first.
 
-        All that waits, is held or is cut off; after a crash only what is high or critical. What the daemon
-        itself says fails, or is forgotten.
+        All that waits or is held, and what is high or critical and cut off; after a crash all that is high or
+        critical. What the daemon itself says fails, or is forgotten.
         """
         alive = [*self.waiting, *self.held, *([self.said] if self.said else [])]
         if not crash:
-            for item in [item for item in alive if item.name == OWN]:
-                self.outcomes.append((OWN, "failed", "restart"))
+            said = self.said
+            cut_off = said if said and said.sounds and RANK[said.urgency] < 2 else None
+            lost = [item for item in alive if item.name == OWN or item is cut_off]
+            self.outcomes += [(item.name, "failed", "restart") for item in lost]
+            alive = [item for item in alive if item not in lost]
         kept = [item for item in alive if item.name != OWN and (not crash or RANK[item.urgency] >= 2)]
         self.waiting, self.held, self.displaced, self.said = [], [], [], None
         self.seen = (False, False, False)

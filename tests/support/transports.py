@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,17 @@ from edgevoice.plugin import SpeechRequest, Transport
 from edgevoice.testing import context
 from edgevoice_plugins.lightning.http import HttpTransport
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
+from edgevoice_plugins.lightning.limits import Limits
 from edgevoice_plugins.lightning.options import API_KEY_VARIABLE, LightningOptions
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
-KINDS: dict[str, type[Transport]] = {
+    from edgevoice_plugins.lightning.transport import WarmTransport
+
+KINDS: dict[str, type[WarmTransport[Any]]] = {
     "http": HttpTransport,
     "http_stream": HttpStreamTransport,
     "websocket": WebSocketTransport,
@@ -29,29 +34,41 @@ STREAMS = ("http_stream", "websocket")
 
 
 @asynccontextmanager
-async def opened(
-    name: str, url: str, *, key: str | None = None, **lightning: Any
-) -> AsyncIterator[Transport]:
+async def opened(name: str, url: str, **keys: Any) -> AsyncIterator[WarmTransport[Any]]:
     """A transport with a session of its own."""
-    async with opened_together(url, name, key=key, **lightning) as transports:
+    async with opened_together(url, name, **keys) as transports:
         yield transports[name]
 
 
 @asynccontextmanager
 async def opened_together(
-    url: str, *names: str, key: str | None = None, ready: bool = True, **lightning: Any
-) -> AsyncIterator[dict[str, Transport]]:
-    """Transports by name, which share a session; unless `ready` they are told later that all is."""
-    async with open_session() as session, AsyncExitStack() as stack:
+    url: str,
+    *names: str,
+    key: str | None = None,
+    ready: bool = True,
+    tls: ssl.SSLContext | None = None,
+    limits: dict[str, Any] | None = None,
+    **lightning: Any,
+) -> AsyncIterator[dict[str, WarmTransport[Any]]]:
+    """Transports by name, which share a session. Without `ready` the caller sets `context.ready`."""
+    async with open_session(tls) as session, AsyncExitStack() as stack:
         given = context(Path("/nonexistent"), http_session=lambda: session)
         options = LightningOptions(base_url=url, **lightning)
         if ready:
             given.ready.set()
-        with pytest.MonkeyPatch.context() as patch:
-            if key is not None:
-                patch.setenv(API_KEY_VARIABLE, key)
-            transports = {name: KINDS[name](given, options) for name in names}
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr("edgevoice.open_http_session", lambda: open_session(tls))
+        if key is not None:
+            patch.setenv(API_KEY_VARIABLE, key)
+        transports = {name: KINDS[name](given, options, Limits(**limits or {})) for name in names}
         yield {name: await stack.enter_async_context(each) for name, each in transports.items()}
+
+
+async def warm(transport: WarmTransport[Any]) -> None:
+    """Wait until a connection is open and idle."""
+    async with asyncio.timeout(10):
+        while not transport.is_warm:
+            await asyncio.sleep(0.01)
 
 
 def request(text: str | None = None, **keys: Any) -> SpeechRequest:
@@ -77,7 +94,7 @@ async def said_until(transport: Transport, asked: SpeechRequest) -> tuple[bytes,
 
 
 async def cut_short(transport: Transport, text: str, pieces: int) -> bytes:
-    """What a transport said until it was stopped after so many pieces."""
+    """The audio of a transport that was stopped after `pieces` pieces."""
     heard = bytearray()
     async with aclosing(transport.synthesize(request(text))) as speech:  # type: ignore[type-var]
         async for pcm in speech:

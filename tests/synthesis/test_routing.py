@@ -274,3 +274,19 @@ def test_every_decision_has_a_reason_and_no_transport_twice(what, routes, availa
     assert decision == decide(what, routes, available, latency)
     if what.private and not what.cached:
         assert set(decision.order) <= {"local"}
+
+
+# ---- transports by their role ----
+
+
+def test_alias_stands_for_the_fallbacks_with_the_bundled_one_last():
+    assert decide(said(length=10, private=True), fallbacks=("local", "piper")).order == ("piper", "local")
+    order = decide(said(length=10), fallbacks={"piper"}).order
+    assert order == ("http", "http_stream", "websocket", "piper")
+
+
+def test_fallback_speaks_where_no_transport_of_the_route_is_available():
+    decision = decide(said(length=10, forced="http"), DEFAULT_ROUTES, {"piper"}, fallbacks={"piper"})
+    assert decision.order == ("piper",)
+    assert "http not available" in decision.why
+    assert decide(said(length=10, forced="http"), DEFAULT_ROUTES, {"websocket"}).order == ()

@@ -16,7 +16,7 @@ async def read(live, start=0, idle=LONG):
     return [piece async for piece in live.chunks(start, idle)]
 
 
-async def test_every_reader_has_every_piece_however_late_it_comes():
+async def test_late_reader_gets_everything():
     live = LiveText()
     early = asyncio.create_task(read(live))
     await asyncio.sleep(0)
@@ -29,7 +29,7 @@ async def test_every_reader_has_every_piece_however_late_it_comes():
     assert await read(live, 4) == ["two"]
 
 
-async def test_a_cancelled_reader_hurts_nobody():
+async def test_cancelled_reader():
     live = LiveText()
     readers = [asyncio.create_task(read(live)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -40,7 +40,7 @@ async def test_a_cancelled_reader_hurts_nobody():
     assert await readers[0] == await readers[2] == ["a"]
 
 
-async def test_a_reader_gives_up_at_silence_and_may_come_back():
+async def test_reader_stops_when_idle_and_resumes():
     live = LiveText()
     live.add("one ")
     assert await read(live, idle=0.01) == ["one "]
@@ -49,7 +49,7 @@ async def test_a_reader_gives_up_at_silence_and_may_come_back():
     assert await read(live, 4) == ["two"]
 
 
-async def test_a_redelivered_piece_is_appended_once():
+async def test_redelivered_chunk_is_dropped():
     live = LiveText()
     assert live.add("a", 7)
     assert not live.add("a", 7, redelivered=True)
@@ -60,14 +60,14 @@ async def test_a_redelivered_piece_is_appended_once():
     assert live.text == "abbba"
 
 
-async def test_nothing_is_appended_after_the_end():
+async def test_ended_text_is_closed():
     live = LiveText()
     live.end()
     assert not live.add("a")
     assert live.text == ""
 
 
-async def test_beyond_waits_for_something_to_say():
+async def test_wait_past():
     live = LiveText()
     live.add(" \n")
     waiting = asyncio.create_task(live.wait_past(0))
@@ -82,7 +82,7 @@ async def test_beyond_waits_for_something_to_say():
     assert await live.wait_past(0)
 
 
-async def test_a_sentence_is_waited_for():
+async def test_sentence():
     live = LiveText()
     waiting = asyncio.create_task(live.sentence(0, LONG, 250))
     for piece in ("It is ", "3.", "5 degrees", "."):
@@ -94,7 +94,7 @@ async def test_a_sentence_is_waited_for():
 
 
 @pytest.mark.parametrize("ends", [True, False])
-async def test_a_sentence_is_whole_at_the_end_or_at_silence(ends):
+async def test_sentence_is_whole_at_end_or_when_idle(ends):
     live = LiveText()
     live.add("no mark")
     if ends:
@@ -102,7 +102,7 @@ async def test_a_sentence_is_whole_at_the_end_or_at_silence(ends):
     assert await live.sentence(0, 0.01, 250) == 7
 
 
-async def test_a_sentence_without_end_is_cut():
+async def test_long_sentence_is_cut():
     live = LiveText()
     live.add("word " * 100)
     end = await live.sentence(0, LONG, 50)
@@ -111,7 +111,7 @@ async def test_a_sentence_without_end_is_cut():
 
 @examples(60)
 @given(pieces=st.lists(st.text(min_size=1, max_size=40), max_size=20), most=st.integers(20, 60))
-def test_sentence_by_sentence_nothing_is_lost(pieces, most):
+def test_sentences_joined_are_the_text(pieces, most):
     async def said():
         live, parts, position = LiveText(), [], 0
 

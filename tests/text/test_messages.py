@@ -1,4 +1,4 @@
-"""What the daemon says of itself: one and many, in each of its languages, else in English."""
+"""The sentences of the daemon: singular and plural, in each language, else in English."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from edgevoice.text import messages
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
-def test_one_and_many_are_told_apart_in_each_language(language):
+def test_singular_and_plural(language):
     for sentence in (messages.held, messages.more_held, messages.waiting):
         one, many = sentence(1, language), sentence(17, language)
         assert "17" in many
@@ -18,23 +18,23 @@ def test_one_and_many_are_told_apart_in_each_language(language):
     assert "17" in messages.skipped(17, "garage", language)
 
 
-def test_the_overflow_is_one_sentence():
+def test_skipped():
     assert messages.skipped(17, "the garage", "en") == "17 more messages for the garage were skipped."
 
 
 @pytest.mark.parametrize("language", ["it", "", "EN-GB", "en_US"])
-def test_any_other_language_is_english(language):
+def test_unknown_language_is_english(language):
     assert messages.waiting(2, language) == "2 announcements are waiting."
 
 
-def test_a_region_is_no_other_language():
+def test_region_is_ignored():
     assert messages.waiting(2, "de-AT") == "2 Durchsagen warten."
 
 
 @pytest.mark.parametrize(
     ("text", "ends"), [("Open", "Open."), ("Open. ", "Open."), ("Open?", "Open?"), ("{x}", "{x}.")]
 )
-def test_a_held_text_is_told_with_its_time_and_ends_as_a_sentence(text, ends):
+def test_dated(text, ends):
     assert messages.dated(datetime(2026, 3, 2, 7, 5, tzinfo=UTC), text, "en") == f"At 07:05: {ends}"
 
 
@@ -49,5 +49,5 @@ def test_a_held_text_is_told_with_its_time_and_ends_as_a_sentence(text, ends):
         (7300, "2 hours ago"),
     ],
 )
-def test_a_text_that_comes_late_says_its_age(seconds, age):
+def test_with_age(seconds, age):
     assert messages.with_age("{Open}", seconds, "en") == f"{age}: {{Open}}"

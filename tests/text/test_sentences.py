@@ -13,7 +13,7 @@ def sentences(text, **how):
     return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def test_a_sentence_ends_at_its_mark_and_the_quotes_behind_it():
+def test_end_includes_quotes():
     assert sentences('Go. "Stop!" Why? (Yes.) Well… End.') == [
         "Go.",
         ' "Stop!"',
@@ -24,7 +24,7 @@ def test_a_sentence_ends_at_its_mark_and_the_quotes_behind_it():
     ]
 
 
-def test_a_new_line_ends_a_sentence():
+def test_line_break_is_an_end():
     assert sentences("One\n\nTwo.") == ["One\n\n", "Two."]
 
 
@@ -41,11 +41,11 @@ def test_a_new_line_ends_a_sentence():
         "St. Pauli",
     ],
 )
-def test_an_abbreviation_or_a_number_ends_none(text):
+def test_abbreviation_or_number_is_no_end(text):
     assert sentences(f"{text} is here. Yes.") == [f"{text} is here.", " Yes."]
 
 
-def test_cjk_sentences_need_no_space_behind_them():
+def test_cjk_needs_no_space():
     assert sentences("你好。今天天气很好！「走吧。」好吗？") == [
         "你好。",
         "今天天气很好！",
@@ -54,27 +54,27 @@ def test_cjk_sentences_need_no_space_behind_them():
     ]
 
 
-def test_a_full_stop_at_the_end_of_an_unfinished_text_may_go_on():
+def test_full_stop_of_incomplete_text_is_no_end():
     assert sentences("It is 3.", complete=False) == []
     assert sentences("It is 3.", complete=True) == ["It is 3."]
     assert sentences("Is it? ", complete=False) == ["Is it?"]
 
 
-def test_a_long_text_is_cut_at_the_last_sentence_end_that_fits():
+def test_split_at_last_sentence_end():
     assert split("One is here. Two is here. Three is here.", 30) == [
         "One is here. Two is here. ",
         "Three is here.",
     ]
 
 
-def test_a_long_sentence_is_cut_at_a_clause_and_else_at_a_space_and_else_anywhere():
+def test_split_at_clause_or_space_or_anywhere():
     assert split("first of all, then the rest of it", 20) == ["first of all, ", "then the rest of it"]
     assert split("first of all then the rest of it", 20) == ["first of all then ", "the rest of it"]
     assert split("x" * 45, 20) == ["x" * 20, "x" * 20, "x" * 5]
     assert split("一，" + "二" * 30, 20)[0] == "一，" + "二" * 18
 
 
-def test_an_early_sentence_end_does_not_make_a_tiny_part_where_a_clause_would_do():
+def test_split_prefers_clause_to_tiny_part():
     assert split("Yes. " + "a" * 60 + ", " + "b" * 60, 100)[0] == "Yes. " + "a" * 60 + ", "
 
 
@@ -106,7 +106,7 @@ TEXTS = st.one_of(
 
 @examples(400)
 @given(text=TEXTS, most=st.integers(20, 260))
-def test_the_parts_joined_are_the_text_and_none_says_more_than_allowed(text, most):
+def test_split_joined_is_the_text(text, most):
     parts = split(text, most)
     assert "".join(parts) == text
     for part in parts:
@@ -116,7 +116,7 @@ def test_the_parts_joined_are_the_text_and_none_says_more_than_allowed(text, mos
 
 @examples(300)
 @given(text=TEXTS, most=st.integers(20, 260), ended=st.booleans())
-def test_the_first_sentence_lies_within_the_text_and_the_limit(text, most, ended):
+def test_first_sentence_is_bounded(text, most, ended):
     end = first_sentence(text, most, ended=ended)
     assert 0 <= end <= min(len(text), most)
     assert not end or text[:end].strip() or len(text) > most
@@ -128,7 +128,7 @@ def test_the_first_sentence_lies_within_the_text_and_the_limit(text, most, ended
     "text", ["a" * 4000 + "b. " * 1300, "." * 8000 + "a", '."' * 4000 + "a", "a." * 4000, "\n" * 8000]
 )
 @pytest.mark.timeout(20)
-def test_no_text_takes_more_than_a_moment(text):
+def test_split_is_linear(text):
     # Quadratic cutting would run into the time limit of the test.
     for _ in range(20):
         assert "".join(split(text, 250)) == text

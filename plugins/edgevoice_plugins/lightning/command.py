@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from edgevoice.config import load
-from edgevoice.errors import TransportError
+from edgevoice import TransportError, load_settings, open_http_session
 from edgevoice_plugins.lightning.options import LightningOptions, api_key
 
 if TYPE_CHECKING:
-    from edgevoice.config import Settings
+    from edgevoice import Settings
 
-WITHIN = 15.0
-"""Seconds for the whole list."""
-LARGEST = 8 * 1024 * 1024
-"""Bytes of a list of voices."""
+#: Seconds for the whole list.
+TIMEOUT_S = 15.0
+#: Bytes of a list of voices.
+MAX_BYTES = 8 * 1024 * 1024
 
 
 class Voice(msgspec.Struct, rename="camel"):
@@ -41,7 +39,7 @@ class Voice(msgspec.Struct, rename="camel"):
 @click.option("--config", metavar="FILE", help="The configuration, for its server, key and model.")
 def voices(as_json: bool, config: str | None) -> None:
     """List the voices of the configured model, as the server knows them."""
-    settings = load(config)
+    settings = load_settings(config)
     found = asyncio.run(_voices(settings))
     if as_json:
         rows = [
@@ -59,40 +57,43 @@ def voices(as_json: bool, config: str | None) -> None:
 
 
 async def _voices(settings: Settings) -> list[Voice]:
-    async with AsyncExitStack() as stack:
-        lightning: LightningOptions = settings.section("lightning")
-        key = api_key(lightning)
-        root = lightning.root if key or lightning.base_url else await _own_server(stack)
+    lightning: LightningOptions = settings.section("lightning")
+    key = api_key(lightning)
+    if key or lightning.base_url:
         path = f"/waves/v1/{lightning.model.replace('_', '-')}/get_voices"
-        return await _listed(root, path, key)
+        return _decode(await _fetch(lightning.root, path, key))
+    return _decode(msgspec.json.encode(_local_voices(lightning.model)))
 
 
-async def _own_server(stack: AsyncExitStack) -> str:
-    """Serve the voices of this machine; return the server's URL."""
-    from edgevoice_plugins.lightning_server.app import serve  # noqa: PLC0415 - aiohttp.web is heavy
-    from edgevoice_plugins.local_voice import pool  # noqa: PLC0415
+def _local_voices(model: str) -> dict[str, Any]:
+    """Return the voices of this machine, which speak where there is no key."""
+    from edgevoice_plugins.lightning_server.voices import list_voices  # noqa: PLC0415 - only needed here
+    from edgevoice_plugins.local_voice.pool import missing_dependency  # noqa: PLC0415
 
-    if pool.missing():
+    if missing_dependency():
         raise TransportError(
-            'there is no API key and no local voice: name lightning.api_key_file, or pip install "edgevoice[local]"'
+            'there is no API key and no local voice: set lightning.api_key_file, or pip install "edgevoice[local]"'
         )
-    return await stack.enter_async_context(serve(await stack.enter_async_context(pool.VoicePool())))
+    return list_voices(model)
 
 
-async def _listed(root: str, path: str, key: str | None) -> list[Voice]:
+async def _fetch(root: str, path: str, key: str | None) -> bytes:
     import aiohttp  # noqa: PLC0415 - only needed here
 
-    from edgevoice.http_client import open_session  # noqa: PLC0415 - brings aiohttp
-    from edgevoice_plugins.lightning.exchange import check, describe, whole_body  # noqa: PLC0415 - brings aiohttp
+    from edgevoice_plugins.lightning.errors import connection_error  # noqa: PLC0415
+    from edgevoice_plugins.lightning.http_exchange import check_reply, read_body  # noqa: PLC0415
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with open_session() as session, session.get(root + path, headers=headers) as reply:
-            await check(reply, "application/json")
-            body = await whole_body(reply, most=LARGEST, within=WITHIN)
+        async with open_http_session() as session, session.get(root + path, headers=headers) as reply:
+            await check_reply(reply, "application/json")
+            return await read_body(reply, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S)
     except (aiohttp.ClientError, OSError) as error:
-        raise TransportError(describe(error, root)) from error
+        raise connection_error(error, root) from error
+
+
+def _decode(body: bytes) -> list[Voice]:
     try:
         return msgspec.json.decode(body, type=dict[str, list[Voice]])["voices"]
     except (msgspec.MsgspecError, KeyError) as error:
-        raise TransportError(f"{root}{path} did not answer with a list of voices: {error}") from error
+        raise TransportError(f"the server did not answer with a list of voices: {error}") from error

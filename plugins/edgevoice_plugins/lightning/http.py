@@ -4,48 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.hookspecs import hookimpl
-from edgevoice_plugins.lightning.ahead import OpensAhead
+from edgevoice import hookimpl
+from edgevoice_plugins.lightning.pcm import decode_body
 from edgevoice_plugins.lightning.protocol.request import PATH_WHOLE, speech_body
-from edgevoice_plugins.lightning.whole import speech_of
+from edgevoice_plugins.lightning.transport import HttpBase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.plugin import SpeechRequest
-    from edgevoice_plugins.lightning.connections import IdleConnection
-    from edgevoice_plugins.lightning.spares import Spares
+    from edgevoice import Registry, SpeechRequest
 
-LARGEST = 16 * 1024 * 1024
-"""Bytes of one reply: three minutes at 44100 Hz."""
-SLICE = 64 * 1024
-"""Bytes handed on at once."""
+#: Bytes yielded at once.
+SLICE_BYTES = 64 * 1024
 
 
-class HttpTransport(OpensAhead["IdleConnection"]):
-    """Speech is there when all of it is made: for short texts."""
-
-    work = "edgevoice_plugins.lightning.connections"
-
-    def make_spares(self) -> Spares[IdleConnection]:
-        from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
-
-        return connections(self.endpoint)
+class HttpTransport(HttpBase):
+    """Speech arrives when all of it is made: for short texts."""
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
-        from edgevoice_plugins.lightning.exchange import patience, posted, whole_body  # noqa: PLC0415 - brings aiohttp
+        from edgevoice_plugins.lightning import http_exchange  # noqa: PLC0415 - imports aiohttp
 
-        lightning = self.config
+        lightning, limits = self.lightning, self.limits
+        timeout_s = http_exchange.reply_timeout_s(request, limits.first_audio_s)
         body = speech_body(lightning, request, output_format=lightning.output_format)
-        within = patience(request)
-        async with posted(
-            self.endpoint, self.spares, PATH_WHOLE, body, accept="audio/wav", within=within
+        async with http_exchange.exchange(
+            self.connection, self.endpoint.root, PATH_WHOLE, body, accept="audio/wav", timeout_s=timeout_s
         ) as reply:
-            received = await whole_body(reply, most=LARGEST, within=within)
-        pcm = speech_of(received, asked=lightning.output_format, rate=request.sample_rate)
-        for start in range(0, len(pcm), SLICE):
-            yield pcm[start : start + SLICE]
+            received = await http_exchange.read_body(
+                reply, max_bytes=limits.max_body_bytes, timeout_s=timeout_s
+            )
+        pcm = decode_body(received, output_format=lightning.output_format, rate_hz=request.sample_rate)
+        for start in range(0, len(pcm), SLICE_BYTES):
+            yield pcm[start : start + SLICE_BYTES]
 
 
 @hookimpl

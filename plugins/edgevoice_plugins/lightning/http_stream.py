@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from edgevoice.errors import TransportError
-from edgevoice.hookspecs import hookimpl
-from edgevoice_plugins.lightning.ahead import OpensAhead
-from edgevoice_plugins.lightning.protocol.refusal import problem_error
+from edgevoice import TransportError, hookimpl
+from edgevoice_plugins.lightning.pcm import PcmAssembler
+from edgevoice_plugins.lightning.protocol.errors import problem_error
 from edgevoice_plugins.lightning.protocol.reply import (
     Chunk,
     Complete,
@@ -18,47 +17,44 @@ from edgevoice_plugins.lightning.protocol.reply import (
     read_event,
 )
 from edgevoice_plugins.lightning.protocol.request import PATH_LIVE, speech_body
-from edgevoice_plugins.lightning.samples import FIRST, SILENCE, Speech
+from edgevoice_plugins.lightning.transport import HttpBase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import aiohttp
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.plugin import SpeechRequest
-    from edgevoice_plugins.lightning.connections import IdleConnection
-    from edgevoice_plugins.lightning.spares import Spares
+    from edgevoice import Registry, SpeechRequest
 
 
-class HttpStreamTransport(OpensAhead["IdleConnection"]):
-    """Speech begins while the rest is still being made."""
-
-    work = "edgevoice_plugins.lightning.connections"
-
-    def make_spares(self) -> Spares[IdleConnection]:
-        from edgevoice_plugins.lightning.connections import connections  # noqa: PLC0415 - brings aiohttp
-
-        return connections(self.endpoint)
+class HttpStreamTransport(HttpBase):
+    """Speech begins while the rest of it is still being made."""
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
-        from edgevoice_plugins.lightning.exchange import let_end, posted  # noqa: PLC0415 - brings aiohttp
+        from edgevoice_plugins.lightning.http_connection import let_end  # noqa: PLC0415 - imports aiohttp
+        from edgevoice_plugins.lightning.http_exchange import exchange  # noqa: PLC0415
 
-        body = speech_body(self.config, request, output_format="pcm")
-        speech, patience = Speech(request.sample_rate), FIRST
-        async with posted(
-            self.endpoint, self.spares, PATH_LIVE, body, accept="text/event-stream", within=FIRST
+        body = speech_body(self.lightning, request, output_format="pcm")
+        assembler = PcmAssembler(request.sample_rate, self.limits.max_audio_s)
+        timeout_s = self.limits.first_audio_s
+        async with exchange(
+            self.connection,
+            self.endpoint.root,
+            PATH_LIVE,
+            body,
+            accept="text/event-stream",
+            timeout_s=timeout_s,
         ) as reply:
-            stream = _Stream(reply)
-            while pcm := await stream.chunk(patience):
-                patience = SILENCE
-                if whole := speech.feed(pcm):
-                    yield whole
+            stream = _EventStream(reply)
+            while chunk := await stream.next_chunk(timeout_s):
+                timeout_s = self.limits.stall_s
+                if pcm := assembler.feed(chunk):
+                    yield pcm
             await let_end(reply)
-        speech.end()
+        assembler.finish()
 
 
-class _Stream:
+class _EventStream:
     """The audio of an event stream, chunk by chunk."""
 
     def __init__(self, reply: aiohttp.ClientResponse) -> None:
@@ -66,16 +62,16 @@ class _Stream:
         self._reader = EventReader()
         self._events: Iterator[bytes] = iter(())
 
-    async def chunk(self, within: float) -> bytes:
-        """The next chunk of audio, which is not empty; b"" at the proper end.
+    async def next_chunk(self, timeout_s: float) -> bytes:
+        """Return the next chunk of audio, or b"" at the proper end.
 
         Raises:
-            TransportError: an end that is none, an event that is wrong, or `within` seconds without audio.
+            TransportError: the stream ends early, an event is invalid, or no audio comes for `timeout_s`.
         """
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(timeout_s):
                 while True:
-                    match await self._next():
+                    match await self._next_reply():
                         case Chunk(pcm=pcm) if pcm:
                             return pcm
                         case Complete():
@@ -83,17 +79,17 @@ class _Stream:
                         case Problem() as problem:
                             raise problem_error(problem)
         except TimeoutError as error:
-            raise TransportError(f"the server sent no audio for {within:.0f} s") from error
+            raise TransportError(f"the server sent no audio for {timeout_s:.0f} s") from error
 
-    async def _next(self) -> Reply:
+    async def _next_reply(self) -> Reply:
         while True:
-            # One at a time, so that what is wrong with an event does not hide those before it.
+            # One event at a time, so that an invalid one does not hide those before it.
             for data in self._events:
                 if (reply := read_event(data)) is not None:
                     return reply
             piece = await self._reply.content.readany()
             if not piece:
-                raise TransportError("the server ended the stream before the speech was whole")
+                raise TransportError("the server ended the stream before the speech was complete")
             self._events = self._reader.feed(piece)
 
 

@@ -1,18 +1,17 @@
-"""The `lightning` section of the configuration, and what all three transports derive from it."""
+"""The `lightning` section of the configuration, and the server that it describes."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
 from edgevoice import (
     SpeechOptions,
-    SpeechRequest,
-    Transport,
     closest,
     read_secret_file,
     register_secret,
@@ -32,7 +31,7 @@ API_KEY_VARIABLE = "SMALLEST_API_KEY"
 #: Name of the systemd credential that holds the API key.
 CREDENTIAL = "api_key"
 #: Sample rates that Lightning speaks, in Hz (vendor's API reference).
-RATES = (8000, 16000, 24000, 44100)
+SAMPLE_RATES_HZ = (8000, 16000, 24000, 44100)
 #: Models that Lightning serves (vendor's API reference, 2026-08).
 MODELS = ("lightning_v3.1", "lightning_v3.1_pro")
 #: Models that answer 410 now, and what to use instead.
@@ -43,6 +42,7 @@ RETIRED_MODELS = {
     "lightning_v3": "lightning_v3.1",
 }
 OUTPUT_FORMATS = ("wav", "pcm")
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class LightningOptions(SpeechOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,16 +88,25 @@ def option_issues(options: LightningOptions) -> list[tuple[str, str]]:
         issues.append(("model", f"{options.model!r} is retired; use {RETIRED_MODELS[spelt]!r}"))
     elif options.model not in MODELS:
         issues.append(("model", f"unknown model {options.model!r}; {closest(options.model, MODELS)}"))
-    if options.sample_rate not in RATES:
-        rates = ", ".join(map(str, RATES))
+    if options.sample_rate not in SAMPLE_RATES_HZ:
+        rates = ", ".join(map(str, SAMPLE_RATES_HZ))
         issues.append(("sample_rate", f"{options.sample_rate} is not one of {rates} (Hz)"))
     if options.output_format not in OUTPUT_FORMATS:
-        issues.append(("output_format", f"has to be {' or '.join(OUTPUT_FORMATS)}"))
+        issues.append(("output_format", f"must be {' or '.join(OUTPUT_FORMATS)}"))
     # Under systemd only root may read the file; then the credential is what is used.
     if options.api_key_file is not None and systemd_credential(CREDENTIAL) is None:
         problem = secret_problem(options.api_key_file, "API key")
         issues += [("api_key_file", problem)] if problem else []
     return issues
+
+
+def option_warnings(options: LightningOptions) -> list[tuple[str, str]]:
+    """Return a warning if the API key would cross a network unencrypted."""
+    server = urlsplit(options.root)
+    is_exposed = server.scheme == "http" and server.hostname not in LOOPBACK_HOSTS
+    if is_exposed and api_key(options) is not None:
+        return [("base_url", f"the API key is sent unencrypted to {server.netloc}; use https://")]
+    return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,52 +116,14 @@ class Endpoint:
     #: The server's root URL, without a slash at its end.
     root: str
     headers: dict[str, str] = field(repr=False)
-    #: Connections that may be open at once.
-    concurrency: int
     http_session: Callable[[], aiohttp.ClientSession]
 
 
 def endpoint(options: LightningOptions, context: Context) -> Endpoint:
-    """Return the server that these options describe."""
+    """Return the server that these options describe. Reads the API key."""
     key = api_key(options)
     return Endpoint(
         root=options.root,
         headers={"Authorization": f"Bearer {key}"} if key else {},
-        concurrency=options.concurrency,
         http_session=context.http_session,
     )
-
-
-class LightningTransport(Transport):
-    """What the three transports share: section, account and voice."""
-
-    options = LightningOptions
-    section: ClassVar[str | None] = "lightning"
-    account: ClassVar[str | None] = "lightning"
-
-    def __init__(self, context: Context, options: LightningOptions) -> None:
-        super().__init__(context, options)
-        self.config: LightningOptions = options
-        self.endpoint = endpoint(options, context)
-
-    @classmethod
-    def validate_options(cls, options: LightningOptions) -> list[tuple[str, str]]:
-        return option_issues(options)
-
-    @classmethod
-    def unavailable_reason(cls, options: LightningOptions) -> str | None:
-        if options.base_url is None and api_key(options) is None:
-            return "there is no API key: name a file in lightning.api_key_file"
-        return None
-
-    @classmethod
-    def voice_identity(cls, options: LightningOptions, request: SpeechRequest) -> str | None:
-        made_of: tuple[Any, ...] = (
-            options.root,
-            options.model,
-            request.voice or options.voice,
-            request.language,
-            float(request.speed),
-            options.pronunciation_dicts,
-        )
-        return repr(made_of)

@@ -1,42 +1,43 @@
-"""The transport `websocket`: a line that stays open, for urgent speech and for live text."""
+"""The transport `websocket`: a connection that stays open, for urgent speech and for live text."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from edgevoice.hookspecs import hookimpl
-from edgevoice_plugins.lightning.ahead import OpensAhead
+from edgevoice import hookimpl
 from edgevoice_plugins.lightning.protocol.request import speech_body
+from edgevoice_plugins.lightning.transport import WarmTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edgevoice.hookspecs import Registry
-    from edgevoice.plugin import SpeechRequest
-    from edgevoice_plugins.lightning.line import Line
-    from edgevoice_plugins.lightning.spares import Spares
+    from edgevoice import Registry, SpeechRequest
+    from edgevoice_plugins.lightning.pool import ConnectionPool
 
 
-class WebSocketTransport(OpensAhead["Line"]):
-    """Speech over a line that was opened ahead; it takes text that is still arriving."""
+class WebSocketTransport(WarmTransport["ConnectionPool"]):
+    """Speech over a WebSocket that was opened ahead; takes text that is still arriving."""
 
-    work = "edgevoice_plugins.lightning.answer"
-    accepts_text_stream = True
+    heavy_module = "edgevoice_plugins.lightning.ws_exchange"
+    accepts_text_stream: ClassVar[bool] = True
 
-    def make_spares(self) -> Spares[Line]:
-        from edgevoice_plugins.lightning.line import dial  # noqa: PLC0415 - brings aiohttp
-        from edgevoice_plugins.lightning.spares import Spares  # noqa: PLC0415 - with it
+    def make_connection(self) -> ConnectionPool:
+        from edgevoice import open_http_session  # noqa: PLC0415 - imports aiohttp
+        from edgevoice_plugins.lightning.pool import ConnectionPool  # noqa: PLC0415
+        from edgevoice_plugins.lightning.ws_connection import connect  # noqa: PLC0415
 
-        return Spares("line", partial(dial, self.endpoint), most=self.endpoint.concurrency)
+        # A session of its own: in the shared one an upgrade would take the idle HTTP connection.
+        session = open_http_session()
+        return ConnectionPool(session, partial(connect, session, self.endpoint, self.limits), self.limits)
 
     def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
-        from edgevoice_plugins.lightning.answer import answer  # noqa: PLC0415 - brings aiohttp
+        from edgevoice_plugins.lightning.ws_exchange import synthesize  # noqa: PLC0415 - imports aiohttp
 
-        body = speech_body(self.config, request)
+        body = speech_body(self.lightning, request)
         if request.text_stream is None:
-            body["word_timestamps"] = True  # only some voices give them; the others take no notice
-        return answer(self.spares, request, body)
+            body["word_timestamps"] = True  # only some voices give them; the others ignore the key
+        return synthesize(self.connection, request, body, self.limits)
 
 
 @hookimpl

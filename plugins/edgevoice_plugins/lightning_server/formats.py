@@ -1,4 +1,8 @@
-"""What `output_format` asks for, made of s16le mono: bare samples, a WAV file, or G.711."""
+"""The audio formats of `output_format`, made from s16le mono: bare samples, a WAV file, or G.711.
+
+G.711 is here because the vendor's list has it and telephony clients ask for it. Python's own codec,
+`audioop`, was removed in Python 3.13.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING
 
-from edgevoice_plugins.lightning.protocol.request import BadRequest
+from edgevoice_plugins.lightning.protocol.request import BadRequestError
 from edgevoice_plugins.lightning.protocol.wav import write_wav
 
 if TYPE_CHECKING:
@@ -15,28 +19,30 @@ if TYPE_CHECKING:
 
 
 def check_format(name: str) -> None:
-    """Refuse the one format of the vendor's that cannot be made here.
+    """Refuse the one format of the vendor that this server cannot make.
 
     Raises:
-        BadRequest: for mp3, which would need an encoder.
+        BadRequestError: the format is mp3, which would need an encoder.
     """
     if name == "mp3":
-        raise BadRequest("output_format 'mp3' is not made by this server; use pcm, wav, ulaw or alaw")
+        raise BadRequestError(
+            "output_format 'mp3' is not supported by this server; use pcm, wav, ulaw or alaw"
+        )
 
 
-def formatted(pcm: bytes, name: str, rate: int) -> bytes:
-    """A whole answer in the format `name`."""
+def encode(pcm: bytes, name: str, rate: int) -> bytes:
+    """Return samples (s16le mono at `rate` Hz) in the format `name`."""
     match name:
         case "wav":
             return write_wav(pcm, rate)
         case "ulaw":
-            return _companded(pcm, _table(_ulaw))
+            return _compand(pcm, _table(_ulaw))
         case "alaw":
-            return _companded(pcm, _table(_alaw))
+            return _compand(pcm, _table(_alaw))
     return pcm
 
 
-def _companded(pcm: bytes, table: bytes) -> bytes:
+def _compand(pcm: bytes, table: bytes) -> bytes:
     samples = array("H", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -45,12 +51,12 @@ def _companded(pcm: bytes, table: bytes) -> bytes:
 
 @cache
 def _table(encode: Callable[[int], int]) -> bytes:
-    """The byte for each sample, by its 16 bits read as unsigned."""
+    """Return the byte for each sample, indexed by its 16 bits read as unsigned."""
     return bytes(encode(sample - 0x10000 if sample & 0x8000 else sample) for sample in range(0x10000))
 
 
 def _ulaw(sample: int) -> int:
-    """ITU-T G.711 mu-law of a 16-bit sample."""
+    """Return a 16-bit sample in ITU-T G.711 mu-law."""
     sign = 0x80 if sample < 0 else 0
     size = min(abs(sample), 32635) + 0x84
     segment = size.bit_length() - 8
@@ -58,7 +64,7 @@ def _ulaw(sample: int) -> int:
 
 
 def _alaw(sample: int) -> int:
-    """ITU-T G.711 A-law of a 16-bit sample; positive ones have the sign bit set."""
+    """Return a 16-bit sample in ITU-T G.711 A-law; positive samples have the sign bit set."""
     sign = 0x80 if sample >= 0 else 0
     size = min((sample if sample >= 0 else ~sample) >> 4, 0x7FF)
     segment = max(0, size.bit_length() - 4)

@@ -1,4 +1,4 @@
-"""Speech over plain HTTP, whole or as server-sent events."""
+"""Speech over plain HTTP, in one body or as server-sent events."""
 
 from __future__ import annotations
 
@@ -10,59 +10,57 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from edgevoice.errors import TransportError
+from edgevoice import TransportError
 from edgevoice_plugins.lightning.protocol.reply import FINAL_EVENT, write_event, write_failed_event
-from edgevoice_plugins.lightning.protocol.request import BadRequest, known_model, read_request
-from edgevoice_plugins.lightning_server.delivery import SEND_WITHIN
-from edgevoice_plugins.lightning_server.formats import check_format, formatted
-from edgevoice_plugins.lightning_server.speech import spoken
+from edgevoice_plugins.lightning.protocol.request import BadRequestError, known_model, read_request
+from edgevoice_plugins.lightning_server.formats import check_format, encode
+from edgevoice_plugins.lightning_server.speech import synthesize
 
 if TYPE_CHECKING:
     from edgevoice_plugins.lightning.protocol.request import WireRequest
+    from edgevoice_plugins.lightning_server.limits import ServerLimits
     from edgevoice_plugins.local_voice.pool import VoicePool
 
-LONGEST_BODY = 64 * 1024
 
+class HttpRoutes:
+    """The handlers of the routes that speak over HTTP."""
 
-class Speech:
-    """The routes that speak over HTTP."""
-
-    def __init__(self, voice: VoicePool, max_chars: int) -> None:
+    def __init__(self, voice: VoicePool, limits: ServerLimits) -> None:
         self._voice = voice
-        self._max_chars = max_chars
+        self._limits = limits
 
     async def whole(self, http: web.Request) -> web.StreamResponse:
         """Answer with all of the speech in one body."""
         request = await self._read(http)
         check_format(request.output_format)
-        async with aclosing(spoken(self._voice, request, request.text)) as speech:
+        async with aclosing(synthesize(self._voice, request, request.text)) as speech:
             pcm = b"".join([part async for part in speech if isinstance(part, bytes)])
-        body = await asyncio.to_thread(formatted, pcm, request.output_format, request.sample_rate)
-        # The vendor says audio/wav whatever the format is.
-        return web.Response(body=body, headers={"Content-Type": "audio/wav", **_ids(request)})
+        body = await asyncio.to_thread(encode, pcm, request.output_format, request.sample_rate)
+        # The vendor sends audio/wav whatever the format is.
+        return web.Response(body=body, headers={"Content-Type": "audio/wav", **_id_headers(request)})
 
     async def events(self, http: web.Request) -> web.StreamResponse:
         """Answer with the speech in server-sent events, as it is made."""
         request = await self._read(http)
         response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **_ids(request)}
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **_id_headers(request)}
         )
         try:
             await self._stream(request, http, response)
         except (ConnectionError, TimeoutError):
-            # Gone, or taking nothing: there is nobody to answer.
+            # The client is gone, or accepts no data.
             if http.transport is not None:
                 http.transport.abort()
         return response
 
     async def _stream(self, request: WireRequest, http: web.Request, response: web.StreamResponse) -> None:
         try:
-            async with aclosing(spoken(self._voice, request, request.text)) as speech:
+            async with aclosing(synthesize(self._voice, request, request.text)) as speech:
                 async for part in speech:
                     if not response.prepared:
                         await response.prepare(http)
                     if isinstance(part, bytes):
-                        async with asyncio.timeout(SEND_WITHIN):
+                        async with asyncio.timeout(self._limits.send_timeout_s):
                             await response.write(write_event(part))
         except TransportError as error:
             if not response.prepared:
@@ -75,30 +73,30 @@ class Speech:
         model = http.match_info.get("model")
         if model is not None:
             model = known_model(model)
-        message = decoded(await http.read())
+        message = decode_json(await http.read())
         if isinstance(message, dict):
             message.setdefault("model", model)
-        request = read_request(message, max_chars=self._max_chars)
+        request = read_request(message, max_chars=self._limits.max_chars)
         if not request.text.strip():
-            raise BadRequest("text is required and must not be blank")
+            raise BadRequestError("text is required and must not be blank")
         if not request.voice_id:
-            raise BadRequest("voice_id is required")
+            raise BadRequestError("voice_id is required")
         return request
 
 
-def decoded(body: bytes | str) -> Any:
-    """Decode JSON.
+def decode_json(body: bytes | str) -> Any:
+    """Decode the JSON of a request.
 
     Raises:
-        BadRequest: it is none.
+        BadRequestError: it is not JSON.
     """
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"the request is no JSON: {error}") from error
+        raise BadRequestError(f"the request is not JSON: {error}") from error
 
 
-def _ids(request: WireRequest) -> dict[str, str]:
+def _id_headers(request: WireRequest) -> dict[str, str]:
     return {
         "X-Session-Id": str(uuid.uuid4()),
         "X-Request-Id": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""The local voice, asked as a Lightning request asks."""
+"""Speech of the local voice for a Lightning request."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from edgevoice_plugins.local_voice.pool import VoicePool
     from edgevoice_plugins.local_voice.wire import SpokenWord
 
-SILENCE = 0.1
-"""Seconds of silence for a text in which nothing can be spoken: clients take no audio for a failure."""
+#: Seconds of silence for a text without anything to speak: clients take a reply without audio for a failure.
+SILENCE_S = 0.1
 
 
-async def spoken(voice: VoicePool, request: WireRequest, text: str) -> AsyncGenerator[bytes | SpokenWord]:
-    """Yield the speech of `text` as `request` asks for it: s16le mono in whole samples, and its words.
+async def synthesize(voice: VoicePool, request: WireRequest, text: str) -> AsyncGenerator[bytes | SpokenWord]:
+    """Yield the speech of `text` as `request` asks: s16le mono in whole samples, and its words.
 
     Raises:
         TransportError: the voice failed.
     """
-    silent = True
+    has_audio = False
     speech = voice.speak(
         text,
         voice=request.voice_id,
@@ -32,7 +32,7 @@ async def spoken(voice: VoicePool, request: WireRequest, text: str) -> AsyncGene
     )
     async with aclosing(speech):
         async for part in speech:
-            silent = False
+            has_audio = True
             yield part
-    if silent:
-        yield bytes(2 * int(SILENCE * request.sample_rate))
+    if not has_audio:
+        yield bytes(2 * int(SILENCE_S * request.sample_rate))

@@ -1,4 +1,4 @@
-"""The children that speak: started when first needed, replaced when they die, ended with the pool."""
+"""The child processes that speak: started when first needed, replaced when they die, ended with the pool."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import aclosing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
-from edgevoice_plugins.local_voice.process import VoiceEnded, VoiceProcess
-from edgevoice_plugins.local_voice.voices import espeak_rate, espeak_voice
+from edgevoice_plugins.local_voice.process import VoiceProcess, VoiceProcessDiedError, VoiceTimeouts
+from edgevoice_plugins.local_voice.voices import espeak_voice, words_per_minute
 from edgevoice_plugins.local_voice.wire import Utterance
 
 if TYPE_CHECKING:
@@ -17,29 +17,30 @@ if TYPE_CHECKING:
 
     from edgevoice_plugins.local_voice.wire import SpokenWord
 
-MOST = 2
-"""Children at once. One makes speech hundreds of times faster than it is heard; the second is for a
-listener that takes it no faster than that."""
-PATIENCE = 0.1
-"""Seconds to wait for a child that is busy before another is started."""
+#: One child speaks hundreds of times faster than real time. The second is for when a slow listener
+#: blocks the first.
+MAX_CHILDREN = 2
+#: Seconds that an utterance waits for a busy child before another one is started.
+SECOND_CHILD_DELAY_S = 0.1
 
 
-def missing() -> str | None:
-    """What has to be installed before there is a local voice."""
+def missing_dependency() -> str | None:
+    """Return what must be installed for the local voice; None if nothing is missing."""
     if find_spec("espeakng_loader") is None:
         return 'needs espeakng-loader: pip install "edgevoice[local]"'
     return None
 
 
 class VoicePool:
-    """Speaks, also several utterances at once, in at most `MOST` child processes."""
+    """Speaks utterances, also several at once, in at most `MAX_CHILDREN` child processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeouts: VoiceTimeouts | None = None) -> None:
+        self._timeouts = timeouts
         self._idle: list[VoiceProcess] = []
         self._children: set[VoiceProcess] = set()
         self._starting = 0
         self._changed = asyncio.Event()
-        self._settling: set[asyncio.Task[None]] = set()
+        self._draining: set[asyncio.Task[None]] = set()
 
     @property
     def pids(self) -> list[int]:
@@ -53,98 +54,97 @@ class VoicePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for child in self._children:
-            child.kill()
-        await asyncio.gather(*self._settling)
-        await asyncio.gather(*(child.ended() for child in self._children))
+            child.kill()  # first, so that those that are drained end at once
+        await asyncio.gather(*self._draining)
+        await asyncio.gather(*(child.end() for child in self._children))
         self._children.clear()
         self._idle.clear()
 
     async def speak(
         self, text: str, *, voice: str = "", language: str | None = None, speed: float = 1.0, rate: int
     ) -> AsyncGenerator[bytes | SpokenWord]:
-        """Yield s16le mono at `rate` Hz in frames of 30 ms, and each word once it was spoken.
+        """Yield s16le mono at `rate` Hz in frames of 30 ms, and each word after it was spoken.
 
-        Yields nothing where nothing in the text can be spoken. Closing it early stops the speech at once.
-        `voice` and `language` are the vendor's; unknown ones get the plain voice and English.
+        Yields nothing for a text without anything to speak. Closing it early stops the speech at once.
+        `voice` and `language` are the vendor's; unknown ones give the default voice and English.
 
         Raises:
-            TransportError: the child died or could not be started; the next utterance gets a new one.
+            TransportError: the child died or cannot be started; the next utterance gets a new one.
         """
         utterance = Utterance(
             text=text,
             voice=espeak_voice(voice, language),
-            rate=espeak_rate(speed),
+            words_per_minute=words_per_minute(speed),
             sample_rate=rate,
         )
         begun = False
         while True:
-            child = await self._lend()
+            child = await self._acquire()
             try:
                 async with aclosing(child.speak(utterance)) as speech:
                     async for part in speech:
                         begun = True
                         yield part
-            except VoiceEnded:
-                # One that died unnoticed while it was idle is not this utterance's fault.
-                if begun or not child.seasoned:
+            except VoiceProcessDiedError:
+                # A child that died while it was idle says nothing about this utterance.
+                if begun or not child.proven:
                     raise
             else:
                 return
             finally:
-                self._give_back(child)
+                self._release(child)
 
-    async def _lend(self) -> VoiceProcess:
+    async def _acquire(self) -> VoiceProcess:
         clock = asyncio.get_running_loop().time
-        patience = clock() + PATIENCE
+        start_second_at = clock() + SECOND_CHILD_DELAY_S
         while True:
             while self._idle:
                 child = self._idle.pop()
                 if child.usable:
                     return child
-                self._settle(child)
+                self._drain(child)
             running = len(self._children) + self._starting
-            if running == 0 or (running < MOST and clock() >= patience):
+            if running == 0 or (running < MAX_CHILDREN and clock() >= start_second_at):
                 return await self._start()
-            await self._change(patience if running < MOST else None)
+            await self._wait_for_change(start_second_at if running < MAX_CHILDREN else None)
 
     async def _start(self) -> VoiceProcess:
         self._starting += 1
         try:
-            child = await VoiceProcess.start()
+            child = await VoiceProcess.start(self._timeouts)
         finally:
             self._starting -= 1
-            self._tell()
+            self._notify()
         self._children.add(child)
         return child
 
-    def _give_back(self, child: VoiceProcess) -> None:
+    def _release(self, child: VoiceProcess) -> None:
         if child.usable:
             self._idle.append(child)
-            self._tell()
+            self._notify()
         else:
-            self._settle(child)
+            self._drain(child)
 
-    def _settle(self, child: VoiceProcess) -> None:
-        # In a task of its own: whoever stopped listening does not wait for the child to come to rest.
-        task = asyncio.create_task(self._settled(child), name=f"settle voice {child.pid}")
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+    def _drain(self, child: VoiceProcess) -> None:
+        # In a task of its own: a listener that stops does not wait for the child.
+        task = asyncio.create_task(self._drain_or_end(child), name=f"drain voice {child.pid}")
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
 
-    async def _settled(self, child: VoiceProcess) -> None:
-        await child.settle()
+    async def _drain_or_end(self, child: VoiceProcess) -> None:
+        await child.drain()
         if child.usable:
             self._idle.append(child)
         else:
-            child.kill()
-            await child.ended()
+            await child.end()
             self._children.discard(child)
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _change(self, until: float | None) -> None:
+    async def _wait_for_change(self, until: float | None) -> None:
         try:
             async with asyncio.timeout_at(until):
                 await self._changed.wait()

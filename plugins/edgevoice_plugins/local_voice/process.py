@@ -1,31 +1,44 @@
-"""One child process that speaks, seen from its parent."""
+"""One child process that speaks, seen from its parent.
+
+started ──READY──► resting ──speak──► speaking ──DONE──► resting
+                               │ closed early
+                               └──drain──► resting, or killed where it does not stop in time
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgevoice.errors import TransportError
-from edgevoice_plugins.local_voice.wire import HEADER, STOP, Kind, SpokenWord, Utterance, line
+from edgevoice import TransportError
+from edgevoice_plugins.local_voice.wire import HEADER, STOP, Kind, SpokenWord, Utterance, encode_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-START_WITHIN = 20.0
-"""Seconds; a small board that is busy takes a few."""
-STALL = 10.0
-"""Seconds without a frame after which a child is taken for stuck."""
-SETTLE_WITHIN = 1.0
-"""Seconds that a stopped child has to come to rest."""
+COMMAND = (sys.executable, "-P", "-m", "edgevoice_plugins.local_voice.child")
 
 
-class VoiceEnded(TransportError):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceTimeouts:
+    """How long a child may take; tests pass shorter times."""
+
+    #: Until it can speak. A small board that is busy takes a few seconds.
+    start_s: float = 20.0
+    #: Between two frames; after that the child is stuck.
+    stall_s: float = 10.0
+    #: From the stop to the end of an utterance.
+    drain_s: float = 1.0
+
+
+class VoiceProcessDiedError(TransportError):
     """The child has died."""
 
     def __init__(self) -> None:
@@ -33,129 +46,158 @@ class VoiceEnded(TransportError):
 
 
 class VoiceProcess:
-    """A child process that says one utterance at a time."""
+    """A child process that speaks one utterance at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        reader: asyncio.StreamReader,
+        pipes: tuple[asyncio.ReadTransport, asyncio.WriteTransport],
+        timeouts: VoiceTimeouts,
+    ) -> None:
         self._process = process
-        self.seasoned = False
-        """Whether it has spoken and come to rest before."""
+        self._reader = reader
+        self._from_child, self._to_child = pipes
+        self._timeouts = timeouts
+        #: Whether it has completed an utterance.
+        self.proven = False
         self._resting = True
-        self._reading = False
         self._killed = False
         self._header: tuple[int, int] | None = None
 
     @classmethod
-    async def start(cls) -> VoiceProcess:
+    async def start(cls, timeouts: VoiceTimeouts | None = None) -> VoiceProcess:
         """Start a child and wait until it can speak.
 
         Raises:
-            TransportError: it could not be started, and why.
+            TransportError: it cannot be started; the message says why.
         """
+        timeouts = timeouts or VoiceTimeouts()
+        starting = asyncio.create_task(cls.spawn(COMMAND, timeouts), name="start the local voice")
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "edgevoice_plugins.local_voice.child"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy would start a thread for each core
-                start_new_session=True,  # Ctrl-C is for the parent, which ends its children in its own order
-            )
+            child = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The thread that starts the process cannot be cancelled: wait for it, or the child is left behind.
+            await (await starting).end()
+            raise
         except OSError as error:
             raise TransportError(f"the local voice cannot be started: {error.strerror}") from error
-        child = cls(process)
         try:
-            await child._frame(START_WITHIN)
+            await child.wait_ready()
         except BaseException:
-            child.kill()
-            await child.ended()
+            await child.end()
             raise
         return child
 
+    @classmethod
+    async def spawn(cls, command: tuple[str, ...], timeouts: VoiceTimeouts) -> VoiceProcess:
+        """Start a command as a child, without waiting until it can speak.
+
+        Raises:
+            OSError: the command cannot be started.
+        """
+        # In a thread: starting a process reads the disk, which may take seconds on an SD card.
+        process = await asyncio.to_thread(_popen, command)
+        loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+        from_child, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        )
+        to_child, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+        return cls(process, reader, (from_child, to_child), timeouts)
+
     @property
     def pid(self) -> int:
+        """The id of the process."""
         return self._process.pid
 
     @property
     def usable(self) -> bool:
         """Whether it can be given another utterance."""
-        return self._resting and self._process.returncode is None
+        return self._resting and not self._killed and self._process.poll() is None
 
-    async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes | SpokenWord]:
-        """Yield s16le mono at the utterance's rate in frames of 30 ms, and each word once it was spoken.
-
-        After an early end the child needs `settle`.
+    async def wait_ready(self) -> None:
+        """Wait until the child can speak.
 
         Raises:
-            VoiceEnded: the child died.
-            TransportError: it is stuck, or cannot say it.
+            TransportError: it cannot; the message says why.
+        """
+        await self._frame(self._timeouts.start_s)
+
+    async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes | SpokenWord]:
+        """Yield s16le mono at the utterance's rate in frames of 30 ms, and each word after it was spoken.
+
+        After an early end the child needs `drain`.
+
+        Raises:
+            VoiceProcessDiedError: the child died.
+            TransportError: it is stuck, or cannot speak this.
         """
         self._resting = False
-        self._down(line(utterance))
+        self._to_child.write(encode_line(utterance))
         while True:
-            kind, payload = await self._frame(STALL)
+            kind, payload = await self._frame(self._timeouts.stall_s)
             match kind:
                 case Kind.AUDIO:
                     yield payload
                 case Kind.WORD:
                     yield msgspec.json.decode(payload, type=SpokenWord)
                 case _:
-                    self._resting = self.seasoned = True
+                    self._resting = self.proven = True
                     return
 
-    async def settle(self) -> None:
-        """Stop what is being said; a child that does not come to rest is killed."""
+    async def drain(self) -> None:
+        """Stop the utterance and read what is left of it; kill a child that does not stop."""
         if self._resting:
             return
-        self._down(STOP)
+        self._to_child.write(STOP)
         with suppress(TransportError, TimeoutError):
-            async with asyncio.timeout(SETTLE_WITHIN):
-                while (await self._frame(SETTLE_WITHIN))[0] is not Kind.DONE:
+            async with asyncio.timeout(self._timeouts.drain_s):
+                while (await self._frame(self._timeouts.drain_s))[0] is not Kind.DONE:
                     pass
-            self._resting = self.seasoned = True
+            self._resting = self.proven = True
         if not self._resting:
             self.kill()
 
     def kill(self) -> None:
+        """Kill the child; `end` must follow."""
         self._killed = True
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                # Process.kill would collect a child that is dead already, behind the back of the event loop.
-                os.kill(self.pid, signal.SIGKILL)
+        self._process.kill()
 
-    async def ended(self) -> None:
-        """Wait until a killed process is gone and its pipes are closed."""
-        if self._reading:
-            await self._process.wait()
-        else:
-            await self._process.communicate()
-        # It would close itself once both pipes are seen to be gone, for which the loop may not last long enough.
-        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+    async def end(self) -> None:
+        """Kill the child, wait until it is gone, and close its pipes."""
+        self.kill()
+        await asyncio.to_thread(self._process.wait)
+        self._from_child.close()
+        self._to_child.close()
 
-    def _down(self, data: bytes) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.write(data)
-
-    async def _frame(self, within: float) -> tuple[Kind, bytes]:
+    async def _frame(self, timeout_s: float) -> tuple[Kind, bytes]:
         try:
-            async with asyncio.timeout(within):
-                # Kept, so that being cancelled between header and payload loses neither.
-                self._header = self._header or HEADER.unpack(await self._exactly(HEADER.size))
-                payload = await self._exactly(self._header[1])
+            async with asyncio.timeout(timeout_s):
+                # Kept, so that a cancellation between header and payload loses neither.
+                self._header = self._header or HEADER.unpack(await self._read(HEADER.size))
+                payload = await self._read(self._header[1])
                 kind, self._header = Kind(self._header[0]), None
         except asyncio.IncompleteReadError as error:
-            raise VoiceEnded from error
+            raise VoiceProcessDiedError from error
         except TimeoutError as error:
             self.kill()
-            raise TransportError(f"the local voice gave nothing for {within:.0f} s") from error
+            raise TransportError(f"the local voice sent nothing for {timeout_s:.0f} s") from error
         if kind is Kind.FAILED:
             self._resting = True
             raise TransportError(f"the local voice failed: {payload.decode()}")
         return kind, payload
 
-    async def _exactly(self, count: int) -> bytes:
-        if self._process.stdout is None or self._killed:
-            raise VoiceEnded
-        self._reading = True
-        try:
-            return await self._process.stdout.readexactly(count)
-        finally:
-            self._reading = False
+    async def _read(self, count: int) -> bytes:
+        if self._killed:
+            raise VoiceProcessDiedError
+        return await self._reader.readexactly(count)
+
+
+def _popen(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy would start a thread for each core
+        start_new_session=True,  # Ctrl-C is for the parent, which ends its children in its own order
+    )

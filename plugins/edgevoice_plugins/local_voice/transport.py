@@ -5,19 +5,21 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from edgevoice.errors import TransportError
-from edgevoice.plugin import NoOptions, Role, Transport, WordMark
+from edgevoice import NoOptions, Role, Transport, TransportError, WordMark
 from edgevoice_plugins.local_voice import pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from types import TracebackType
 
-    from edgevoice.plugin import Context, SpeechRequest
+    from edgevoice import Context, SpeechRequest
 
 
 class LocalVoice(Transport):
-    """Speaks without any network; its child process starts with the first request."""
+    """Speaks without any network; its child process starts with the first request.
+
+    It has no `voice_identity`: it begins to speak within 2 ms, so a cached clip would gain nothing.
+    """
 
     role: ClassVar[Role] = Role.FALLBACK
 
@@ -27,7 +29,7 @@ class LocalVoice(Transport):
 
     @classmethod
     def missing_dependency(cls) -> str | None:
-        return pool.missing()
+        return pool.missing_dependency()
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()
@@ -51,13 +53,13 @@ class LocalVoice(Transport):
             speed=request.speed,
             rate=request.sample_rate,
         )
-        silent = True
+        has_audio = False
         async with aclosing(speech):
             async for part in speech:
                 if isinstance(part, bytes):
-                    silent = False
+                    has_audio = True
                     yield part
                 else:
                     request.marks.append(WordMark(part.word, part.start, part.end))
-        if silent:
-            raise TransportError("the local voice finds nothing in this text that can be spoken")
+        if not has_audio:
+            raise TransportError("the local voice finds nothing to speak in this text")

@@ -1,46 +1,50 @@
-"""The vendor's voices and languages, and what the local voice makes of them."""
+"""The vendor's voices and languages, mapped to those of espeak-ng."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-WORDS_A_MINUTE = 175
-"""espeak-ng's own speed; it keeps to it from 80 to 450."""
+#: espeak-ng's default speed, and the range in which it is exact.
+DEFAULT_WORDS_PER_MINUTE = 175
+MIN_WORDS_PER_MINUTE, MAX_WORDS_PER_MINUTE = 80, 450
 
 
-class Persona(NamedTuple):
-    """One voice of the vendor's catalogue: its pool, its gender, and the espeak-ng variant that stands for it."""
+class VoiceMapping(NamedTuple):
+    """One voice of the vendor's catalogue, and the espeak-ng variant that stands for it."""
 
+    #: The model whose list has the voice.
     model: str
     gender: str
     variant: str
-    times_words: bool = False
+    #: Whether the vendor gives word timestamps for it (API reference).
+    has_word_timestamps: bool = False
 
 
 _V31 = "lightning_v3.1"
 _PRO = "lightning_v3.1_pro"
 
-PERSONAS = {
-    "magnus": Persona(_V31, "male", ""),
-    "sophia": Persona(_V31, "female", "f3"),
-    "olivia": Persona(_V31, "female", "f2"),
-    "daniel": Persona(_V31, "male", "m7"),
-    "jordan": Persona(_V31, "male", "m1"),
-    "rachel": Persona(_V31, "female", "f4"),
-    "devansh": Persona(_V31, "male", "m3", times_words=True),
-    "meher": Persona(_PRO, "female", "f3", times_words=True),
-    "kaitlyn": Persona(_PRO, "female", "f5"),
-    "rhea": Persona(_PRO, "female", "f1"),
-    "kartik": Persona(_PRO, "male", "m2", times_words=True),
-    "maithili": Persona(_PRO, "female", "f4", times_words=True),
-    "liam": Persona(_PRO, "male", "m4", times_words=True),
-    "avery": Persona(_PRO, "female", "f2", times_words=True),
+#: By the vendor's voice id.
+VOICES = {
+    "magnus": VoiceMapping(_V31, "male", ""),
+    "sophia": VoiceMapping(_V31, "female", "f3"),
+    "olivia": VoiceMapping(_V31, "female", "f2"),
+    "daniel": VoiceMapping(_V31, "male", "m7"),
+    "jordan": VoiceMapping(_V31, "male", "m1"),
+    "rachel": VoiceMapping(_V31, "female", "f4"),
+    "devansh": VoiceMapping(_V31, "male", "m3", has_word_timestamps=True),
+    "meher": VoiceMapping(_PRO, "female", "f3", has_word_timestamps=True),
+    "kaitlyn": VoiceMapping(_PRO, "female", "f5"),
+    "rhea": VoiceMapping(_PRO, "female", "f1"),
+    "kartik": VoiceMapping(_PRO, "male", "m2", has_word_timestamps=True),
+    "maithili": VoiceMapping(_PRO, "female", "f4", has_word_timestamps=True),
+    "liam": VoiceMapping(_PRO, "male", "m4", has_word_timestamps=True),
+    "avery": VoiceMapping(_PRO, "female", "f2", has_word_timestamps=True),
 }
-"""By the vendor's voice id; which of them give word timestamps is the vendor's list (API reference)."""
 
-_ESPEAK = {"no": "nb", "zh": "cmn", "en-gb": "en", "zh-cn": "cmn", "zh-tw": "cmn"}
-"""Codes that espeak-ng spells otherwise; its wheel has no voice file called en-gb."""
+#: Language codes that espeak-ng spells otherwise; its wheel has no voice file called en-gb.
+_ESPEAK_CODES = {"no": "nb", "zh": "cmn", "en-gb": "en", "zh-cn": "cmn", "zh-tw": "cmn"}
 
+#: The vendor's language codes (both models), and their names in its lists of voices.
 LANGUAGES = {
     "en": "english",
     "hi": "hindi",
@@ -74,25 +78,24 @@ LANGUAGES = {
     "tr": "turkish",
     "vi": "vietnamese",
 }
-"""The vendor's language codes (both models), and what its lists of voices call them."""
 
 
 def espeak_voice(voice: str, language: str | None) -> str:
-    """The espeak-ng voice for a voice id and a language code; English and the plain voice where unknown."""
-    persona = PERSONAS.get(voice.lower())
-    variant = f"+{persona.variant}" if persona and persona.variant else ""
+    """Return the espeak-ng voice for the vendor's codes; unknown ones give the default voice and English."""
+    mapping = VOICES.get(voice.lower())
+    variant = f"+{mapping.variant}" if mapping and mapping.variant else ""
     return _espeak_language(language or "en") + variant
 
 
-def espeak_rate(speed: float) -> int:
-    """Words a minute for a speed of 0.5 to 2."""
-    return min(450, max(80, round(WORDS_A_MINUTE * speed)))
+def words_per_minute(speed: float) -> int:
+    """Return the speed of espeak-ng for a speed of 0.5 to 2."""
+    return min(MAX_WORDS_PER_MINUTE, max(MIN_WORDS_PER_MINUTE, round(DEFAULT_WORDS_PER_MINUTE * speed)))
 
 
 def _espeak_language(code: str) -> str:
     code = code.lower().replace("_", "-")
     primary = code.split("-")[0]
     for spelt in (code, primary):
-        if spelt in _ESPEAK or spelt in LANGUAGES:
-            return _ESPEAK.get(spelt, spelt)
+        if spelt in _ESPEAK_CODES or spelt in LANGUAGES:
+            return _ESPEAK_CODES.get(spelt, spelt)
     return "en"

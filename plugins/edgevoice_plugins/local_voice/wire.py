@@ -1,8 +1,8 @@
-"""What goes between the voice's child process and its parent.
+"""The protocol between the voice's child process and its parent.
 
-Down: one JSON object a line is something to say; an empty line stops it, and is ignored when nothing is
-being said. Up: frames of a kind, a length and a payload, of which the last for each utterance is DONE or
-FAILED. The parent sends the next utterance only after that.
+To the child: an utterance is a JSON object on a line; an empty line stops the current utterance, and is
+ignored where there is none. To the parent: frames of kind, length and payload; DONE or FAILED ends each
+utterance. The parent sends the next utterance only after that.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from enum import IntEnum
 
 import msgspec
 
+#: Kind of the frame, bytes of its payload.
 HEADER = struct.Struct("<BI")
-"""Kind, bytes of payload."""
 STOP = b"\n"
 
 
@@ -28,16 +28,17 @@ class Kind(IntEnum):
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to say: `voice` is a name of espeak's, `rate` words a minute, `sample_rate` Hz."""
+    """A text to speak, with the name of an espeak-ng voice."""
 
     text: str
     voice: str
-    rate: int
+    words_per_minute: int
+    #: Rate in Hz of the audio.
     sample_rate: int
 
 
 class SpokenWord(msgspec.Struct, frozen=True):
-    """A word as it stands in the text, and its seconds from the start of the audio."""
+    """A word as it stands in the text, and its start and end in seconds of the audio."""
 
     index: int
     word: str
@@ -45,11 +46,11 @@ class SpokenWord(msgspec.Struct, frozen=True):
     end: float
 
 
-def frame(kind: Kind, payload: bytes = b"") -> bytes:
+def encode_frame(kind: Kind, payload: bytes = b"") -> bytes:
     return HEADER.pack(kind, len(payload)) + payload
 
 
-def line(utterance: Utterance) -> bytes:
-    """One line of JSON; a lone surrogate, which UTF-8 cannot carry, becomes a question mark."""
+def encode_line(utterance: Utterance) -> bytes:
+    """Return a line of JSON; a lone surrogate, which UTF-8 cannot carry, becomes a question mark."""
     text = utterance.text.encode("utf-8", "replace").decode()
     return msgspec.json.encode(msgspec.structs.replace(utterance, text=text)) + b"\n"

@@ -1,14 +1,14 @@
-"""Announcements from an MQTT broker, and what became of them back to it."""
+"""Plugin `mqtt`: announcements from an MQTT broker, and their events back to it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevoice.hookspecs import hookimpl
+from edgevoice import hookimpl
 from edgevoice_plugins.mqtt.source import MqttSource
 
 if TYPE_CHECKING:
-    from edgevoice.hookspecs import Registry
+    from edgevoice import Registry
 
 
 @hookimpl

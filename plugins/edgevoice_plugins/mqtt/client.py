@@ -1,4 +1,4 @@
-"""The paho client of one connection, and its messages as our own."""
+"""The paho client of one connection: how it is made, connected and used, and its messages as our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgevoice_plugins.mqtt.topics import LARGEST, Message
+from edgevoice_plugins.mqtt.topics import MAX_PAYLOAD_BYTES, Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from edgevoice_plugins.mqtt.outbox import Outgoing
     from edgevoice_plugins.mqtt.topics import Filter
 
-KEEPALIVE = 20
-"""Seconds of silence after which the broker is asked whether it lives; twice that, and it is lost."""
-_LARGEST_PACKET = LARGEST + 4096
-"""Room for topic and properties: a payload of exactly `LARGEST` has to get through."""
+#: Seconds of silence after which the client pings the broker; after twice that the connection is lost.
+KEEPALIVE_S = 20
+#: Room for topic and properties: a payload of exactly `MAX_PAYLOAD_BYTES` must get through.
+_MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES + 4096
 
 
 def new_client(broker: Broker, version: str, client_id: str, *, clean: bool, will: Outgoing | None) -> Client:
-    """A client that has not connected yet; it never connects a second time by itself."""
+    """Return a client that is not connected yet and never reconnects by itself."""
     five = version == "5"
     client = Client(
         CallbackAPIVersion.VERSION2,
@@ -45,28 +45,31 @@ def new_client(broker: Broker, version: str, client_id: str, *, clean: bool, wil
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls:
-        client.tls_set_context(_tls(broker.ca_file))
+        client.tls_set_context(_tls_context(broker.ca_file))
     if will is not None:
         client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
-    client.on_socket_open = _without_delay
+    client.on_socket_open = _disable_nagle
     # With this callback, publish() leaves the writing to the network thread instead of doing it itself.
-    client.on_socket_register_write = _left_to_the_thread
+    client.on_socket_register_write = _leave_to_thread
     return client
 
 
-def connect(client: Client, broker: Broker, *, clean: bool, expiry: int) -> None:
-    """Open the socket; blocks for names, TCP and TLS."""
+def connect(client: Client, broker: Broker, *, clean: bool, expiry_s: int) -> None:
+    """Open the socket and send CONNECT. Blocks for name resolution, TCP and TLS."""
     if client.protocol != MQTTProtocolVersion.MQTTv5:
-        client.connect(broker.host, broker.port, keepalive=KEEPALIVE)
+        client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S)
         return
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = expiry
-    properties.MaximumPacketSize = _LARGEST_PACKET
-    client.connect(broker.host, broker.port, keepalive=KEEPALIVE, clean_start=clean, properties=properties)
+    properties.SessionExpiryInterval = expiry_s
+    properties.MaximumPacketSize = _MAX_PACKET_BYTES
+    client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S, clean_start=clean, properties=properties)
 
 
 def subscribe(client: Client, filters: Sequence[Filter]) -> int | None:
-    """Ask for these topics, QoS 1; the packet id, None without a socket. MQTT 3.1.1 knows no more than that."""
+    """Send SUBSCRIBE with QoS 1; return its packet id, None without a socket.
+
+    Retain handling is an option of MQTT 5 only: with 3.1.1 the broker always sends retained messages.
+    """
     if client.protocol == MQTTProtocolVersion.MQTTv5:
         return client.subscribe([(asked.topic, _options(asked)) for asked in filters])[1]
     return client.subscribe([(asked.topic, 1) for asked in filters])[1]
@@ -74,16 +77,18 @@ def subscribe(client: Client, filters: Sequence[Filter]) -> int | None:
 
 def _options(asked: Filter) -> SubscribeOptions:
     handling = (
-        SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if asked.kept else SubscribeOptions.RETAIN_DO_NOT_SEND
+        SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        if asked.wants_retained
+        else SubscribeOptions.RETAIN_DO_NOT_SEND
     )
     return SubscribeOptions(qos=1, retainHandling=handling)
 
 
 def publish(client: Client, message: Outgoing) -> int:
-    """Hand over one message, QoS 1; its packet id."""
+    """Publish one message with QoS 1; return its packet id."""
     properties = None
-    told = message.correlation is not None or message.content_type is not None
-    if told and client.protocol == MQTTProtocolVersion.MQTTv5:
+    has_properties = message.correlation is not None or message.content_type is not None
+    if has_properties and client.protocol == MQTTProtocolVersion.MQTTv5:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if message.correlation is not None:
             properties.CorrelationData = message.correlation
@@ -95,23 +100,23 @@ def publish(client: Client, message: Outgoing) -> int:
 
 
 def received(message: MQTTMessage) -> Message:
-    """A message of paho's, which is ten times as large, as ours, without what a delivery is known by."""
-    told: Any = message.properties
-    expires = getattr(told, "MessageExpiryInterval", None)
+    """Return a message of paho's as ours, which is a tenth of the size; the caller adds the delivery."""
+    properties: Any = message.properties
+    expires = getattr(properties, "MessageExpiryInterval", None)
     return Message(
         topic=message.topic,
         payload=bytes(message.payload),
         retained=message.retain,
         redelivered=message.dup,
-        expires=None if expires is None else float(expires),
-        content_type=getattr(told, "ContentType", None),
-        response_topic=getattr(told, "ResponseTopic", None),
-        correlation=getattr(told, "CorrelationData", None),
+        expires_s=None if expires is None else float(expires),
+        content_type=getattr(properties, "ContentType", None),
+        response_topic=getattr(properties, "ResponseTopic", None),
+        correlation=getattr(properties, "CorrelationData", None),
     )
 
 
 class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, where paho would leave it open."""
+    """A TLS socket that closes itself when the handshake fails, where paho would leave it open."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -121,16 +126,16 @@ class _TlsSocket(ssl.SSLSocket):
             raise
 
 
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.sslsocket_class = _TlsSocket
     return context
 
 
-def _without_delay(_client: Client, _userdata: object, sock: object) -> None:
+def _disable_nagle(_client: Client, _userdata: object, sock: object) -> None:
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _left_to_the_thread(_client: Client, _userdata: object, _sock: object) -> None:
+def _leave_to_thread(_client: Client, _userdata: object, _sock: object) -> None:
     pass

@@ -1,6 +1,8 @@
-"""One connection to the broker: a network thread of its own that only hands over to the event loop.
+"""Connection to the broker: a paho client, its network thread, and the session it belongs to.
 
-It is never used twice: whatever ends it, the next one has a new client and a new thread.
+The network thread only hands values over to the event loop (`call_soon_threadsafe`); the loop owns all
+other state. A connection is never reused: the next one has a new client and a new thread
+(see docs/decisions/paho-in-its-own-thread.md).
 """
 
 from __future__ import annotations
@@ -11,54 +13,102 @@ import logging
 import socket
 import threading
 import time
-from dataclasses import replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import error_string
 from paho.mqtt.enums import MQTTErrorCode
 
 from edgevoice_plugins.mqtt import client as paho
-from edgevoice_plugins.mqtt.acknowledgements import Acknowledgements
-from edgevoice_plugins.mqtt.failures import (
-    FAILED,
+from edgevoice_plugins.mqtt.dedup import OrderedAcks
+from edgevoice_plugins.mqtt.errors import (
+    FAILURE_CODE,
     BrokerError,
-    Unreachable,
+    UnreachableError,
+    VersionRefusedError,
+    closed_before_connack,
+    connect_failed,
     refused,
-    unanswered,
-    unreachable,
 )
-from edgevoice_plugins.mqtt.handover import Handover
-from edgevoice_plugins.mqtt.options import THREAD
+from edgevoice_plugins.mqtt.options import THREAD_NAME, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.outbox import Outgoing
-    from edgevoice_plugins.mqtt.session import Session
     from edgevoice_plugins.mqtt.topics import Filter, Message
 
-_OPEN = 30.0
-"""Seconds for names, TCP and TLS."""
-_ANSWER = 5.0
-"""Seconds for the broker's answer to CONNECT, SUBSCRIBE and DISCONNECT."""
-_log = logging.getLogger("edgevoice.mqtt")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Session:
+    """An MQTT session: the client id, and the callbacks for what arrives; it outlives a connection.
+
+    `on_message` must call `message.acknowledge` once the message is safe; the broker delivers a message
+    that was not acknowledged again on the next connection. `on_published` gets the packet id and the
+    reason code of each PUBACK.
+    """
+
+    client_id: str
+    on_message: Callable[[Message], None]
+    on_published: Callable[[int, int], None]
+    will: Outgoing | None = None
+    clean: bool = False
+    expiry_s: int = 0
+    #: Number of sessions that the broker has created for us. Packet ids start again with each.
+    number: int = 0
+
+    def restarted(self) -> None:
+        """Note that the broker has created a new session."""
+        self.number += 1
+
+
+@asynccontextmanager
+async def connected(
+    broker: Broker, session: Session, timeouts: Timeouts | None = None
+) -> AsyncIterator[Connection]:
+    """Connect with the first of the broker's MQTT versions that it supports; disconnect at the end.
+
+    Raises:
+        BrokerError: no connection was made.
+    """
+    connection = await _open_first_supported(broker, session, timeouts or Timeouts())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _open_first_supported(broker: Broker, session: Session, timeouts: Timeouts) -> Connection:
+    failure = BrokerError(f"no version of MQTT to try with {broker.address}")
+    for version in broker.versions:
+        try:
+            connection = Connection(broker, version, session, timeouts)
+            await connection.open()
+        except VersionRefusedError as error:
+            failure = error
+        except (OSError, ValueError) as error:  # a certificate file that was changed, an invalid host name
+            raise connect_failed(broker, error) from error
+        else:
+            return connection
+    raise failure
 
 
 class Connection:
-    """One connection. All but `_run` and paho's callbacks happens in the event loop's thread."""
+    """A connection that is used once. Everything but `_run` and paho's callbacks runs in the event loop's thread."""
 
-    progress_within: float = 2 * paho.KEEPALIVE + 5
-    """Seconds within which a network thread that is well has been through its loop."""
-
-    def __init__(self, broker: Broker, version: str, session: Session) -> None:
+    def __init__(self, broker: Broker, version: str, session: Session, timeouts: Timeouts) -> None:
         self.version = version
         self._broker = broker
         self._session = session
-        self._tell = Handover().tell
+        self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
         self._client = paho.new_client(
             broker, version, session.client_id, clean=session.clean, will=session.will
         )
@@ -67,28 +117,29 @@ class Connection:
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
-        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
-        self._turned = time.monotonic()
-        self._abandoned = False
-        self._acknowledged = False
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._failure: BrokerError | None = None
         self._socket_open = asyncio.Event()
         self._answered = asyncio.Event()
         self._ended = asyncio.Event()
-        self._subscribed = asyncio.Event()
-        self._grants: list[int] = []
-        self._acknowledgements = Acknowledgements(lambda packet: self._client.ack(packet, 1))
+        #: The SUBACK of each SUBSCRIBE that is waited for, by packet id.
+        self._subacks: dict[int, asyncio.Future[list[int]]] = {}
+        self._acks = OrderedAcks(lambda packet: self._client.ack(packet, 1), timeouts.acknowledge_s)
+        # Shared with the network thread; each is a single assignment.
+        self._last_progress = time.monotonic()
+        self._abandoned = False
+        self._connack_received = False
 
     async def open(self) -> None:
-        """Connect, and wait for the broker's answer.
+        """Connect, and wait for the CONNACK.
 
         Raises:
-            VersionRefused: another version of MQTT may be understood.
-            BrokerError: it cannot be reached, or refuses us.
+            VersionRefusedError: the broker may support another version of MQTT.
+            BrokerError: the broker cannot be reached, or refuses the connection.
         """
         self._thread.start()
         try:
-            failure = await self._refusal()
+            failure = await self._wait_for_connack()
         except asyncio.CancelledError:
             self.abandon()
             raise
@@ -96,153 +147,170 @@ class Connection:
             self.abandon(failure)
             raise failure
 
-    async def _refusal(self) -> BrokerError | None:
-        if not await _set_within(self._socket_open, _OPEN):
-            return unreachable(self._broker, TimeoutError())
-        if not await _set_within(self._answered, _ANSWER):
-            return unanswered(self._broker)
+    async def _wait_for_connack(self) -> BrokerError | None:
+        if not await _set_within(self._socket_open, self._timeouts.open_s):
+            return connect_failed(self._broker, TimeoutError())
+        if not await _set_within(self._answered, self._timeouts.reply_s):
+            return closed_before_connack(self._broker)
         return self._failure
 
     async def subscribe(self, filters: Sequence[Filter]) -> list[str]:
-        """Subscribe once, QoS 1; returns what the broker refuses.
+        """Subscribe with QoS 1; return the topic filters that the broker refuses.
 
         Raises:
-            BrokerError: it does not answer.
+            BrokerError: the broker does not answer, or the connection is lost.
         """
-        if paho.subscribe(self._client, filters) is None:
-            raise self._lost("it was lost")
-        if not await _set_within(self._subscribed, _ANSWER):
-            raise self._lost("no answer to SUBSCRIBE")
-        if self._failure is not None:
-            raise self._failure
-        return [asked.topic for asked, code in zip(filters, self._grants, strict=False) if code >= FAILED]
+        packet = paho.subscribe(self._client, filters)
+        if packet is None or self._ended.is_set():
+            raise self._failure or self._lost("it was lost")
+        suback = self._subacks[packet] = self._loop.create_future()
+        try:
+            async with asyncio.timeout(self._timeouts.reply_s):
+                codes = await suback
+        except TimeoutError:
+            raise self._lost("no answer to SUBSCRIBE") from None
+        finally:
+            del self._subacks[packet]
+        return [asked.topic for asked, code in zip(filters, codes, strict=False) if code >= FAILURE_CODE]
+
+    def request_subscription(self, asked: Filter) -> None:
+        """Subscribe without waiting for the answer."""
+        paho.subscribe(self._client, [asked])
 
     def publish(self, message: Outgoing) -> int:
-        """Hand over one message, QoS 1; returns the packet id that `published` will be told."""
+        """Publish with QoS 1; return the packet id that `Session.on_published` will get."""
         return paho.publish(self._client, message)
 
     async def ended(self) -> BrokerError:
-        """Wait until the connection is lost, or its thread is; returns why."""
-        while not await _set_within(self._ended, self.progress_within / 2):
-            if not self._thread.is_alive() or time.monotonic() - self._turned > self.progress_within:
+        """Wait until the connection is lost or its thread stops; return the reason."""
+        limit_s = self._timeouts.thread_progress_s
+        while not await _set_within(self._ended, limit_s / 2):
+            if not self._thread.is_alive() or time.monotonic() - self._last_progress > limit_s:
                 self.abandon(self._lost("its network thread has stopped"))
         return self._failure or self._lost("it was closed")
 
     def abandon(self, failure: BrokerError | None = None) -> None:
-        """Let go of it without a farewell, so that the broker publishes the last will."""
+        """Drop the connection without a DISCONNECT, so that the broker publishes the last will."""
         self._abandoned = True
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):
-                # Not the method of an SSLSocket, which would change what the network thread is using.
+                # SSLSocket.shutdown would change what the network thread is using.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         self._finish(failure or self._lost("it was given up"))
 
     async def close(self) -> None:
-        """End it in order; what was not published yet is lost with it."""
+        """Disconnect. Messages that were not published yet are lost with the connection."""
         if not self._ended.is_set():
             self._client.disconnect()
-            if not await _set_within(self._ended, _ANSWER):
+            if not await _set_within(self._ended, self._timeouts.reply_s):
                 self.abandon()
 
-    def _lost(self, why: str) -> BrokerError:
-        return Unreachable(f"the connection to the broker at {self._broker.where} ended: {why}")
+    def _lost(self, reason: str) -> BrokerError:
+        return UnreachableError(f"the connection to the broker at {self._broker.address} ended: {reason}")
 
     def _finish(self, failure: BrokerError) -> None:
         self._failure = self._failure or failure
-        self._acknowledgements.close()
-        for event in (self._ended, self._subscribed, self._answered, self._socket_open):
+        self._acks.close()
+        for event in (self._ended, self._answered, self._socket_open):
             event.set()
+        for suback in self._subacks.values():
+            if not suback.done():
+                suback.set_exception(self._failure)
 
-    def _answer(self, code: int, reason: str, present: bool) -> None:
-        if code >= FAILED:
+    def _take_connack(self, code: int, reason: str, session_present: bool) -> None:
+        if code >= FAILURE_CODE:
             self._failure = refused(self._broker, code, reason)
-        elif not present:
-            self._session.number += 1
+        elif not session_present:
+            self._session.restarted()
         self._answered.set()
 
-    def _grant(self, codes: list[int]) -> None:
-        self._grants = codes
-        self._subscribed.set()
+    def _take_suback(self, packet: int, codes: list[int]) -> None:
+        suback = self._subacks.get(packet)
+        if suback is not None and not suback.done():
+            suback.set_result(codes)
 
-    def _deliver(self, message: Message, packet: int | None) -> None:
+    def _take_message(self, message: Message, packet: int | None) -> None:
         if self._ended.is_set():
-            return  # not acknowledged, it comes again with the next connection
-        acknowledge = _nothing
+            return  # not acknowledged, so it is delivered again on the next connection
+        acknowledge = _no_acknowledgement
         if packet is not None:
-            acknowledge = self._acknowledgements.expect(packet)
-            # The number tells the packet ids of one session from those of another.
+            acknowledge = self._acks.defer(packet)
+            # The session number tells the packet ids of one session from those of another.
             delivery = self._session.number, packet
             message = replace(message, delivery=delivery, acknowledge=acknowledge)
         try:
-            self._session.received(message)
+            self._session.on_message(message)
         except Exception:  # noqa: BLE001 - logged
-            # Not acknowledged, it would come again and again, and in the end stop all others.
-            _log.exception("a message could not be taken")
+            # Without a PUBACK it would be delivered again and again, and finally block all others.
+            _log.exception("a message could not be handled")
             acknowledge()
 
-    # What follows runs in the network thread.
+    # The rest runs in the network thread.
+
+    def _post(self, callback: Callable[..., None], *values: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+            self._loop.call_soon_threadsafe(callback, *values)
 
     def _run(self) -> None:
         failure = self._lost("its network thread has died")
         client, session = self._client, self._session
         try:
-            paho.connect(client, self._broker, clean=session.clean, expiry=session.expiry)
-            self._tell(self._socket_open.set)
+            paho.connect(client, self._broker, clean=session.clean, expiry_s=session.expiry_s)
+            self._post(self._socket_open.set)
             code = MQTTErrorCode.MQTT_ERR_SUCCESS
             while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._abandoned:
-                self._turned = time.monotonic()
-
-                # The broker may have asked for a shorter one.
-                code = client.loop(min(client.keepalive or paho.KEEPALIVE, paho.KEEPALIVE))
-            if self._acknowledged:
+                self._last_progress = time.monotonic()
+                # The broker may have asked for a shorter keepalive.
+                code = client.loop(min(client.keepalive or paho.KEEPALIVE_S, paho.KEEPALIVE_S))
+            if self._connack_received:
                 failure = self._lost(error_string(code).rstrip(".").lower())
             else:
-                failure = unanswered(self._broker)
+                failure = closed_before_connack(self._broker)
         except Exception as error:  # noqa: BLE001 - whatever it was, a new connection is the cure
-            failure = unreachable(self._broker, error)
-        except BaseException:  # noqa: BLE001 - nobody above this thread would be told
+            failure = connect_failed(self._broker, error)
+        except BaseException:  # noqa: BLE001 - nothing above this thread would see it
             _log.debug("the network thread was ended", exc_info=True)
         finally:
-            # Without its callbacks the client belongs to no cycle, and closes its sockets when it is let go.
+            # Without its callbacks the client is in no reference cycle, so its sockets close when it is dropped.
             client.on_connect = client.on_disconnect = client.on_subscribe = None
             client.on_message = client.on_publish = None
-            self._tell(self._finish, failure)
+            self._post(self._finish, failure)
 
     def _on_connect(
         self, _client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
-        self._acknowledged = True
-        self._tell(self._answer, reason.value, str(reason), flags.session_present)
+        self._connack_received = True
+        self._post(self._take_connack, reason.value, str(reason), flags.session_present)
 
     def _on_disconnect(
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._tell(self._finish, refused(self._broker, reason.value, str(reason)))
+            self._post(self._finish, refused(self._broker, reason.value, str(reason)))
 
     def _on_subscribe(
-        self, _client: Client, _data: object, _packet: int, codes: list[ReasonCode], _properties: object
+        self, _client: Client, _data: object, packet: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        self._tell(self._grant, [code.value for code in codes])
+        self._post(self._take_suback, packet, [code.value for code in codes])
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._tell(self._deliver, paho.received(message), message.mid if message.qos else None)
+        self._post(self._take_message, paho.received(message), message.mid if message.qos else None)
 
     def _on_publish(
         self, _client: Client, _data: object, packet: int, reason: ReasonCode, _properties: object
     ) -> None:
-        self._tell(self._session.published, packet, reason.value)
+        self._post(self._session.on_published, packet, reason.value)
 
 
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+async def _set_within(event: asyncio.Event, timeout_s: float) -> bool:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(timeout_s):
             await event.wait()
     except TimeoutError:
         return False
     return True
 
 
-def _nothing() -> None:
-    """Acknowledge what wants no acknowledgement."""
+def _no_acknowledgement() -> None:
+    """A QoS 0 message has no PUBACK."""

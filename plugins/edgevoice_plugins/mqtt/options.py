@@ -16,10 +16,10 @@ from edgevoice import logs
 from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.secrets import systemd_credential
 
+#: Name of the systemd credential that holds the password.
 CREDENTIAL = "mqtt_password"
-"""The name of the systemd credential that holds the password."""
-THREAD = "edgevoice-mqtt"
-"""The name of every network thread."""
+#: Name of every network thread.
+THREAD_NAME = "edgevoice-mqtt"
 PORT = 1883
 TLS_PORT = 8883
 _VERSIONS = {"auto": ("5", "3.1.1"), "5": ("5",), "3.1.1": ("3.1.1",)}
@@ -27,13 +27,13 @@ _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whose certificates to trust, where it is not those of the system."""
+    """Certificate authority to trust instead of those of the system."""
 
     ca_file: Annotated[str, Meta(min_length=1)]
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The `mqtt` section; without a `host` nothing is listened to. An unquoted `version: 5` is a number."""
+    """The `mqtt` section. Without a `host` the source does nothing. An unquoted `version: 5` is a number."""
 
     host: Annotated[str, Meta(pattern=r"^\S{1,253}$")] | None = None
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
@@ -50,7 +50,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """Where the broker is, and how to log in; its text never shows the password."""
+    """Address of the broker, and the login. The password is not part of its repr."""
 
     host: str
     port: int
@@ -61,26 +61,47 @@ class Broker:
     ca_file: Path | None = None
 
     @property
-    def where(self) -> str:
+    def address(self) -> str:
         return f"{self.host}:{self.port}"
 
     @property
     def user(self) -> str:
-        """How a sentence names who logs in."""
+        """The client as a message to the user names it."""
         return f"user {self.username!r}" if self.username else "a client without a user name"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Time limits of the source. The defaults are right for production; tests shorten them."""
+
+    #: Name resolution, TCP and TLS.
+    open_s: float = 30.0
+    #: The broker's answer to CONNECT, SUBSCRIBE and DISCONNECT.
+    reply_s: float = 5.0
+    #: A network thread without progress for this long hangs: twice the keepalive, and a margin.
+    thread_progress_s: float = 45.0
+    #: A message that was not stored within this time is acknowledged anyway.
+    acknowledge_s: float = 30.0
+    #: First and longest pause between two connection attempts.
+    retry_min_s: float = 1.0
+    retry_max_s: float = 30.0
+    #: A connection that lasts this long is a good one; two clients with one client id never get so far.
+    stable_s: float = 30.0
+    #: The last events and `offline`, when the daemon stops.
+    farewell_s: float = 2.0
+
+
 def broker_of(options: Mqtt) -> Broker | None:
-    """The broker of these options, None where no host is configured.
+    """Return the broker of these options, None if no host is configured.
 
     Raises:
-        ConfigError: a file that is named is missing or empty, or a password has no user.
+        ConfigError: a named file is missing or empty, or there is a password but no user name.
     """
-    mistakes: list[ConfigIssue] = []
-    password = _password(options, mistakes)
-    ca_file = _ca_file(options, mistakes)
-    if mistakes:
-        raise ConfigError(mistakes)
+    issues: list[ConfigIssue] = []
+    password = _password(options, issues)
+    ca_file = _ca_file(options, issues)
+    if issues:
+        raise ConfigError(issues)
     if options.host is None:
         return None
     if password:
@@ -98,7 +119,7 @@ def broker_of(options: Mqtt) -> Broker | None:
 
 
 def client_id_of(options: Mqtt, node: str) -> str:
-    """The configured client id, else one that no other machine has and that outlives a restart."""
+    """Return the configured client id, else one that is unique to this machine and stable over restarts."""
     if options.client_id is not None:
         return options.client_id
     machine = next((found for path in _MACHINE_IDS if (found := _content(path))), None) or str(uuid.getnode())
@@ -106,19 +127,19 @@ def client_id_of(options: Mqtt, node: str) -> str:
     return f"edgevoice-{node}-{hashlib.sha256(f'edgevoice mqtt {machine}'.encode()).hexdigest()[:12]}"
 
 
-def _password(options: Mqtt, mistakes: list[ConfigIssue]) -> str | None:
+def _password(options: Mqtt, issues: list[ConfigIssue]) -> str | None:
     if options.password_file is not None:
         password = _content(options.password_file)
         if not password:
             state = "is missing or cannot be read" if password is None else "is empty"
-            mistakes.append(ConfigIssue("mqtt.password_file", f"{options.password_file} {state}"))
+            issues.append(ConfigIssue("mqtt.password_file", f"{options.password_file} {state}"))
         if options.username is None:
-            mistakes.append(ConfigIssue("mqtt.username", "a password needs a user name as well"))
+            issues.append(ConfigIssue("mqtt.username", "a password needs a user name as well"))
         return password
     return systemd_credential(CREDENTIAL) if options.username else None
 
 
-def _ca_file(options: Mqtt, mistakes: list[ConfigIssue]) -> Path | None:
+def _ca_file(options: Mqtt, issues: list[ConfigIssue]) -> Path | None:
     if not isinstance(options.tls, Tls):
         return None
     path = Path(options.tls.ca_file).expanduser()
@@ -130,13 +151,13 @@ def _ca_file(options: Mqtt, mistakes: list[ConfigIssue]) -> Path | None:
             if isinstance(error, ssl.SSLError)
             else f"cannot be read ({error.strerror})"
         )
-        mistakes.append(ConfigIssue("mqtt.tls.ca_file", f"{path} {problem}"))
+        issues.append(ConfigIssue("mqtt.tls.ca_file", f"{path} {problem}"))
     return path
 
 
 def _content(path: str) -> str | None:
-    """What the file says, without a newline at its end; None if it cannot be read."""
+    """Return the text of a file without a BOM and the newline at its end; None if it cannot be read."""
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip("\r\n")
+        return Path(path).expanduser().read_text(encoding="utf-8-sig").strip("\r\n")
     except (OSError, UnicodeDecodeError):
         return None

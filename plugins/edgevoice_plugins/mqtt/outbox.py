@@ -1,4 +1,4 @@
-"""What is still to be published: events in order, and of each retained topic the latest."""
+"""Messages that are not published yet: events in order, and the latest message of each retained topic."""
 
 from __future__ import annotations
 
@@ -11,137 +11,144 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Events kept while there is no broker. Beyond that the oldest are dropped.
+MAX_EVENTS_OFFLINE = 200
+#: Events kept while the broker is slow.
+MAX_EVENTS_ONLINE = 5000
+#: Messages without a PUBACK yet. Some brokers end the connection for more.
+MAX_IN_FLIGHT = 10
+#: Publish in batches: the latency of events matters less than the latency of audio.
+BATCH_S = 0.005
+RETRY_S = 1.0
 _log = logging.getLogger(__name__)
-
-KEPT_OFFLINE = 200
-"""Events that wait for the broker's return; of more, the oldest are dropped."""
-KEPT_ONLINE = 5000
-"""Events that wait for a broker that is slow."""
-TOLD_AFTER = 0.005
-"""Seconds until what is put is published: nobody waits for it so much as for the sound that it tells of."""
-AGAIN_AFTER = 1.0
-"""Seconds until what could not be handed over is tried again."""
-IN_FLIGHT = 10
-"""Messages that the broker has not acknowledged yet, at most; some brokers end the connection for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One message to publish, QoS 1; `correlation` and `content_type` are lost before MQTT 5.
+    """A message to publish with QoS 1. `correlation` and `content_type` need MQTT 5.
 
-    `delivered` is called once the broker has it; one that is dropped was never delivered.
+    `delivered` is called once the broker has acknowledged it, and never if the message is dropped.
     """
 
     topic: str
     payload: bytes
     retain: bool = False
-    delivered: Callable[[], None] | None = field(default=None, compare=False)
     correlation: bytes | None = None
     content_type: str | None = None
+    delivered: Callable[[], None] | None = field(default=None, compare=False)
 
 
 class Outbox:
-    """Keeps each message until the broker has it; after a loss, what it had not is published again."""
+    """Keeps each message until the broker has acknowledged it; after a lost connection it publishes again.
 
-    def __init__(self) -> None:
+    Events are bounded: the oldest are dropped and logged. A retained topic keeps its latest message for
+    every later connection, because a broker may lose what it had retained.
+    """
+
+    def __init__(self, *, retry_s: float = RETRY_S) -> None:
+        self._retry_s = retry_s
         self._dropped = 0
         self._events: deque[Outgoing] = deque()
-        self._latest: dict[str, Outgoing] = {}
+        #: The latest message of each retained topic, and the topics whose message is not published yet.
+        self._retained: dict[str, Outgoing] = {}
         self._changed: dict[str, None] = {}
-        self._unacknowledged: dict[int, Outgoing] = {}
+        self._in_flight: dict[int, Outgoing] = {}
         self._publish: Callable[[Outgoing], int] | None = None
-        self._pumps: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
     def put(self, message: Outgoing) -> None:
-        """Publish it, soon or when there is a broker again."""
+        """Publish a message soon, or once there is a connection again."""
         self._empty.clear()
         if message.retain:
-            self._latest[message.topic] = message
+            self._retained[message.topic] = message
             self._changed[message.topic] = None
         else:
             self._events.append(message)
             self._trim()
-        self._pump_in(TOLD_AFTER)
+        self._schedule(BATCH_S)
 
-    def forget(self, topic: str) -> None:
-        """A retained topic that is not to be published again by itself."""
-        self._latest.pop(topic, None)
+    def discard(self, topic: str) -> None:
+        """Do not publish a retained topic again on the next connection."""
+        self._retained.pop(topic, None)
         self._changed.pop(topic, None)
 
-    def online(self, publish: Callable[[Outgoing], int]) -> None:
-        """There is a broker: `publish` hands it a message, and returns its packet id."""
+    def connected(self, publish: Callable[[Outgoing], int]) -> None:
+        """Start publishing. `publish` sends one message and returns its packet id."""
         self._publish = publish
-        self._pump()
+        self._flush()
 
-    def offline(self) -> None:
-        """The broker is gone; it may have lost even what it had retained."""
+    def disconnected(self) -> None:
+        """Stop publishing, and requeue whatever was not acknowledged."""
         self._publish = None
-        lost = [message for message in self._unacknowledged.values() if not message.retain]
-        self._unacknowledged.clear()
-        self._events.extendleft(reversed(lost))
-        self._changed = dict.fromkeys(self._latest)
+        unacknowledged = [message for message in self._in_flight.values() if not message.retain]
+        self._in_flight.clear()
+        self._events.extendleft(reversed(unacknowledged))
+        self._changed = dict.fromkeys(self._retained)
         self._trim()
 
     def acknowledged(self, packet: int) -> Outgoing | None:
-        """The broker has answered for this packet id; returns its message."""
-        message = self._unacknowledged.pop(packet, None)
+        """Take note of a PUBACK; return the message it is for."""
+        message = self._in_flight.pop(packet, None)
         if message is not None and message.delivered is not None:
             message.delivered()
-        self._pump()
+        self._flush()
         return message
 
-    def take_dropped(self) -> int:
-        """How many events were dropped since this was last asked."""
-        dropped, self._dropped = self._dropped, 0
-        return dropped
-
-    async def emptied(self) -> None:
-        """Wait until the broker has everything."""
+    async def wait_empty(self) -> None:
+        """Wait until the broker has acknowledged everything."""
         await self._empty.wait()
 
-    def _pump_in(self, seconds: float) -> None:
-        if self._pumps is None:
-            self._pumps = asyncio.get_running_loop().call_later(seconds, self._pump)
+    def _schedule(self, delay_s: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._flush)
 
-    def _pump(self) -> None:
-        if self._pumps is not None:
-            self._pumps.cancel()
-            self._pumps = None
-        while self._publish is not None and len(self._unacknowledged) < IN_FLIGHT:
-            message = self._next()
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._publish is not None and len(self._in_flight) < MAX_IN_FLIGHT:
+            message = self._pop_next()
             if message is None:
                 break
             try:
                 packet = self._publish(message)
             except Exception:  # noqa: BLE001 - logged
-                _log.exception("publishing to %s broke; it is tried again", message.topic)
-                self._put_back(message)
-                self._pump_in(AGAIN_AFTER)
+                _log.exception("publishing to %s failed; trying again", message.topic)
+                self._requeue(message)
+                self._schedule(self._retry_s)
                 break
-            self._unacknowledged[packet] = message
-        if not (self._events or self._changed or self._unacknowledged):
+            self._in_flight[packet] = message
+        if not (self._events or self._changed or self._in_flight):
             self._empty.set()
+            self._report_dropped()
 
-    def _next(self) -> Outgoing | None:
+    def _pop_next(self) -> Outgoing | None:
         if self._events:
             return self._events.popleft()
         if self._changed:
             topic = next(iter(self._changed))
             del self._changed[topic]
-            return self._latest[topic]
+            return self._retained[topic]
         return None
 
-    def _put_back(self, message: Outgoing) -> None:
-        """Behind all others: if it can never be published, it keeps nothing else from that."""
+    def _requeue(self, message: Outgoing) -> None:
+        """Put a message back at the end, so that one unpublishable message cannot block the rest."""
         if message.retain:
             self._changed[message.topic] = None
         else:
             self._events.append(message)
 
     def _trim(self) -> None:
-        most = KEPT_OFFLINE if self._publish is None else KEPT_ONLINE
-        while len(self._events) > most:
+        limit = MAX_EVENTS_OFFLINE if self._publish is None else MAX_EVENTS_ONLINE
+        while len(self._events) > limit:
             self._events.popleft()
             self._dropped += 1
+            if self._dropped == 1:
+                _log.warning("more than %d events wait for the broker: dropping the oldest", limit)
+
+    def _report_dropped(self) -> None:
+        if self._dropped:
+            _log.warning("%d events were dropped before they could be published", self._dropped)
+            self._dropped = 0

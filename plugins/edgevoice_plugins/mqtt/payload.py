@@ -1,4 +1,4 @@
-"""What is told of announcements, as the JSON of the contract."""
+"""The contract's JSON for events, rejections and speaker states."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import msgspec
 
 
-def encode(told: msgspec.Struct) -> bytes:
-    """The JSON of an event, a rejection or a state; every key is there, unknown ones are null."""
-    return msgspec.json.encode(_told(msgspec.to_builtins(told, builtin_types=(datetime,))))
+def encode(struct: msgspec.Struct) -> bytes:
+    """Return the JSON of an event, a rejection or a state. Every key is present; unknown values are null."""
+    return msgspec.json.encode(_format_times(msgspec.to_builtins(struct, builtin_types=(datetime,))))
 
 
-def _told(value: object) -> object:
-    """The value with its times as the contract writes them; msgspec would write Z and microseconds."""
+def _format_times(value: object) -> object:
+    """Format times as the contract does (msgspec itself would write Z and microseconds)."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(value, dict):
-        return {key: _told(item) for key, item in value.items()}
+        return {key: _format_times(item) for key, item in value.items()}
     return value

@@ -1,11 +1,11 @@
-"""What a message on a topic asks for, and the topics that are listened to."""
+"""Topics: those the source subscribes to, the command that a message on one stands for, and reply topics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgevoice.commands import (
+from edgevoice import (
     Acknowledge,
     Command,
     Digest,
@@ -20,13 +20,24 @@ from edgevoice.commands import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-LARGEST = 64 * 1024
-"""Bytes of a payload that is still looked at (contract)."""
+#: Larger payloads are dropped (contract).
+MAX_PAYLOAD_BYTES = 64 * 1024
+#: Every node tells here which alert was acknowledged: for the other nodes, and for all its own speakers.
 ACKNOWLEDGE_ALL = "all/ack"
-"""Where a node tells which alert was acknowledged: to the others, and to all its own speakers."""
-_LONGEST_TOPIC = 65535
-_ASKED = ("say", "say/+", "stream/+", "stop", "ack", "replay", "digest", "volume/set", "mute/set", "dnd/set")
-_PLAIN: dict[str, type[Stop | Acknowledge | Replay | Digest]] = {
+_MAX_REPLY_TOPIC_BYTES = 1024
+_COMMANDS = (
+    "say",
+    "say/+",
+    "stream/+",
+    "stop",
+    "ack",
+    "replay",
+    "digest",
+    "volume/set",
+    "mute/set",
+    "dnd/set",
+)
+_SIMPLE: dict[str, type[Stop | Acknowledge | Replay | Digest]] = {
     "stop": Stop,
     "ack": Acknowledge,
     "replay": Replay,
@@ -36,9 +47,10 @@ _PLAIN: dict[str, type[Stop | Acknowledge | Replay | Digest]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message as it arrived; `delivery` names it if it may come again, `expires` is in seconds.
+    """A message as it arrived.
 
-    Until `acknowledge` is called, the broker keeps it and sends it again to the next connection.
+    `delivery` identifies a message that may be delivered again (None for QoS 0). The broker keeps the
+    message, and delivers it on the next connection, until `acknowledge` is called.
     """
 
     topic: str
@@ -46,7 +58,7 @@ class Message:
     retained: bool = False
     redelivered: bool = False
     delivery: Hashable = None
-    expires: float | None = None
+    expires_s: float | None = None
     content_type: str | None = None
     response_topic: str | None = None
     correlation: bytes | None = None
@@ -55,7 +67,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the sender of a message wants to be answered (MQTT 5)."""
+    """The reply address of a message's sender (MQTT 5)."""
 
     response_topic: str
     correlation: bytes | None = None
@@ -63,39 +75,41 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A topic filter to subscribe to, with what is retained there or without."""
+    """A topic filter to subscribe to, with or without the retained messages."""
 
     topic: str
-    kept: bool = False
+    wants_retained: bool = False
 
 
 def filters(base: str, targets: Iterable[str]) -> list[Filter]:
-    """The topic filters of everything that may be asked of these targets."""
-    return [Filter(f"{base}/{target}/{what}") for target in sorted(targets) for what in _ASKED]
+    """Return the topic filters of every command for these targets."""
+    return [Filter(f"{base}/{target}/{command}") for target in sorted(targets) for command in _COMMANDS]
 
 
 def command_of(base: str, message: Message) -> Command | None:
-    """The command of a message, None if its topic is none of `filters`."""
-    target, _, asked = message.topic.removeprefix(f"{base}/").partition("/")
+    """Return the command of a message, None if its topic is none of `filters`."""
+    target, _, name = message.topic.removeprefix(f"{base}/").partition("/")
     origin = origin_of(base, message)
     if message.retained:
         return InvalidCommand(reason="retained", target=target, origin=origin)
-    if len(message.payload) > LARGEST:
-        allowed = f"at most {LARGEST} bytes"
+    if len(message.payload) > MAX_PAYLOAD_BYTES:
+        allowed = f"at most {MAX_PAYLOAD_BYTES} bytes"
         return InvalidCommand(reason="too large", allowed=allowed, target=target, origin=origin)
-    return _asked_of(message, target, asked, origin)
+    return _command(message, target, name, origin)
 
 
-def _asked_of(message: Message, target: str, asked: str, origin: Origin | None) -> Command | None:
-    match asked.split("/"):
-        case ["say"] | ["say", _] as say:
-            return _say(message, target, say[1] if len(say) > 1 else None, origin)
-        case ["stream", name]:
-            return _piece(message, target, name, origin)
-        case [("volume" | "mute" | "dnd") as what, "set"]:
-            return SetSetting(target=target, setting=what, payload=message.payload, origin=origin)
-        case [plain] if plain in _PLAIN:
-            return _PLAIN[plain](target=target, payload=message.payload, origin=origin)
+def _command(message: Message, target: str, name: str, origin: Origin | None) -> Command | None:
+    match name.split("/"):
+        case ["say"]:
+            return _say(message, target, None, origin)
+        case ["say", urgency]:
+            return _say(message, target, urgency, origin)
+        case ["stream", stream_id]:
+            return _live_chunk(message, target, stream_id, origin)
+        case [("volume" | "mute" | "dnd") as setting, "set"]:
+            return SetSetting(target=target, setting=setting, payload=message.payload, origin=origin)
+        case [simple] if simple in _SIMPLE:
+            return _SIMPLE[simple](target=target, payload=message.payload, origin=origin)
     return None
 
 
@@ -104,35 +118,53 @@ def _say(message: Message, target: str, urgency: str | None, origin: Origin | No
         target=target,
         payload=message.payload,
         urgency=urgency,
-        expires=message.expires,
-        topic=target,
+        expires=message.expires_s,
+        topic=message.topic,
         redelivered=message.redelivered,
         acknowledge=message.acknowledge,
         origin=origin,
     )
 
 
-def _piece(message: Message, target: str, name: str, origin: Origin | None) -> LiveChunk:
+def _live_chunk(message: Message, target: str, stream_id: str, origin: Origin | None) -> LiveChunk:
     return LiveChunk(
         target=target,
-        id=name,
+        id=stream_id,
         payload=message.payload,
         is_json=_is_json(message.content_type),
         delivery=message.delivery,
         redelivered=message.redelivered,
-        expires=message.expires,
+        expires=message.expires_s,
         origin=origin,
     )
 
 
 def origin_of(base: str, message: Message) -> Origin | None:
-    """Where to answer; nowhere that would be a command again, and nowhere that cannot be published to."""
+    """Return the reply address of a message, None if it has none that EdgeVoice publishes to.
+
+    Any client that may publish a command chooses this topic, and the daemon publishes there with its own
+    rights. So a reply never goes to a topic under the base topic, to a command topic of another EdgeVoice, to a
+    `$` topic, or to one that cannot be published to. Everything else is for the broker's access list.
+    """
     topic = message.response_topic
-    if not topic or topic == base or topic.startswith(f"{base}/"):
+    if not topic or topic == base or topic.startswith((f"{base}/", "$")):
         return None
-    if any(sign in topic for sign in "+#\x00") or len(topic.encode()) > _LONGEST_TOPIC:
+    if any(sign in topic for sign in "+#\x00") or len(topic.encode()) > _MAX_REPLY_TOPIC_BYTES:
         return None
-    return Origin(topic, message.correlation)
+    return None if _is_command_topic(topic) else Origin(topic, message.correlation)
+
+
+def _is_command_topic(topic: str) -> bool:
+    """Whether some base topic makes this a command of EdgeVoice: `<base>/<target>/<command>`."""
+    levels = topic.split("/")
+    for command in _COMMANDS:
+        wanted = command.split("/")
+        tail = levels[-len(wanted) :]
+        if len(levels) >= len(wanted) + 2 and all(
+            want in ("+", level) for want, level in zip(wanted, tail, strict=True)
+        ):
+            return True
+    return False
 
 
 def _is_json(content_type: str | None) -> bool:

@@ -1,6 +1,5 @@
-"""The transports over TLS: sessions are resumed, certificates verified, and nothing stays open."""
+"""The transports over TLS: certificates are verified, and no connection stays open."""
 
-import asyncio
 import gc
 import ssl
 
@@ -9,7 +8,7 @@ import pytest
 from edgevoice.errors import TransportError
 from tests.support.front import Front, certified
 from tests.support.lightning import LightningServer
-from tests.support.transports import KINDS, opened, opened_together, request, said, said_until
+from tests.support.transports import KINDS, opened, request, said, said_until, warm
 
 TEXT = "d700z The first sentence."
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -22,36 +21,35 @@ async def server():
 
 
 @pytest.fixture
-def trusted(tmp_path, monkeypatch):
-    """The folder of a certificate that this machine trusts."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+def trusted(tmp_path):
+    """The folder of a certificate that `trusting` trusts."""
+    certified(tmp_path)
     return tmp_path
+
+
+def trusting(folder):
+    return ssl.create_default_context(cafile=folder / "cert.pem")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", KINDS)
-async def test_the_second_connection_resumes_the_session_of_the_first(server, trusted, name, version):
-    async with Front(server.url, certified(trusted, version)) as front, opened(name, front.url) as transport:
+async def test_tls_speech_is_exact_over_one_connection(server, trusted, name, version):
+    async with (
+        Front(server.url, certified(trusted, version)) as front,
+        opened(name, front.url, tls=trusting(trusted)) as transport,
+    ):
+        await warm(transport)
         for number in range(3):
-            assert await said(transport, TEXT) == server.expected(TEXT)
-            seen = len(front.passages)
-            front.drop()
-            await front.until(lambda seen=seen: len(front.passages) > seen)
             assert await said(transport, f"d90z {number}.") == server.expected(f"d90z {number}.")
-        resumed = [passage.resumed for passage in front.passages]
-    assert resumed == [False] + [True] * (len(resumed) - 1)
-
-
-async def test_one_transport_resumes_the_session_of_another(server, trusted):
-    async with Front(server.url, certified(trusted)) as front:
-        async with opened_together(front.url, *KINDS, ready=False) as transports:
-            for transport in transports.values():
-                assert await said(transport, TEXT) == server.expected(TEXT)
-        assert [passage.resumed for passage in front.passages] == [False, True]
+        assert len(front.passages) == 1
+        front.drop()
+        await front.until(lambda: len(front.passages) == 2)
+        await warm(transport)
+        assert await said(transport, TEXT) == server.expected(TEXT)
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_certificate_of_a_stranger_is_refused(server, tmp_path, name):
+async def test_tls_untrusted_certificate_is_refused(server, tmp_path, name):
     async with Front(server.url, certified(tmp_path)) as front, opened(name, front.url) as transport:
         _, error = await said_until(transport, request(TEXT))
     assert isinstance(error, TransportError)
@@ -60,12 +58,10 @@ async def test_a_certificate_of_a_stranger_is_refused(server, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_nothing_stays_open_behind(server, trusted, name):
+async def test_tls_exit_leaves_nothing_open(server, trusted, name):
     async with Front(server.url, certified(trusted)) as front:
-        async with opened(name, front.url) as transport:
+        async with opened(name, front.url, tls=trusting(trusted)) as transport:
             await said(transport, TEXT)
-            async with asyncio.timeout(5):
-                while not transport.is_warm:
-                    await asyncio.sleep(0.01)
+            await warm(transport)
         await front.until(lambda: not front.open)
         gc.collect()  # would raise what was left unclosed

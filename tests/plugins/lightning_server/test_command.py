@@ -48,7 +48,7 @@ async def ended(*arguments, **keys):
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-async def test_it_prints_its_url_serves_and_ends_well_when_told_to(by):
+async def test_serves_until_signal(by):
     async with running(by=by) as url, aiohttp.ClientSession() as session:
         assert url.startswith("http://127.0.0.1:")
         async with session.post(f"{url}/waves/v1/tts", json=BODY) as reply:
@@ -56,7 +56,7 @@ async def test_it_prints_its_url_serves_and_ends_well_when_told_to(by):
             assert len(await reply.read()) > 44100
 
 
-async def test_it_ends_well_while_clients_are_connected_and_listening():
+async def test_ends_while_clients_are_connected():
     async with running() as url, aiohttp.ClientSession() as session:
         idle = await session.ws_connect(f"{url}/waves/v1/tts/live")
         async with connected(url) as client:
@@ -65,7 +65,7 @@ async def test_it_ends_well_while_clients_are_connected_and_listening():
         assert not idle.closed
 
 
-async def test_it_has_the_limit_and_the_key_it_was_told(tmp_path):
+async def test_limit_and_key_options(tmp_path):
     key = tmp_path / "key"
     key.write_text("sk_right\n")
     headers = {"Authorization": "Bearer sk_right"}
@@ -80,7 +80,15 @@ async def test_it_has_the_limit_and_the_key_it_was_told(tmp_path):
                 assert reply.status == status
 
 
-async def test_it_listens_where_it_is_told_and_says_so_if_it_cannot():
+async def test_allow_host_option():
+    async with running("--allow-host", "nas.local") as url, aiohttp.ClientSession() as session:
+        for host, status in {"nas.local": 200, "evil.example": 403}.items():
+            headers = {"Host": host}
+            async with session.post(f"{url}/waves/v1/tts", json=BODY, headers=headers) as reply:
+                assert reply.status == status
+
+
+async def test_host_and_port_options():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -95,7 +103,7 @@ async def test_it_listens_where_it_is_told_and_says_so_if_it_cannot():
             await client.until("complete")
 
 
-async def test_a_key_file_that_is_missing_or_empty_is_an_error(tmp_path):
+async def test_bad_key_file_is_usage_error(tmp_path):
     (tmp_path / "empty").write_text(" \n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     for name in ("missing", "empty", "binary"):
@@ -104,20 +112,20 @@ async def test_a_key_file_that_is_missing_or_empty_is_an_error(tmp_path):
         assert name in errors
 
 
-async def test_without_the_library_it_says_what_to_install():
+async def test_missing_library_says_what_to_install():
     status, errors = await ended(before="import sys; sys.modules['espeakng_loader'] = None; ")
     assert status == 2
     assert 'pip install "edgevoice[local]"' in errors
 
 
 @pytest.mark.parametrize("arguments", [("--max-chars", "0"), ("--port", "65536"), ("--nonsense",)])
-async def test_arguments_out_of_range_are_a_usage_error(arguments):
+async def test_bad_argument_is_usage_error(arguments):
     status, errors = await ended(*arguments)
     assert status == 2
     assert arguments[0] in errors
 
 
-async def test_it_never_takes_a_key_from_the_environment(monkeypatch):
+async def test_environment_key_is_ignored(monkeypatch):
     monkeypatch.setitem(os.environ, "SMALLEST_API_KEY", "sk_of_the_user")
     async with running() as url, aiohttp.request("POST", f"{url}/waves/v1/tts", json=BODY) as reply:
         assert reply.status == 200

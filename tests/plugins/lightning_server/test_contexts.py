@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice_plugins.lightning.protocol.request import BadRequest
+from edgevoice_plugins.lightning.protocol.request import BadRequestError
 from edgevoice_plugins.lightning_server.contexts import (
-    MOST_CONTEXTS,
+    MAX_CONTEXTS,
     Cancelled,
-    Conversation,
     Segment,
-    joined,
+    TextContexts,
+    join_chunks,
 )
 
 
@@ -28,8 +28,8 @@ def clock():
 
 
 @pytest.fixture
-def conversation(clock):
-    return Conversation(8000, clock)
+def contexts(clock):
+    return TextContexts(8000, clock)
 
 
 def piece(text, **keys):
@@ -40,8 +40,8 @@ def texts(released):
     return [segment.text for segment in released]
 
 
-def spoken(conversation, *messages):
-    return [text for message in messages for text in texts(conversation.take(message))]
+def spoken(contexts, *messages):
+    return [text for message in messages for text in texts(contexts.handle(message))]
 
 
 @pytest.mark.parametrize(
@@ -63,120 +63,117 @@ def spoken(conversation, *messages):
         ("Hi.", "", "Hi."),
     ],
 )
-def test_pieces_are_joined_verbatim_but_sentences_get_the_space_that_they_lack(before, after, whole):
-    assert joined(before, after) == whole
+def test_chunks_joined_with_missing_space(before, after, whole):
+    assert join_chunks(before, after) == whole
 
 
-def test_a_sentence_is_released_as_soon_as_it_is_whole_and_its_rest_waits(conversation):
-    assert spoken(conversation, piece("Hello the"), piece("re")) == []
-    assert spoken(conversation, piece(". How are")) == ["Hello there. "]
-    assert spoken(conversation, piece(" you?")) == ["How are you?"]
-    assert conversation.due is None
+def test_complete_sentence_released_rest_waits(contexts):
+    assert spoken(contexts, piece("Hello the"), piece("re")) == []
+    assert spoken(contexts, piece(". How are")) == ["Hello there. "]
+    assert spoken(contexts, piece(" you?")) == ["How are you?"]
+    assert contexts.due_at is None
 
 
 @pytest.mark.parametrize("text", ["It is 3.", "Mr.", "1. ", "No", "e.g.", "Dr. Smith and J.", "  .", "12. "])
-def test_what_only_looks_like_the_end_of_a_sentence_waits(conversation, text):
-    assert spoken(conversation, piece(text)) == []
+def test_false_sentence_end_waits(contexts, text):
+    assert spoken(contexts, piece(text)) == []
 
 
 @pytest.mark.parametrize("text", ["Yes.", "Stop!", "Why?", "Well…", "Done.\n", "今日は。", "It costs 3.50. "])
-def test_the_end_of_a_sentence_is_one_also_at_the_end_of_a_piece(conversation, text):
-    assert spoken(conversation, piece(text)) == [text]
+def test_sentence_end_at_chunk_end(contexts, text):
+    assert spoken(contexts, piece(text)) == [text]
 
 
-def test_several_sentences_at_once_are_one_segment(conversation):
-    assert spoken(conversation, piece("One is here. Two is there. And thr")) == [
-        "One is here. Two is there. "
-    ]
+def test_several_sentences_one_segment(contexts):
+    assert spoken(contexts, piece("One is here. Two is there. And thr")) == ["One is here. Two is there. "]
 
 
-def test_text_without_an_end_is_released_in_segments_of_at_most_250_characters(conversation):
+def test_long_text_split_at_250_characters(contexts):
     text = "word " * 120
-    released = spoken(conversation, piece(text), piece("", **{"continue": False}))
+    released = spoken(contexts, piece(text), piece("", **{"continue": False}))
     assert "".join(released) == text
     assert all(len(part) <= 250 for part in released)
 
 
-def test_waiting_counts_from_the_first_piece_and_ends_with_all_of_it_released(conversation, clock):
-    conversation.take(piece("no end ", max_buffer_delay_ms=500))
+def test_delay_counts_from_first_chunk(contexts, clock):
+    contexts.handle(piece("no end ", max_buffer_delay_ms=500))
     clock.now += 0.4
-    conversation.take(piece("in sight", max_buffer_delay_ms=500))
-    assert conversation.due == pytest.approx(100.5)
-    assert conversation.overdue() == []
+    contexts.handle(piece("in sight", max_buffer_delay_ms=500))
+    assert contexts.due_at == pytest.approx(100.5)
+    assert contexts.overdue() == []
     clock.now += 0.2
-    assert texts(conversation.overdue()) == ["no end in sight"]
-    assert conversation.due is None
+    assert texts(contexts.overdue()) == ["no end in sight"]
+    assert contexts.due_at is None
 
 
-def test_without_patience_each_piece_is_released_at_once(conversation):
-    assert spoken(conversation, piece("no end", max_buffer_delay_ms=0)) == ["no end"]
+def test_zero_delay_releases_at_once(contexts):
+    assert spoken(contexts, piece("no end", max_buffer_delay_ms=0)) == ["no end"]
 
 
-def test_contexts_do_not_mix(conversation):
+def test_contexts_are_separate(contexts):
     assert (
-        spoken(conversation, piece("one "), piece("two ", context_id="d"), piece("more ", context_id=None))
-        == []
+        spoken(contexts, piece("one "), piece("two ", context_id="d"), piece("more ", context_id=None)) == []
     )
-    assert spoken(conversation, piece("end", **{"continue": False})) == ["one end"]
-    assert spoken(conversation, piece("end", context_id="d", context_close=True)) == ["two end"]
-    assert spoken(conversation, piece("", context_id=None, flush=True)) == ["more "]
+    assert spoken(contexts, piece("end", **{"continue": False})) == ["one end"]
+    assert spoken(contexts, piece("end", context_id="d", context_close=True)) == ["two end"]
+    assert spoken(contexts, piece("", context_id=None, flush=True)) == ["more "]
 
 
-def test_a_segment_is_spoken_as_its_own_pieces_asked(conversation):
-    conversation.take(piece("Left", voice_id="sophia", sample_rate=8000, request_id="r1"))
-    (segment,) = conversation.take({"context_id": "c", "continue": False})
+def test_segment_uses_options_of_its_chunks(contexts):
+    contexts.handle(piece("Left", voice_id="sophia", sample_rate=8000, request_id="r1"))
+    (segment,) = contexts.handle({"context_id": "c", "continue": False})
     assert (segment.request.voice_id, segment.request.sample_rate, segment.request.request_id) == (
         *("sophia", 8000),
         "r1",
     )
 
 
-def test_cancelling_drops_what_waits_and_what_comes_with_it_is_kept(conversation):
-    conversation.take(piece("old words "))
-    first, second = conversation.take(piece("New.", cancel_request=True, **{"continue": False}))
+def test_cancel_drops_waiting_text(contexts):
+    contexts.handle(piece("old words "))
+    first, second = contexts.handle(piece("New.", cancel_request=True, **{"continue": False}))
     assert first == Cancelled("c")
     assert second.text == "New."
 
 
-def test_a_whole_text_is_one_segment_however_long(conversation):
+def test_whole_text_is_one_segment(contexts):
     text = "It is a sentence. " * 400
-    assert texts(conversation.take({"text": text, "voice_id": "magnus"})) == [text]
+    assert texts(contexts.handle({"text": text, "voice_id": "magnus"})) == [text]
 
 
-def test_too_many_contexts_are_refused_and_empty_ones_do_not_count(conversation):
-    for number in range(MOST_CONTEXTS + 10):
-        conversation.take(piece("done", context_id=f"d{number}", **{"continue": False}))
-    for number in range(MOST_CONTEXTS):
-        conversation.take(piece("waits ", context_id=f"c{number}"))
-    with pytest.raises(BadRequest, match="contexts"):
-        conversation.take(piece("waits ", context_id="one-more"))
-    assert spoken(conversation, piece("now", context_id="c0", **{"continue": False})) == ["waits now"]
+def test_too_many_contexts_are_refused(contexts):
+    for number in range(MAX_CONTEXTS + 10):
+        contexts.handle(piece("done", context_id=f"d{number}", **{"continue": False}))
+    for number in range(MAX_CONTEXTS):
+        contexts.handle(piece("waits ", context_id=f"c{number}"))
+    with pytest.raises(BadRequestError, match="contexts"):
+        contexts.handle(piece("waits ", context_id="one-more"))
+    assert spoken(contexts, piece("now", context_id="c0", **{"continue": False})) == ["waits now"]
 
 
-def test_a_refused_message_leaves_what_waits(conversation):
-    conversation.take(piece("first "))
+def test_refused_message_keeps_waiting_text(contexts):
+    contexts.handle(piece("first "))
     for bad in (
         piece("x", speed=9),
         piece("x", flush=True),
         piece("x", model="lightning_v2"),
         {"context_id": 5},
     ):
-        with pytest.raises(BadRequest):
-            conversation.take(bad)
-    assert spoken(conversation, piece("last", **{"continue": False})) == ["first last"]
+        with pytest.raises(BadRequestError):
+            contexts.handle(bad)
+    assert spoken(contexts, piece("last", **{"continue": False})) == ["first last"]
 
 
 @settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(st.text(st.characters(codec="utf-8"), max_size=60), max_size=30), st.sampled_from([None, "c"])
 )
-def test_nothing_that_is_sent_gets_lost_or_said_twice(pieces, context_id):
-    conversation = Conversation(8000, Clock())
+def test_every_chunk_spoken_once(pieces, context_id):
+    contexts = TextContexts(8000, Clock())
     released = []
     for text in pieces:
-        released += conversation.take(piece(text, context_id=context_id))
-    released += conversation.take({"context_id": context_id, "flush": context_id is None, "continue": False})
+        released += contexts.handle(piece(text, context_id=context_id))
+    released += contexts.handle({"context_id": context_id, "flush": context_id is None, "continue": False})
     assert all(isinstance(segment, Segment) and segment.text.strip() for segment in released)
     assert "".join("".join(texts(released)).split()) == "".join("".join(pieces).split())
     assert context_id is None or all(len(segment.text) <= 250 + 60 for segment in released)
-    assert conversation.due is None
+    assert contexts.due_at is None

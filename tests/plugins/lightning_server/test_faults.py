@@ -11,8 +11,8 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from edgevoice_plugins.lightning_server import delivery
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.examples import examples
 from tests.support.speech_socket import LIVE, Client, connected
@@ -64,7 +64,7 @@ async def still_speaks(url):
 
 @some
 @given(st.data())
-async def test_nonsense_in_a_body_is_refused_or_spoken_but_never_a_server_error(session, url, data):
+async def test_any_body_is_no_server_error(session, url, data):
     path = data.draw(st.sampled_from([WHOLE, LIVE]))
     if data.draw(st.booleans()):
         request = session.post(url + path, data=data.draw(st.binary(max_size=200)))
@@ -78,7 +78,7 @@ async def test_nonsense_in_a_body_is_refused_or_spoken_but_never_a_server_error(
 
 @some
 @given(st.data())
-async def test_nonsense_in_a_frame_never_closes_the_socket(session, url, data):
+async def test_any_frame_keeps_socket_open(session, url, data):
     async with session.ws_connect(url + LIVE) as socket:
         for _ in range(data.draw(st.integers(1, 4))):
             match data.draw(st.integers(0, 2)):
@@ -96,16 +96,15 @@ async def test_nonsense_in_a_frame_never_closes_the_socket(session, url, data):
                 break
 
 
-async def test_a_frame_over_64_kib_closes_that_socket_alone(url):
+async def test_oversized_frame_closes_only_its_socket(url):
     async with connected(url) as client:
         await client.socket.send_str("x" * 70000)
         assert (await client.socket.receive()).type is aiohttp.WSMsgType.CLOSE
     await still_speaks(url)
 
 
-async def test_too_many_waiting_texts_are_refused_and_the_rest_is_spoken(url, monkeypatch):
-    monkeypatch.setattr(delivery, "MOST", 5)
-    async with connected(url) as client:
+async def test_full_queue_refuses_texts(voice):
+    async with serve(voice, limits=ServerLimits(max_queued=5)) as url, connected(url) as client:
         await client.send("Soon. " * 300)
         for _ in range(20):
             await client.send("Hi there.")
@@ -113,13 +112,11 @@ async def test_too_many_waiting_texts_are_refused_and_the_rest_is_spoken(url, mo
         while frame["status"] != "error":
             frame = await client.frame()
         assert frame["error"]["code"] == "TOO_MANY_REQUESTS"
-    await still_speaks(url)
+        await still_speaks(url)
 
 
 @pytest.mark.parametrize("path", ["websocket", LIVE, WHOLE])
-async def test_a_voice_killed_in_mid_speech_ends_that_speech_with_an_error_and_the_next_one_is_spoken(
-    path, session, url, voice
-):
+async def test_voice_killed_while_speaking(path, session, url, voice):
     await still_speaks(url)
     if path == "websocket":
         async with connected(url) as client:
@@ -139,9 +136,12 @@ async def test_a_voice_killed_in_mid_speech_ends_that_speech_with_an_error_and_t
     await still_speaks(url)
 
 
-async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(url, voice, monkeypatch):
-    monkeypatch.setattr(delivery, "SEND_WITHIN", 0.5)
-    async with connected(url, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as client:
+async def test_blocked_client_is_dropped(url, voice):
+    impatient = serve(voice, limits=ServerLimits(send_timeout_s=0.5))
+    async with (
+        impatient as other,
+        connected(other, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as client,
+    ):
         await client.send(LONG, sample_rate=44100)
         await client.socket.receive()
         client.socket._conn.protocol.pause_reading()
@@ -151,7 +151,7 @@ async def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_served(
 
 
 @pytest.mark.parametrize("path", ["websocket", LIVE, WHOLE])
-async def test_a_client_that_hangs_up_ends_its_speech_long_before_its_end(path, url, voice):
+async def test_hang_up_cancels_speech(path, url, voice):
     await still_speaks(url)
     before = _written(voice)
     if path == "websocket":

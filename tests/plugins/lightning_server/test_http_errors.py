@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -23,7 +24,7 @@ async def url():
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def short():
-    async with VoicePool() as voice, serve(voice, max_chars=250) as url:
+    async with VoicePool() as voice, serve(voice, limits=ServerLimits(max_chars=250)) as url:
         yield url
 
 
@@ -69,7 +70,7 @@ def post(session, url):
     ],
     ids=str,
 )
-async def test_a_bad_field_is_refused_by_name(post, path, keys, named):
+async def test_bad_field_is_named(post, path, keys, named):
     status, headers, body = await post(path, **keys)
     assert (status, headers["Content-Type"]) == (400, "application/json")
     refusal = json.loads(body)
@@ -77,7 +78,7 @@ async def test_a_bad_field_is_refused_by_name(post, path, keys, named):
     assert named in refusal["message"]
 
 
-async def test_mp3_is_refused_and_says_what_there_is(post):
+async def test_mp3_is_refused(post):
     status, _, body = await post(output_format="mp3")
     assert status == 400
     assert "pcm, wav, ulaw or alaw" in json.loads(body)["message"]
@@ -86,20 +87,20 @@ async def test_mp3_is_refused_and_says_what_there_is(post):
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b"[" * 60000, b'{"text": NaN}', b"null"]
 )
-async def test_a_body_that_is_no_json_object_is_refused(session, url, body):
+async def test_body_not_object_is_refused(session, url, body):
     for path in (WHOLE, LIVE):
         async with session.post(url + path, data=body) as reply:
             assert reply.status == 400
             assert (await reply.json())["error"] == "InvalidRequest"
 
 
-async def test_a_body_over_64_kib_is_refused(session, url):
+async def test_oversized_body_is_refused(session, url):
     async with session.post(url + WHOLE, data=b"x" * 70000) as reply:
         assert reply.status == 413
         assert (await reply.json()).keys() == {"error", "message"}
 
 
-async def test_a_text_over_the_limit_is_refused_naming_the_limit(session, short):
+async def test_too_long_text_names_limit(session, short):
     for length, status in ((250, 200), (251, 400)):
         for path in (WHOLE, LIVE):
             text = ("word " * 60)[:length]
@@ -112,7 +113,7 @@ async def test_a_text_over_the_limit_is_refused_naming_the_limit(session, short)
 @pytest.mark.parametrize(
     "model", ["lightning-v2", "lightning_v2", "lightning-large", "lightning", "lightning_v3"]
 )
-async def test_a_retired_model_is_gone_and_names_its_successor(post, session, url, model):
+async def test_retired_model_names_successor(post, session, url, model):
     answers = [
         await post(WHOLE, model=model),
         await post(LIVE, model=model),
@@ -131,7 +132,7 @@ async def test_a_retired_model_is_gone_and_names_its_successor(post, session, ur
         assert "'lightning_v3.1'" in refusal["message"]
 
 
-async def test_with_a_key_only_its_bearer_is_served(session, locked):
+async def test_key_is_required(session, locked):
     body = {"text": SENTENCE, "voice_id": "magnus"}
     tries = {"Bearer sk_right": 200, "bearer sk_right": 200, "Bearer sk_wrong": 401, "sk_right": 401, "": 401}
     for authorization, status in tries.items():
@@ -149,7 +150,7 @@ async def test_with_a_key_only_its_bearer_is_served(session, locked):
         assert reply.status == 200
 
 
-async def test_pages_of_other_sites_are_refused_and_the_own_one_served(post, url):
+async def test_foreign_origin_is_refused(post, url):
     for origin, status in {
         url: 200,
         "http://evil.example": 403,
@@ -163,7 +164,39 @@ async def test_pages_of_other_sites_are_refused_and_the_own_one_served(post, url
             assert json.loads(body)["error"] == "Forbidden"
 
 
-async def test_an_unknown_route_or_method_is_answered_in_json(session, url):
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "voice.localhost", "127.0.0.1", "192.168.1.5:80", "[::1]:5"]
+)
+async def test_safe_host_is_served(post, host):
+    status, _, _ = await post(headers={"Host": host})
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", ""],
+)
+async def test_rebound_host_is_refused(post, host):
+    for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
+        status, _, body = await post(headers=headers)
+        assert status == 403
+        assert json.loads(body)["error"] == "Forbidden"
+
+
+async def test_allowed_host_is_served(session):
+    body = {"text": SENTENCE, "voice_id": "magnus"}
+    async with VoicePool() as voice, serve(voice, allowed_hosts=["nas.local"]) as url:
+        for host, status in {
+            "nas.local": 200,
+            "NAS.local:8080": 200,
+            "nas.local.": 200,
+            "other.local": 403,
+        }.items():
+            async with session.post(url + WHOLE, json=body, headers={"Host": host}) as reply:
+                assert reply.status == status, host
+
+
+async def test_unknown_route_is_json_error(session, url):
     for method, path, status in (
         ("GET", "/", 404),
         ("GET", WHOLE, 405),

@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
+from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
 from tests.support.speech_socket import Heard, connected
@@ -31,7 +32,7 @@ async def client(url):
         yield client
 
 
-async def test_a_whole_text_is_chunks_of_whole_samples_and_one_complete(client):
+async def test_whole_text_is_chunks_and_complete(client):
     await client.send(SENTENCE, request_id="req-1", session_id="sess_2")
     heard = await client.until("complete")
     assert heard.statuses == ["chunk", "complete"]
@@ -45,7 +46,7 @@ async def test_a_whole_text_is_chunks_of_whole_samples_and_one_complete(client):
     await client.silence()
 
 
-async def test_requests_in_a_row_are_spoken_in_their_order_each_with_its_own_ids(client):
+async def test_requests_spoken_in_order_with_own_ids(client):
     texts = [SENTENCE, "One.", SECOND]
     for number, text in enumerate(texts):
         await client.send(text, request_id=f"r{number}")
@@ -64,7 +65,7 @@ async def test_requests_in_a_row_are_spoken_in_their_order_each_with_its_own_ids
     assert later.frames[0]["session_id"] == heard.frames[0]["session_id"]
 
 
-async def test_the_next_request_is_read_while_the_first_is_spoken(client):
+async def test_request_read_while_speaking(client):
     await client.send(LONG, request_id="long")
     assert (await client.frame())["external_request_id"] == "long"
     await client.send("", cancel_request=True)
@@ -76,19 +77,19 @@ async def test_the_next_request_is_read_while_the_first_is_spoken(client):
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, None])
-async def test_each_rate_is_spoken_and_44100_where_none_is_asked(client, rate):
+async def test_each_rate_default_44100(client, rate):
     await client.send(SENTENCE, sample_rate=rate)
     assert is_speech_of(SENTENCE, (await client.until("complete")).seconds(rate or 44100))
 
 
 @pytest.mark.parametrize("path", ["/api/v1/tts/live", "/waves/v1/lightning-v3.1/get_speech/stream?timeout=9"])
-async def test_older_routes_speak_too(url, path):
+async def test_older_routes(url, path):
     async with connected(url, path) as client:
         await client.send(SENTENCE)
         assert is_speech_of(SENTENCE, (await client.until("complete")).seconds())
 
 
-async def test_words_are_told_with_their_times_by_the_voices_that_can(client):
+async def test_word_timestamps(client):
     await client.send(SENTENCE, word_timestamps=True, voice_id="meher")
     heard = await client.until("complete")
     words = [frame["data"] for frame in heard.of("word_timestamp")]
@@ -100,7 +101,7 @@ async def test_words_are_told_with_their_times_by_the_voices_that_can(client):
         assert not (await client.until("complete")).of("word_timestamp")
 
 
-async def test_a_text_that_says_nothing_is_a_short_silence_and_complete(client):
+async def test_text_without_words_is_short_silence(client):
     await client.send("...")
     heard = await client.until("complete")
     assert heard.pcm == bytes(4800)
@@ -122,7 +123,7 @@ async def test_a_text_that_says_nothing_is_a_short_silence_and_complete(client):
     ],
     ids=str,
 )
-async def test_a_bad_message_gets_an_error_frame_and_the_socket_stays_usable(client, message, named):
+async def test_bad_message_keeps_socket_usable(client, message, named):
     await client.socket.send_json(message)
     frame = await client.frame()
     assert frame["status"] == "error"
@@ -135,7 +136,7 @@ async def test_a_bad_message_gets_an_error_frame_and_the_socket_stays_usable(cli
     assert (await client.until("complete")).statuses == ["chunk", "complete"]
 
 
-async def test_a_retired_model_gets_an_error_frame_that_names_its_successor(client):
+async def test_retired_model_names_successor(client):
     await client.send(SENTENCE, model="lightning_v2", request_id="r1")
     frame = await client.frame()
     assert frame["error"]["code"] == "MODEL_DEPRECATED"
@@ -143,8 +144,8 @@ async def test_a_retired_model_gets_an_error_frame_that_names_its_successor(clie
     assert frame["external_request_id"] == "r1"
 
 
-async def test_a_text_over_the_limit_gets_an_error_frame_that_names_the_limit(voice):
-    async with serve(voice, max_chars=250) as url, connected(url) as client:
+async def test_too_long_text_names_limit(voice):
+    async with serve(voice, limits=ServerLimits(max_chars=250)) as url, connected(url) as client:
         await client.send("x " * 125)
         assert (await client.until("complete")).seconds() > 1
         await client.send("x " * 126)

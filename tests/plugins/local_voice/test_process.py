@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from edgevoice.errors import TransportError
-from edgevoice_plugins.local_voice.pool import MOST, VoicePool
-from edgevoice_plugins.local_voice.process import VoiceProcess
+from edgevoice_plugins.local_voice.pool import MAX_CHILDREN, VoicePool
+from edgevoice_plugins.local_voice.process import VoiceProcess, VoiceTimeouts
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from edgevoice_plugins.local_voice.wire import Utterance
 from tests.support.local_voice import LETTERS, LONG, SENTENCE, said, seconds, until
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HALTING = """
 import sys
-from edgevoice_plugins.local_voice.wire import Kind, frame
-audio = frame(Kind.AUDIO, b"abcd")
-for said, kept in ((audio[:5], b""), (audio[5:], frame(Kind.DONE))):
+from edgevoice_plugins.local_voice.wire import Kind, encode_frame
+audio = encode_frame(Kind.AUDIO, b"abcd")
+for said, kept in ((audio[:5], b""), (audio[5:], encode_frame(Kind.DONE))):
     sys.stdin.readline()
     sys.stdout.buffer.write(said + kept)
     sys.stdout.buffer.flush()
@@ -38,7 +38,7 @@ async def fresh():
         yield pool
 
 
-async def test_closing_it_early_stops_the_speech_and_leaves_the_child_usable(fresh):
+async def test_early_close_leaves_child_usable(fresh):
     for _ in range(5):
         async with aclosing(fresh.speak(LONG, rate=44100)) as speech:
             await anext(speech)
@@ -47,7 +47,7 @@ async def test_closing_it_early_stops_the_speech_and_leaves_the_child_usable(fre
     assert len(fresh.pids) == 1
 
 
-async def test_being_cancelled_at_any_moment_leaves_the_next_speech_whole(fresh):
+async def test_cancel_at_any_time_then_next_is_whole(fresh):
     for after in range(12):
         task = asyncio.create_task(said(fresh, LONG, rate=44100))
         await asyncio.sleep(after / 400)
@@ -57,15 +57,15 @@ async def test_being_cancelled_at_any_moment_leaves_the_next_speech_whole(fresh)
         assert 0.042 * LETTERS < seconds(chunks) < 0.105 * LETTERS
 
 
-async def test_many_at_once_are_all_spoken_by_few_children(fresh):
+async def test_many_utterances_few_children(fresh):
     texts = [SENTENCE * (1 + number % 3) for number in range(20)]
     lengths = [seconds(chunks) for chunks, _ in await asyncio.gather(*(said(fresh, text) for text in texts))]
     for text, length in zip(texts, lengths, strict=True):
         assert length == pytest.approx(lengths[0] * len(text) / len(SENTENCE), rel=0.35)
-    assert len(fresh.pids) <= MOST
+    assert len(fresh.pids) <= MAX_CHILDREN
 
 
-async def test_a_slow_listener_does_not_keep_another_waiting(fresh):
+async def test_slow_listener_does_not_block_another(fresh):
     async with aclosing(fresh.speak(LONG, rate=44100)) as slow:
         await anext(slow)
         chunks, _ = await said(fresh, SENTENCE)
@@ -75,7 +75,7 @@ async def test_a_slow_listener_does_not_keep_another_waiting(fresh):
     assert len(rest) > 1000
 
 
-async def test_a_child_killed_in_mid_speech_fails_that_speech_and_the_next_one_works(fresh):
+async def test_child_killed_while_speaking(fresh):
     async with aclosing(fresh.speak(LONG, rate=44100)) as speech:
         await anext(speech)
         killed = fresh.pids[0]
@@ -87,7 +87,7 @@ async def test_a_child_killed_in_mid_speech_fails_that_speech_and_the_next_one_w
     assert killed not in fresh.pids
 
 
-async def test_a_child_killed_while_idle_is_replaced_unnoticed(fresh):
+async def test_child_killed_while_idle_is_replaced(fresh):
     await said(fresh, SENTENCE)
     killed = fresh.pids[0]
     os.kill(killed, signal.SIGKILL)
@@ -97,33 +97,43 @@ async def test_a_child_killed_while_idle_is_replaced_unnoticed(fresh):
     assert killed not in fresh.pids
 
 
-async def test_being_cancelled_in_the_middle_of_a_frame_loses_none_of_it():
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", HALTING), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    child = VoiceProcess(process)
-    speech = child.speak(Utterance(text="", voice="en", rate=175, sample_rate=24000))
+async def test_cancel_within_frame_loses_nothing():
+    child = await VoiceProcess.spawn((sys.executable, "-c", HALTING), VoiceTimeouts())
+    speech = child.speak(Utterance(text="", voice="en", words_per_minute=175, sample_rate=24000))
     task = asyncio.create_task(anext(speech))
     await until(lambda: child._header)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not child.usable
-    await child.settle()
+    await child.drain()
     assert child.usable
-    child.kill()
-    await child.ended()
+    await child.end()
 
 
-async def test_a_stuck_child_is_killed_and_the_next_one_works(fresh, monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.local_voice.process.STALL", 0.5)
-    await said(fresh, SENTENCE)
-    os.kill(fresh.pids[0], signal.SIGSTOP)
-    with pytest.raises(TransportError, match="gave nothing"):
-        await said(fresh, SENTENCE)
-    assert (await said(fresh, SENTENCE))[0]
+async def test_stuck_child_is_replaced():
+    async with VoicePool(VoiceTimeouts(stall_s=0.5)) as pool:
+        await said(pool, SENTENCE)
+        stuck = pool.pids
+        os.kill(stuck[0], signal.SIGSTOP)
+        with pytest.raises(TransportError):
+            await said(pool, SENTENCE)
+        assert (await said(pool, SENTENCE))[0]
+        assert pool.pids != stuck
 
 
-async def test_nothing_is_started_before_it_is_needed_and_nothing_is_left_behind():
+async def test_cancel_during_start_leaves_no_child():
+    before = set(psutil.Process().children())
+    for after_s in (0, 0.001, 0.005, 0.02, 0.1):
+        task = asyncio.create_task(VoiceProcess.start())
+        await asyncio.sleep(after_s)
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, VoiceProcess):
+            await result.end()
+    await until(lambda: set(psutil.Process().children()) <= before)
+
+
+async def test_children_start_late_and_end_with_pool():
     async with VoicePool() as pool:
         assert pool.pids == []
         await said(pool, SENTENCE)
@@ -134,7 +144,7 @@ async def test_nothing_is_started_before_it_is_needed_and_nothing_is_left_behind
     assert not any(child.is_running() for child in children)
 
 
-async def test_an_idle_child_does_not_run(fresh):
+async def test_idle_child_sleeps(fresh):
     await said(fresh, SENTENCE)
     child = psutil.Process(fresh.pids[0])
     await until(lambda: child.status() == psutil.STATUS_SLEEPING)
@@ -144,7 +154,7 @@ async def test_an_idle_child_does_not_run(fresh):
 
 
 @pytest.mark.parametrize("doing", ["idle", "speaking"])
-async def test_the_child_ends_with_its_parent_even_if_that_is_killed(doing):
+async def test_child_ends_with_killed_parent(doing):
     script = f"""
 import asyncio
 from edgevoice_plugins.local_voice.pool import VoicePool
@@ -165,7 +175,7 @@ asyncio.run(main())
     await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-async def test_neither_the_library_nor_the_resampler_is_ever_loaded_in_the_parent():
+async def test_parent_loads_no_library():
     script = """
 import asyncio, sys
 from edgevoice_plugins.local_voice.pool import VoicePool
@@ -184,7 +194,7 @@ print(sorted({"espeakng_loader", "numpy", "soxr", "ctypes.util"} & set(sys.modul
     assert loaded == "[]"
 
 
-async def test_without_the_library_it_says_what_to_install():
+async def test_missing_library_says_what_to_install():
     script = (
         "import sys; sys.modules['espeakng_loader'] = None\n"
         "from edgevoice_plugins.local_voice.transport import LocalVoice; print(LocalVoice.missing_dependency())"
@@ -196,7 +206,7 @@ async def test_without_the_library_it_says_what_to_install():
     assert LocalVoice.missing_dependency() is None
 
 
-async def test_a_child_that_cannot_load_its_data_says_why(tmp_path, monkeypatch):
+async def test_child_without_data_says_why(tmp_path, monkeypatch):
     (tmp_path / "espeakng_loader.py").write_text(
         f"def get_data_path(): return '/{'x' * 200}'\ndef get_library_path(): return ''\n"
     )

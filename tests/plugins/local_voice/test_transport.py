@@ -38,7 +38,7 @@ def pitch(chunks, rate=24000):
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 44100, 48000])
-async def test_speech_lasts_as_long_at_every_rate_and_comes_in_short_chunks_of_whole_samples(voice, rate):
+async def test_duration_same_at_each_rate(voice, rate):
     chunks, _ = await said(voice, SENTENCE, rate=rate)
     assert 0.042 * LETTERS < seconds(chunks, rate) < 0.105 * LETTERS
     assert all(len(chunk) % 2 == 0 for chunk in chunks)
@@ -47,26 +47,26 @@ async def test_speech_lasts_as_long_at_every_rate_and_comes_in_short_chunks_of_w
     assert 5000 < loudest <= 32767
 
 
-async def test_twice_the_speed_takes_half_the_time(voice):
+async def test_double_speed_halves_duration(voice):
     normal, fast, slow = [seconds((await said(voice, SENTENCE, speed=speed))[0]) for speed in (1, 2, 0.5)]
     assert fast == pytest.approx(normal / 2, rel=0.1)
     assert slow == pytest.approx(normal * 2, rel=0.1)
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "auto", "en-gb", "en_US", "pt-BR", "xx", "", None, "+../x"])
-async def test_every_language_is_spoken_and_an_unknown_one_as_english(voice, language):
+async def test_each_language_is_spoken(voice, language):
     chunks, _ = await said(voice, "Alarm 12", language=language)
     assert seconds(chunks) > 0.4
 
 
-async def test_women_and_men_sound_different_and_unknown_voices_are_the_plain_one(voice):
+async def test_voices_differ_by_gender(voice):
     for name in ("sophia", "meher", "olivia", "rachel"):
         assert pitch((await said(voice, SENTENCE, voice=name))[0]) > 160, name
     for name in ("magnus", "daniel", "no-such-voice", "voice_x+f3", ""):
         assert pitch((await said(voice, SENTENCE, voice=name))[0]) < 150, name
 
 
-async def test_words_are_told_as_they_stand_in_the_text_with_rising_times(voice):
+async def test_word_marks_follow_text(voice):
     text = "Café naïve: it's 5% at 12:30.\nThe “end” – really."
     chunks, words = await said(voice, text)
     assert [word.word for word in words] == [word for word in text.split() if word != "–"]
@@ -77,7 +77,7 @@ async def test_words_are_told_as_they_stand_in_the_text_with_rising_times(voice)
     assert times[-1] == pytest.approx(seconds(chunks), abs=0.01)
 
 
-async def test_a_text_that_goes_on_ends_with_the_pause_of_its_sentence(voice):
+async def test_trailing_space_keeps_sentence_pause(voice):
     last, goes_on = [seconds((await said(voice, text))[0]) for text in ("It is done.", "It is done. ")]
     assert goes_on > last + 0.2
 
@@ -99,7 +99,7 @@ async def test_a_text_that_goes_on_ends_with_the_pause_of_its_sentence(voice):
     ],
     ids=lambda text: ascii(text[:12]),
 )
-async def test_any_text_is_spoken_and_does_the_child_no_harm(voice, text):
+async def test_any_text_leaves_child_usable(voice, text):
     before = set(voice.pids)
     chunks, _ = await said(voice, text)
     assert chunks
@@ -108,7 +108,7 @@ async def test_any_text_is_spoken_and_does_the_child_no_harm(voice, text):
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "...", "()", "\0", "\u200b", "- – -"])
-async def test_a_text_that_says_nothing_gives_no_audio_at_all(voice, text):
+async def test_text_without_words_has_no_audio(voice, text):
     assert await said(voice, text) == ([], [])
 
 
@@ -123,7 +123,7 @@ def request(text, **keys):
     return SpeechRequest(id="a1", text=text, **{"sample_rate": 24000, "urgency": Urgency.NORMAL} | keys)
 
 
-async def test_the_transport_speaks_as_the_request_says_and_else_as_configured():
+async def test_request_overrides_configuration():
     async with transport(voice="sophia") as local:
         assert local.account is None
         assert local.role is Role.FALLBACK
@@ -135,8 +135,8 @@ async def test_the_transport_speaks_as_the_request_says_and_else_as_configured()
     assert seconds(told, 48000) > 2 * seconds(configured)
 
 
-async def test_the_transport_fails_where_nothing_can_be_spoken():
+async def test_nothing_to_speak_is_error():
     async with transport() as local:
         for text in ("...", "", None):
-            with pytest.raises(TransportError, match="nothing in this text"):
+            with pytest.raises(TransportError):
                 _ = [part async for part in local.synthesize(request(text))]

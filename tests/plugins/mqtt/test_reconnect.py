@@ -1,4 +1,4 @@
-"""The link of the source `mqtt` to its broker: lost and found again, and what is not lost with it."""
+"""Lost connections: reconnecting, and the messages and events that survive."""
 
 import ctypes
 import signal
@@ -6,15 +6,17 @@ import threading
 
 import pytest
 
-from edgevoice.outcome import SpeakerState
-from edgevoice_plugins.mqtt import link
+from edgevoice import SpeakerState
+from edgevoice_plugins.mqtt import reconnect
 from edgevoice_plugins.mqtt.connection import Connection
-from edgevoice_plugins.mqtt.options import THREAD
-from edgevoice_plugins.mqtt.outbox import KEPT_OFFLINE
+from edgevoice_plugins.mqtt.options import THREAD_NAME, Timeouts
+from edgevoice_plugins.mqtt.outbox import MAX_EVENTS_OFFLINE
 from tests.support.arrivals import Arrivals
 from tests.support.broker import Broker, MqttClient
 from tests.support.fake_broker import packet, serving
-from tests.support.mqtt_source import FILTERS, an_event, listening, says
+from tests.support.mqtt_source import FILTERS, make_event, publish_and_wait, running_source
+
+QUICK = Timeouts(retry_min_s=0.01)
 
 
 @pytest.fixture
@@ -23,62 +25,61 @@ def broker():
         yield running
 
 
-async def test_a_broker_that_comes_later_is_found():
+async def test_connects_once_broker_starts():
     with Broker(started=False) as broker:
-        async with listening(broker.port) as heard:
-            fault = await heard.faults.wait()
+        async with running_source(broker.port) as running:
+            fault = await running.faults.wait()
             broker.start()
-            await says(broker, heard, "here at last")
-            assert await heard.faults.wait(lambda fault: fault is None) is None
+            await publish_and_wait(broker, running, "here at last")
+            assert await running.faults.wait(lambda fault: fault is None) is None
     assert f"no broker listens at 127.0.0.1:{broker.port}" in fault
-    assert heard.faults.items == [fault, None]
+    assert running.faults.items == [fault, None]
 
 
-async def test_an_outage_is_one_fault_however_many_attempts_fail(broker, monkeypatch):
+async def test_outage_is_one_fault(broker, monkeypatch):
     attempts = Arrivals("attempts")
-    connect = link.connected
-    monkeypatch.setattr(link, "connected", lambda *given: attempts.put(given) or connect(*given))
-    monkeypatch.setattr(link, "_SHORTEST", 0.01)
-    async with listening(broker.port) as heard:
-        await says(broker, heard, "before")
+    connect = reconnect.connected
+    monkeypatch.setattr(reconnect, "connected", lambda *given: attempts.put(given) or connect(*given))
+    async with running_source(broker.port, timeouts=QUICK) as running:
+        await publish_and_wait(broker, running, "before")
         broker.stop()
-        lost = await heard.faults.wait()
+        lost = await running.faults.wait()
         await attempts.wait_for_count(4)
         broker.start()
-        await heard.faults.wait(lambda fault: fault is None)
-    assert heard.faults.items == [lost, None]
+        await running.faults.wait(lambda fault: fault is None)
+    assert running.faults.items == [lost, None]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_broker_that_comes_back_is_subscribed_again(broker, how):
-    async with listening(broker.port) as heard:
-        heard.source.on_state("kitchen", SpeakerState(volume=7))
-        await says(broker, heard, "before")
+async def test_resubscribes_after_broker_restart(broker, how):
+    async with running_source(broker.port) as running:
+        running.source.on_state("kitchen", SpeakerState(volume=7))
+        await publish_and_wait(broker, running, "before")
         broker.stop(how)
-        lost = await heard.faults.wait()
+        lost = await running.faults.wait()
         broker.start()
-        await says(broker, heard, "after")
-        await heard.faults.wait(lambda fault: fault is None)
+        await publish_and_wait(broker, running, "after")
+        await running.faults.wait(lambda fault: fault is None)
         async with MqttClient(broker) as client:
             state = await (await client.collect("edgevoice/kitchen/state")).wait()
             availability = await client.collect("edgevoice/pi/availability")
             await availability.wait_for_payload("online")
     assert state.json["volume"] == 7
     assert "ended" in lost
-    assert heard.faults.items == [lost, None]
-    assert [command.payload for command in heard.commands.items].count(b"before") == 1
+    assert running.faults.items == [lost, None]
+    assert [command.payload for command in running.commands.items].count(b"before") == 1
 
 
-async def test_what_is_published_while_it_is_away_for_a_moment_is_heard_once(broker):
-    async with listening(broker.port) as heard, MqttClient(broker) as client:
-        await says(broker, heard, "before")
+async def test_messages_of_short_outage_arrive_once(broker):
+    async with running_source(broker.port) as running, MqttClient(broker) as client:
+        await publish_and_wait(broker, running, "before")
         _kill_network_thread()
         await client.publish("edgevoice/kitchen/stream/s", "meanwhile")
-        await heard.faults.wait()
+        await running.faults.wait()
         await client.publish("edgevoice/kitchen/stream/s", "still away")
-        await heard.faults.wait(lambda fault: fault is None)
-        await says(broker, heard, "after")
-    assert [command.payload for command in heard.commands.items] == [
+        await running.faults.wait(lambda fault: fault is None)
+        await publish_and_wait(broker, running, "after")
+    assert [command.payload for command in running.commands.items] == [
         b"before",
         b"meanwhile",
         b"still away",
@@ -86,60 +87,59 @@ async def test_what_is_published_while_it_is_away_for_a_moment_is_heard_once(bro
     ]
 
 
-async def test_events_of_an_outage_are_bounded_and_the_latest_are_kept(broker):
-    async with listening(broker.port) as heard:
-        await says(broker, heard, "before")
+async def test_events_of_outage_are_bounded(broker):
+    async with running_source(broker.port) as running:
+        await publish_and_wait(broker, running, "before")
         broker.stop()
-        await heard.faults.wait()
-        for number in range(KEPT_OFFLINE + 300):
-            heard.source.on_event(an_event(str(number)), None)
-            heard.source.on_state("kitchen", SpeakerState(queue=number))
+        await running.faults.wait()
+        for number in range(MAX_EVENTS_OFFLINE + 300):
+            running.source.on_event(make_event(str(number)), None)
+            running.source.on_state("kitchen", SpeakerState(queue=number))
         broker.start()
         async with MqttClient(broker) as client:
             events = await client.collect("edgevoice/kitchen/event")
             states = await client.collect("edgevoice/kitchen/state")
-            await events.wait(lambda message: message.json["id"] == str(KEPT_OFFLINE + 299), within=30)
-            await states.wait(lambda message: message.json["queue"] == KEPT_OFFLINE + 299)
+            await events.wait(lambda message: message.json["id"] == str(MAX_EVENTS_OFFLINE + 299), within=30)
+            await states.wait(lambda message: message.json["queue"] == MAX_EVENTS_OFFLINE + 299)
     assert [message.json["id"] for message in events.messages] == [
-        str(number) for number in range(300, KEPT_OFFLINE + 300)
+        str(number) for number in range(300, MAX_EVENTS_OFFLINE + 300)
     ]
     assert len(states.messages) == 1
 
 
-async def test_a_burst_of_events_while_connected_is_published_whole_and_in_order(broker):
-    async with listening(broker.port) as heard, MqttClient(broker) as client:
+async def test_burst_of_events_is_complete_and_ordered(broker):
+    async with running_source(broker.port) as running, MqttClient(broker) as client:
         events = await client.collect("edgevoice/kitchen/event")
-        await says(broker, heard, "ready")
+        await publish_and_wait(broker, running, "ready")
         for number in range(2000):
-            heard.source.on_event(an_event(str(number)), None)
+            running.source.on_event(make_event(str(number)), None)
         await events.wait(lambda message: message.json["id"] == "1999")
     assert [message.json["id"] for message in events.messages] == [str(number) for number in range(2000)]
 
 
-async def test_events_told_while_the_house_stops_are_still_published(broker):
+async def test_events_during_shutdown_are_published(broker):
     async with MqttClient(broker) as client:
         events = await client.collect("edgevoice/kitchen/event")
-        async with listening(broker.port) as heard:
-            await says(broker, heard, "before")
+        async with running_source(broker.port) as running:
+            await publish_and_wait(broker, running, "before")
             for number in range(50):
-                heard.source.on_event(an_event(str(number)), None)
+                running.source.on_event(make_event(str(number)), None)
         await events.wait_for_count(50)
 
 
-async def test_what_arrives_while_the_house_stops_is_kept_for_its_return(broker):
+async def test_message_during_shutdown_waits_at_broker(broker):
     async with MqttClient(broker) as client:
-        async with listening(broker.port) as heard:
-            await says(broker, heard, "before")
-            heard.stop()
-            heard.source.on_event(an_event("stopped"), None)
+        async with running_source(broker.port) as running:
+            await publish_and_wait(broker, running, "before")
+            running.stop()
+            running.source.on_event(make_event("stopped"), None)
             await client.publish("edgevoice/all/say", "too late")
-        async with listening(broker.port) as again:
+        async with running_source(broker.port) as again:
             await again.wait_for("too late")
-    assert [command.payload for command in heard.commands.items] == [b"before"]
+    assert [command.payload for command in running.commands.items] == [b"before"]
 
 
-async def test_connections_that_are_lost_again_and_again_are_one_fault(monkeypatch):
-    monkeypatch.setattr(link, "_SHORTEST", 0.01)
+async def test_repeated_short_connections_are_one_fault():
     connections = Arrivals("connections")
 
     async def broker(reader, writer):
@@ -150,39 +150,38 @@ async def test_connections_that_are_lost_again_and_again_are_one_fault(monkeypat
         await writer.drain()
         writer.close()
 
-    async with serving(broker) as port, listening(port, ready=False) as heard:
-        fault = await heard.faults.wait(lambda fault: fault is not None and "mqtt.client_id" in fault)
+    async with serving(broker) as port, running_source(port, ready=False, timeouts=QUICK) as running:
+        fault = await running.faults.wait(lambda fault: fault is not None and "mqtt.client_id" in fault)
         await connections.wait_for_count(6)
-    assert heard.faults.items.index(fault) == len(heard.faults.items) - 1
+    assert running.faults.items.index(fault) == len(running.faults.items) - 1
 
 
-async def test_a_network_thread_that_dies_is_replaced(broker):
-    async with listening(broker.port) as heard:
-        await says(broker, heard, "before")
+async def test_dead_network_thread_is_replaced(broker):
+    async with running_source(broker.port) as running:
+        await publish_and_wait(broker, running, "before")
         _kill_network_thread()
-        await says(broker, heard, "deadly")
-        fault = await heard.faults.wait()
-        await says(broker, heard, "after")
-        assert heard.source.stall_reason() is None
+        await publish_and_wait(broker, running, "deadly")
+        fault = await running.faults.wait()
+        await publish_and_wait(broker, running, "after")
+        assert running.source.stall_reason() is None
     assert "network thread has died" in fault
 
 
-async def test_a_network_thread_that_hangs_is_replaced(broker, monkeypatch):
-    monkeypatch.setattr(Connection, "progress_within", 1.0)
+async def test_hung_network_thread_is_replaced(broker, monkeypatch):
     hold = threading.Event()
     connections = []
     monkeypatch.setattr(Connection, "_on_message", _hang_once(Connection._on_message, hold, connections))
     try:
-        async with listening(broker.port) as heard:
+        async with running_source(broker.port, timeouts=Timeouts(thread_progress_s=1.0)) as running:
             async with MqttClient(broker) as client:
                 await client.publish_until_heard("edgevoice/all/say", "before")
-                fault = await heard.faults.wait(within=30)
-                await heard.wait_for("before")
+                fault = await running.faults.wait(within=30)
+                await running.wait_for("before")
             hold.set()
-            await says(broker, heard, "after")
+            await publish_and_wait(broker, running, "after")
     finally:
         hold.set()
-    assert [command.payload for command in heard.commands.items] == [b"before", b"after"]
+    assert [command.payload for command in running.commands.items] == [b"before", b"after"]
     assert "network thread has stopped" in fault
 
 
@@ -198,5 +197,5 @@ def _hang_once(deliver, hold, hung):
 
 def _kill_network_thread():
     """Have the interpreter raise SystemExit in the network thread as soon as it leaves its wait."""
-    [thread] = [thread for thread in threading.enumerate() if thread.name == THREAD]
+    [thread] = [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))

@@ -1,4 +1,4 @@
-"""Lightning's replies: JSON frames with base64 audio over WebSocket and SSE, written and read.
+"""Lightning's replies, written by the server and read by the transports; no sockets.
 
 The vendor's frames carry s16le mono audio as base64 (API reference, sections on SSE and WebSocket).
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from edgevoice.errors import TransportError
+from edgevoice import TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Audio: bytes as they came, which may split a sample."""
+    """Audio as it arrived; a sample may be split between two chunks."""
 
     pcm: bytes
     request_id: str | None = None
@@ -39,21 +39,21 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The audio of one request (or one released segment) is whole."""
+    """The end of the audio of one request, or of one segment of a context."""
 
     request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The server's own error inside a stream."""
+    """An error that the server reports inside a stream."""
 
     message: str
     code: str | None = None
 
     @property
-    def is_idleness(self) -> bool:
-        """Whether a WebSocket is given up because nothing was asked on it: no answer to what was asked now."""
+    def is_idle_timeout(self) -> bool:
+        """Whether the server closes a WebSocket because it was idle: no answer to the current request."""
         return "inactivity" in self.message
 
 
@@ -62,7 +62,7 @@ Reply: TypeAlias = Chunk | Word | Complete | Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ids:
-    """The ids that a WebSocket frame carries; the external ones only if the client sent them."""
+    """The ids in a WebSocket frame; the external ones only if the client sent them."""
 
     session_id: str
     request_id: str
@@ -82,7 +82,7 @@ class Ids:
 
 
 def write_frame(reply: Reply, ids: Ids) -> str:
-    """A reply as a WebSocket text frame."""
+    """Return a reply as a WebSocket text frame."""
     frame: dict[str, Any] = ids.as_keys()
     match reply:
         case Chunk(pcm=pcm):
@@ -95,37 +95,37 @@ def write_frame(reply: Reply, ids: Ids) -> str:
         case Complete():
             frame |= {"status": "complete"}
         case Problem(message=message, code=code):
-            # Clients read either spelling.
+            # Some clients read `message`, others `error`.
             frame |= {"status": "error", "message": message, "error": {"message": message, "code": code}}
     return msgspec.json.encode(frame).decode()
 
 
 def write_event(pcm: bytes) -> bytes:
-    """Audio as a server-sent event."""
+    """Return audio as a server-sent event."""
     data = msgspec.json.encode({"audio": base64.b64encode(pcm).decode(), "done": False, "status": "206"})
     return b"event: audio\ndata: " + data + b"\n\n"
 
 
 def write_failed_event(message: str) -> bytes:
-    """An error in the middle of a stream of server-sent events, after which the stream ends."""
+    """Return an error as the last event of a stream of server-sent events."""
     data = msgspec.json.encode(
         {"status": "error", "done": False, "message": message, "error": {"message": message}}
     )
     return b"data: " + data + b"\n\n"
 
 
+#: The terminator of an SSE reply: a data line without an event line.
 FINAL_EVENT = b'data: {"status":"200","done":true}\n\n'
-"""The terminator of an SSE reply: a data line without an event line."""
 
 
 # ---- read by the transports ------------------------------------------------------------------------
 
 
 def read_frame(text: str | bytes) -> Reply | None:
-    """Read a WebSocket text frame; None for a status that is not known.
+    """Read a WebSocket text frame; None for an unknown status.
 
     Raises:
-        TransportError: no JSON object, or audio that is not base64.
+        TransportError: the frame is no JSON object, or its audio is not base64.
     """
     frame = _object(text, "frame")
     request_id = frame.get("request_id")
@@ -148,7 +148,7 @@ def read_event(data: bytes) -> Reply | None:
     """Read the data of one server-sent event; `Complete` is its terminator.
 
     Raises:
-        TransportError: no JSON object, or audio that is not base64.
+        TransportError: the event is no JSON object, or its audio is not base64.
     """
     event = _object(data, "event")
     if event.get("done") is True:
@@ -161,19 +161,19 @@ def read_event(data: bytes) -> Reply | None:
 
 
 class EventReader:
-    """Cuts a byte stream into the data of server-sent events, wherever the stream is split."""
+    """Cuts a byte stream into the data of server-sent events, however the stream is split."""
 
-    def __init__(self, longest: int = 8 * 1024 * 1024) -> None:
-        self._longest = longest
+    def __init__(self, max_bytes: int = 8 * 1024 * 1024) -> None:
+        self._max_bytes = max_bytes
         self._buffer = b""
         self._data: list[bytes] = []
-        self._held = 0
+        self._data_bytes = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Yield the data of each event that is whole now.
+        """Yield the data of each event that is complete now.
 
         Raises:
-            TransportError: an event is longer than any real one.
+            TransportError: an event is larger than `max_bytes`.
         """
         self._buffer += piece
         # A lone CR at the end may be the first half of CRLF: it waits.
@@ -181,16 +181,16 @@ class EventReader:
         for line in lines:
             if not line and self._data:
                 yield b"\n".join(self._data)
-                self._data, self._held = [], 0
+                self._data, self._data_bytes = [], 0
             elif line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
-                self._held += len(line)
-        if self._held + len(self._buffer) > self._longest:
-            raise TransportError(f"the server sent an event of more than {self._longest} bytes")
+                self._data_bytes += len(line)
+        if self._data_bytes + len(self._buffer) > self._max_bytes:
+            raise TransportError(f"the server sent an event of more than {self._max_bytes} bytes")
 
 
 class WholeSamples:
-    """Passes bytes on in whole samples; an odd byte waits for its other half."""
+    """Passes bytes on in whole samples of two bytes; an odd byte waits for the other one."""
 
     def __init__(self) -> None:
         self.odd = b""
@@ -206,9 +206,9 @@ def _object(text: str | bytes, what: str) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise TransportError(f"the server sent a {what} that is no JSON: {preview(text)}") from error
+        raise TransportError(f"the server sent a {what} that is not JSON: {preview(text)}") from error
     if not isinstance(value, dict):
-        raise TransportError(f"the server sent a {what} that is no JSON object: {preview(text)}")
+        raise TransportError(f"the server sent a {what} that is not a JSON object: {preview(text)}")
     return value
 
 
@@ -218,14 +218,14 @@ def _audio(text: object) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise TransportError("the server sent audio that is no base64") from error
+        raise TransportError("the server sent audio that is not base64") from error
 
 
 def _word(data: dict[str, Any], request_id: str | None) -> Word | None:
     try:
         return Word(int(data["id"]), str(data["word"]), float(data["start"]), float(data["end"]), request_id)
     except (KeyError, TypeError, ValueError):
-        return None  # a timestamp is a hint; audio goes on without it
+        return None  # a timestamp is a hint; the audio continues without it
 
 
 def _problem(frame: dict[str, Any]) -> Problem:
@@ -237,6 +237,6 @@ def _problem(frame: dict[str, Any]) -> Problem:
 
 
 def preview(text: str | bytes) -> str:
-    """The first characters of what a server sent, safe to show."""
+    """Return the first characters of what a server sent, safe to show."""
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return "".join(char if char.isprintable() else " " for char in shown[:80]).strip()

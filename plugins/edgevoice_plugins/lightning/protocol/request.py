@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
-from edgevoice_plugins.lightning.options import MODELS, RATES, RETIRED_MODELS
+from edgevoice_plugins.lightning.options import MODELS, RETIRED_MODELS, SAMPLE_RATES_HZ
 
 if TYPE_CHECKING:
-    from edgevoice.plugin import SpeechRequest
+    from edgevoice import SpeechRequest
     from edgevoice_plugins.lightning.options import LightningOptions
 
 PATH_WHOLE = "/waves/v1/tts"
@@ -25,7 +25,7 @@ Id = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_\-.]{1,128}$")]
 
 
 class WireRequest(msgspec.Struct, kw_only=True):
-    """One request as it is on the wire; keys that are not here are ignored, as the vendor does."""
+    """One request as it is on the wire. Unknown keys are ignored, as the vendor does."""
 
     text: str = ""
     voice_id: str = ""
@@ -49,12 +49,12 @@ class WireRequest(msgspec.Struct, kw_only=True):
     cancel_request: bool = False
 
 
-class BadRequest(ValueError):
-    """A request that cannot be served; the text says which field and what is allowed."""
+class BadRequestError(ValueError):
+    """A request that cannot be served. Its text names the field and what is allowed."""
 
 
-class RetiredModel(BadRequest):
-    """A model that is served no more; the text names its successor."""
+class RetiredModelError(BadRequestError):
+    """A retired model. Its text names the successor."""
 
     def __init__(self, model: str, successor: str) -> None:
         self.model = model
@@ -65,7 +65,7 @@ class RetiredModel(BadRequest):
 def speech_body(
     lightning: LightningOptions, request: SpeechRequest, *, output_format: str | None = None
 ) -> dict[str, Any]:
-    """The JSON object of a request; without `output_format` for WebSocket, where it has no meaning."""
+    """Return the JSON object of a request; leave out `output_format` for WebSocket, where it has no meaning."""
     body: dict[str, Any] = {
         "text": request.text or "",
         "voice_id": request.voice or lightning.voice,
@@ -81,8 +81,8 @@ def speech_body(
     return body
 
 
-def piece_message(body: dict[str, Any], text: str, *, context_id: str, more: bool) -> dict[str, Any]:
-    """A WebSocket message that carries one piece of a continuation; `more` False ends it."""
+def chunk_message(body: dict[str, Any], text: str, *, context_id: str, more: bool) -> dict[str, Any]:
+    """Return a WebSocket message with one chunk of a context; `more` False ends the context."""
     return {**body, "text": text, "context_id": context_id, "continue": more}
 
 
@@ -90,35 +90,37 @@ def read_request(message: object, *, max_chars: int | None = None) -> WireReques
     """Read the JSON object of a request, with the vendor's defaults for what is absent.
 
     Raises:
-        BadRequest: naming the field and what is allowed; `RetiredModel` for a retired model.
+        BadRequestError: naming the field and what is allowed; `RetiredModelError` for a retired model.
     """
     if not isinstance(message, dict):
-        raise BadRequest("the request has to be a JSON object")
+        raise BadRequestError("the request must be a JSON object")
     try:
         request = msgspec.convert({k: v for k, v in message.items() if v is not None}, WireRequest)
     except msgspec.ValidationError as error:
-        raise BadRequest(str(error)) from error
+        raise BadRequestError(str(error)) from error
     request.model = known_model(request.model)
-    if request.sample_rate not in RATES:
-        raise BadRequest(f"sample_rate {request.sample_rate} is not one of {', '.join(map(str, RATES))}")
+    if request.sample_rate not in SAMPLE_RATES_HZ:
+        raise BadRequestError(
+            f"sample_rate {request.sample_rate} is not one of {', '.join(map(str, SAMPLE_RATES_HZ))}"
+        )
     if request.output_format not in FORMATS:
-        raise BadRequest(
+        raise BadRequestError(
             f"invalid_enum_value: output_format {request.output_format!r} is not one of {', '.join(FORMATS)}"
         )
     if max_chars is not None and len(request.text) > max_chars:
-        raise BadRequest(f"text has {len(request.text)} characters; at most {max_chars} are allowed")
+        raise BadRequestError(f"text has {len(request.text)} characters; at most {max_chars} are allowed")
     return request
 
 
 def known_model(name: str) -> str:
-    """The model's name as bodies spell it, whether it came with hyphens (as in URLs) or underscores.
+    """Return the name of a model as bodies spell it, given with hyphens (as in URLs) or underscores.
 
     Raises:
-        BadRequest: for a model that is not known; `RetiredModel` for a retired one.
+        BadRequestError: the model is unknown; `RetiredModelError` if it is retired.
     """
     spelt = name.replace("-", "_")
     if spelt in RETIRED_MODELS:
-        raise RetiredModel(name, RETIRED_MODELS[spelt])
+        raise RetiredModelError(name, RETIRED_MODELS[spelt])
     if spelt not in MODELS:
-        raise BadRequest(f"model {name!r} is not one of {', '.join(MODELS)}")
+        raise BadRequestError(f"model {name!r} is not one of {', '.join(MODELS)}")
     return spelt

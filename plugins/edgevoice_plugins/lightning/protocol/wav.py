@@ -1,28 +1,28 @@
-"""WAV files as Lightning answers them, whose headers are not always true; and such files written."""
+"""WAV files: written, and read as Lightning sends them, whose headers are not always true."""
 
 from __future__ import annotations
 
 import struct
 
-from edgevoice.errors import TransportError
+from edgevoice import TransportError
 
+#: Sizes in a header that was written before the length was known.
 _UNKNOWN_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)
-"""What a header says that was written before the length was known."""
+#: Format tags of PCM: plain and extensible.
 _PCM = (1, 0xFFFE)
-"""Format tags: plain, and extensible."""
 
 
 def write_wav(pcm: bytes, rate: int) -> bytes:
-    """A whole WAV file: s16le mono at `rate` Hz."""
+    """Return a WAV file of s16le mono at `rate` Hz."""
     header = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, rate, rate * 2, 2, 16)
     return b"RIFF" + struct.pack("<I", 36 + len(pcm)) + header + b"data" + struct.pack("<I", len(pcm)) + pcm
 
 
 def read_wav(body: bytes, rate: int) -> bytes:
-    """The samples of a WAV file that has to be s16le mono at `rate` Hz, whatever its header says of sizes.
+    """Return the samples of a WAV file of s16le mono at `rate` Hz, whatever its header says about sizes.
 
     Raises:
-        TransportError: another rate, width or number of channels, or no audio in it.
+        TransportError: the file has another rate, sample width or number of channels, or no audio.
     """
     position, format_seen = 12, False
     while position + 8 <= len(body):
@@ -47,7 +47,7 @@ def _data(body: bytes, start: int, size: int) -> bytes:
 
 
 def _is_chunk(body: bytes, position: int) -> bool:
-    """Whether another chunk begins here; otherwise the data's size was not true and audio goes on."""
+    """Whether another chunk begins here; if not, the size of the data was wrong and the audio goes on."""
     if position + 8 > len(body):
         return position == len(body)
     name, size = struct.unpack_from("<4sI", body, position)

@@ -1,0 +1,31 @@
+"""Failures of a connection, as errors of the transport."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from edgevoice import TransportError
+
+
+class ConnectionLostError(TransportError):
+    """The WebSocket was closed or broke; the request on it will not be answered."""
+
+
+def connection_error(error: Exception, root: str) -> TransportError:
+    """Return the error for a connection to `root` that failed; its text never holds the key."""
+    return TransportError(_describe(error, root))
+
+
+def _describe(error: Exception, root: str) -> str:
+    match error:
+        case aiohttp.TooManyRedirects():
+            return (
+                f"{root} answers {error.status}: {error.message}; set lightning.base_url to the right address"
+            )
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return f"no trusted TLS connection to {root}: {error}"
+        case aiohttp.ClientConnectorError():
+            return f"cannot reach {root}: {error.os_error.strerror or error.os_error}"
+        case TimeoutError():
+            return f"{root} does not answer in time"
+    return f"the connection to {root} broke: {error or type(error).__name__}"

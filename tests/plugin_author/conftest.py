@@ -1,0 +1,3 @@
+"""The package is tested where it is installed, not here."""
+
+collect_ignore = ["package"]
