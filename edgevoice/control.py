@@ -44,12 +44,8 @@ if TYPE_CHECKING:
     from edgevoice.composition import Node
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
-<<<<<<< HEAD
-    from edgevoice.synthesis.latency import LatencyPrediction
-=======
-    from edgevoice.forecast.outlook import LatencyPrediction
     from edgevoice.intake.payload import Known
->>>>>>> api
+    from edgevoice.synthesis.latency import LatencyPrediction
 
 logger = logging.getLogger(__name__)
 
@@ -170,16 +166,10 @@ def build_handlers(
     node: Node,
     cache: Cache,
     phrases: Prerenderer,
-<<<<<<< HEAD
     latency: Callable[[str | None], LatencyPrediction],
-) -> dict[str, Callable[[dict[str, Any]], Any]]:
-    """A function for each thing that can be asked."""
-=======
-    outlook: Callable[[str | None], LatencyPrediction],
 ) -> dict[str, Handler]:
     """Return the handlers of the daemon's requests. None of them blocks."""
     known = _known_names(settings)
->>>>>>> api
 
     def cache_state(request: Request) -> dict[str, Any]:
         state = {**cache.state, "phrases": len(phrases), "ready": phrases.ready}
@@ -198,17 +188,11 @@ def build_handlers(
             for name in speakers_by_target(settings)[announcement.target]
         ]
         return {
-<<<<<<< HEAD
-            **_common(settings, announcement, cache.contains, latency(announcement.text)),
-            "intake": taken,
-            "speakers": on,
-=======
-            **_explain_common(settings, announcement, cache.contains, outlook(announcement.text)),
+            **_explain_common(settings, announcement, cache.contains, latency(announcement.text)),
             "intake": "accepted"
             if node.intake.would_accept(announcement)
             else "suppressed: rate limit (limits)",
             "speakers": speakers,
->>>>>>> api
             "from": "the running daemon",
         }
 
@@ -271,16 +255,11 @@ def _explain_common(
     latency: LatencyPrediction = NO_PREDICTION,
 ) -> dict[str, Any]:
     available, fallbacks = available_transports(settings), fallback_transports(settings)
-<<<<<<< HEAD
     order = decide(routing_request(announcement), routes(settings), available, latency, fallbacks).order
-    key = KeyScheme(settings).key(announcement, announcement.text, order[0]) if order else None
-=======
-    order = decide(routing_request(announcement), routes(settings), available, outlook, fallbacks).order
     text = settings.plugins.filter_text(
         announcement.text or "", announcement.language or settings.speech.language
     )
     key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
->>>>>>> api
     cached = settings.core.cache.enabled and key is not None and is_cached(key)
     return {
         "target": announcement.target,

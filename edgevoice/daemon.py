@@ -25,13 +25,7 @@ from edgevoice.components import (
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
-<<<<<<< HEAD
-from edgevoice.intake.intake import payload_of
-=======
-from edgevoice.forecast.forecast import LatencyModel
-from edgevoice.forecast.persistence import LatencyPersistence
 from edgevoice.intake.factory import payload_of
->>>>>>> api
 from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
@@ -116,13 +110,9 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
-<<<<<<< HEAD
+        unconfigured=unconfigured_transports(settings),
         latency=latency,
         timeouts=timeouts,
-=======
-        unconfigured=unconfigured_transports(settings),
-        forecast=latency,
->>>>>>> api
     )
     synthesizer = await stack.enter_async_context(
         Synthesizer(

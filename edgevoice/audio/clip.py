@@ -13,12 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from edgevoice.audio.jitter_buffer import ready_at
-=======
 from edgevoice.audio import BYTES_PER_FRAME
-from edgevoice.audio.jitter_buffer import moment_to_sound
->>>>>>> api
+from edgevoice.audio.jitter_buffer import ready_at
 from edgevoice.errors import ClipError
 
 if TYPE_CHECKING:
@@ -27,13 +23,7 @@ if TYPE_CHECKING:
 
 #: Bytes read from a file at once; a smaller read takes as long.
 READ_BYTES = 64 * 1024
-<<<<<<< HEAD
-#: Bytes of a frame: clips are s16le mono.
-BYTES_PER_FRAME = 2
 #: Bytes of a clip in memory.
-=======
-"""Bytes read from a file at once; a smaller read costs the same."""
->>>>>>> api
 MAX_MEMORY_BYTES = 256 * 1024
 #: Bytes of a clip at most: three hours at 24 kHz.
 MAX_CLIP_BYTES = 512 * 1024 * 1024

@@ -18,8 +18,6 @@ from edgevoice.audio import BYTES_PER_FRAME
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-<<<<<<< HEAD
-BYTES_PER_FRAME = 2
 #: Responses of a transport that are remembered.
 TRACES = 16
 #: Share of all pieces that should be in time, and share that must be, whatever the delay.
@@ -30,41 +28,6 @@ MAX_DELAY_S = 0.1
 MAX_BUFFER_S = 0.5
 #: Seconds to buffer after an underrun, so that the next late piece is no second one.
 REBUFFER_S = 0.02
-=======
-STREAMS = 16
-"""Answers remembered of each transport; what came before them is forgotten."""
-PIECES = 128
-"""Pieces of an answer that it is known by."""
-BEARABLE = 0.001
-"""Seconds of silence on average that nobody is made to wait for."""
-LEFT = 0.05
-"""The share of the silence that a headstart may leave."""
-COST = 0.095
-"""Seconds by which it may delay the first sound, at the transport's pace."""
-OFTEN = 0.25
-"""While more than this share of all announcements would run dry all the same, it may cost more than that."""
-LONGEST = 0.5
-"""Seconds at most, both of a headstart and of waiting for one."""
-REGAIN = 0.025
-"""Seconds to be ahead after a hole, so that the next piece may be late without another."""
-LASTS = 15
-"""A hole follows the last one closely, if it comes before so many times as much was heard as was regained."""
-CLOSE = 3
-"""Holes in close order, from which on each regains twice as much: the server is too slow, not late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How one answer came: `seconds` of audio in `took` seconds.
-
-    `lateness` holds for each piece how many seconds too late the worst of the later ones came, had the
-    sound begun with that piece.
-    """
-
-    lateness: tuple[float, ...]
-    seconds: float
-    took: float
->>>>>>> api
 
 
 class ArrivalTrace:

@@ -8,14 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-<<<<<<< HEAD
-from edgevoice.audio import gain
-from edgevoice.audio.clip import BYTES_PER_FRAME
-from edgevoice.audio.jitter_buffer import MAX_BUFFER_S, rebuffer_s
-=======
 from edgevoice.audio import BYTES_PER_FRAME, gain
-from edgevoice.audio.jitter_buffer import LONGEST, is_repeat_underrun, rebuffer_s
->>>>>>> api
+from edgevoice.audio.jitter_buffer import MAX_BUFFER_S, rebuffer_s
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.playback import resume
 from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved

@@ -74,19 +74,12 @@ class SynthesisContext:
     limiters: Mapping[str, ConcurrencyLimiter]
     #: Raises or clears the fault of an account, by the account's name.
     fault: Callable[[str, str | None], None]
-<<<<<<< HEAD
+    #: Transports that are installed, but not configured, such as without an API key.
+    unconfigured: frozenset[str] = frozenset()
     latency: LatencyModel = field(default_factory=LatencyModel)
     jitter: JitterStats = field(default_factory=JitterStats)
     hedge_budget: HedgeBudget = field(default_factory=HedgeBudget)
     timeouts: Timeouts = field(default_factory=Timeouts)
-=======
-    #: Transports that are installed, but not configured, such as without an API key.
-    unconfigured: frozenset[str] = frozenset()
-    forecast: LatencyModel = field(default_factory=LatencyModel)
-    paces: Paces = field(default_factory=Paces)
-    headstarts: JitterStats = field(default_factory=JitterStats)
-    budget: HedgeBudget = field(default_factory=HedgeBudget)
->>>>>>> api
 
     @property
     def fallbacks(self) -> frozenset[str]:

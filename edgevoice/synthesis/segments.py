@@ -124,26 +124,3 @@ def _text_segments(announcement: Announcement, options: SpeechOptions, text: str
 
 def _is_speakable(text: str) -> bool:
     return any(char.isalnum() for char in text)
-<<<<<<< HEAD
-
-
-def speech_request(
-    announcement: Announcement,
-    options: SpeechOptions,
-    *,
-    text: str | None = None,
-    text_stream: AsyncIterator[str] | None = None,
-) -> SpeechRequest:
-    """Build the request for a segment of an announcement, with the node's defaults for what it leaves open."""
-    return SpeechRequest(
-        id=announcement.id,
-        text=text,
-        text_stream=text_stream,
-        sample_rate=options.sample_rate,
-        urgency=announcement.urgency,
-        voice=announcement.voice,
-        language=announcement.language or options.language,
-        speed=announcement.speed or options.speed,
-    )
-=======
->>>>>>> api

@@ -66,13 +66,8 @@ class Synthesizer:
     @property
     def transports(self) -> frozenset[str]:
         """The names that an announcement may ask for: the transports, and `local` for the fallbacks."""
-<<<<<<< HEAD
         alias = {FALLBACK_ALIAS} if self._context.fallbacks else set()
-        return frozenset(self._context.transports) | alias
-=======
-        alias = {FALLBACK_ALIAS} if self._means.fallbacks else set()
-        return frozenset(self._means.transports) | self._means.unconfigured | alias
->>>>>>> api
+        return frozenset(self._context.transports) | self._context.unconfigured | alias
 
     def decide(self, announcement: Announcement) -> Decision:
         """Decide which transports an announcement takes if it is not in the cache."""
@@ -108,20 +103,15 @@ class Synthesizer:
         return self._context.jitter
 
     def new_job(self, announcement: Announcement) -> SpeechJob:
-<<<<<<< HEAD
         """Return the job of an announcement; nothing is asked for before its first request."""
-        return SpeechJob(announcement, self.new_clip(), self)
-=======
-        """The speech of an announcement; nothing is asked for before it begins."""
         return SpeechJob(self.filtered(announcement), self.new_clip(), self)
 
     def filtered(self, announcement: Announcement) -> Announcement:
         """Return the announcement with the text that plugins make of it."""
         if announcement.text is None:
             return announcement
-        text = self._filter_text(announcement.text, announcement.language or self._means.speech.language)
+        text = self._filter_text(announcement.text, announcement.language or self._context.speech.language)
         return announcement if text == announcement.text else dataclasses.replace(announcement, text=text)
->>>>>>> api
 
     def new_clip(self) -> Clip:
         return Clip(self._context.speech.sample_rate, self._spool)
