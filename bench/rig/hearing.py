@@ -38,19 +38,24 @@ class Heard:
 
 def hear(rig: Rig, voice: Voice, ms: int = 150, *, ear: Ear | None = None) -> Heard | None:
     """Have a message said that nobody has heard before; None if it does not sound or sounds without a request."""
-    ear = ear or rig.ear
-    ear.wait_for_silence()
     number = next(rig.numbers)
-    text = tagged(number, ms) if voice.uses_server else "Hello there."
-    published = rig.publisher.publish(voice.topic, voice.payload(text))
-    level = LOUD if voice.uses_server else SOFT
-    position = ear.first_sound(ear.position(published), SOUNDS_WITHIN, level)
-    if position is None:
+    total = hear_text(rig, voice, tagged(number, ms) if voice.uses_server else "Hello there.", ear=ear)
+    if total is None:
         return None
-    time.sleep(SETTLES_S)  # for blocks after it, which say when it was
-    ear.wait_for_silence()
-    total = ear.moment(position) - published
     if not voice.uses_server:
         return Heard(total, 0.0)
     record = rig.server.record(number)
     return Heard(total, record.own) if record is not None else None
+
+
+def hear_text(rig: Rig, voice: Voice, text: str, *, ear: Ear | None = None) -> float | None:
+    """Have a text said; the seconds from its publication to its first sound, None if it does not sound."""
+    ear = ear or rig.ear
+    ear.wait_for_silence()
+    published = rig.publisher.publish(voice.topic, voice.payload(text))
+    position = ear.first_sound(ear.position(published), SOUNDS_WITHIN, LOUD if voice.uses_server else SOFT)
+    if position is None:
+        return None
+    time.sleep(SETTLES_S)  # for blocks after it, which say when it was
+    ear.wait_for_silence()
+    return ear.moment(position) - published

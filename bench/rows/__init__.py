@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.rows import cached, cut_in, far, flood, holes, idle, latency, long_text, memory, ready
+from bench.rows import cached, cut_in, far, flood, holes, idle, latency, long_text, memory, ordinary, ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 ROWS: dict[str, Callable[[Course], list[Finding]]] = {
     row.NAME: row.measure
-    for row in (latency, far, cached, long_text, holes, cut_in, flood, memory, idle, ready)
+    for row in (latency, ordinary, far, cached, long_text, holes, cut_in, flood, memory, idle, ready)
 }
 """In the order of the table."""

@@ -73,3 +73,12 @@ def order(body: Mapping[str, object], knobs: Knobs) -> Order:
 def tagged(number: int, ms: int, *, hz: int = 400, seed: int = 1, text: str = "Hello there.") -> str:
     """A text that asks for so much."""
     return f"ms{ms}x hz{hz}x seed{seed}x no{number}x {text}"
+
+
+WORDS = "the washing machine in the cellar is ready and the laundry can be taken out before it rains again tonight "
+
+
+def spoken(number: int, characters: int) -> str:
+    """A sentence of so many characters, whose synthesis takes as long as its speech: a fifteenth of a second each."""
+    tag = f"no{number}x "
+    return f"{tag}{(WORDS * 2)[: characters - len(tag) - 1].rstrip()}".ljust(characters - 1, "s") + "."

@@ -37,7 +37,7 @@ class ArrivalTrace:
         self._pieces: list[tuple[float, float]] = []
 
     def add(self, moment: float, seconds: float) -> None:
-        """Add a piece of so many seconds of audio, which arrived at a monotonic moment."""
+        """Add a piece with `seconds` of audio, which arrived at a monotonic moment."""
         if len(self._pieces) < 128:
             self._pieces.append((moment, seconds))
 
@@ -119,5 +119,5 @@ def ready_at(ahead_s: float, newest_s: float, arrived: float, wanted_s: float) -
 
 
 def rebuffer_s(underruns: int) -> float:
-    """Return the seconds to buffer after so many underruns: the more, the slower is the server."""
+    """Return the seconds to buffer after the n-th underrun: more, as the server is too slow."""
     return min(MAX_BUFFER_S, REBUFFER_S * 2.0 ** max(0, underruns - 3))

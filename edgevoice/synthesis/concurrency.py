@@ -190,7 +190,7 @@ class ConcurrencyLimiter:
 
 
 class AdaptiveLimit:
-    """The limit of an account: halved on a 429, restored after 10 minutes. Times are monotonic seconds."""
+    """The limit of an account: halved (rounded up) on a 429, restored after 10 minutes. Times are monotonic seconds."""
 
     def __init__(self, configured: int, fault: Callable[[str | None], None], section: str) -> None:
         self._configured = self._limit = configured
@@ -207,12 +207,12 @@ class AdaptiveLimit:
 
     def on_rejected(self, limit: int, now: float) -> None:
         """Halve the limit after a 429 to a request that was made while `limit` were allowed."""
-        self._limit, self._restore_at = min(self._limit, max(1, limit // 2)), now + RESTORE_S
+        self._limit, self._restore_at = min(self._limit, (limit + 1) // 2), now + RESTORE_S
         problem = f"the account refused {limit} requests at once"
         self._fault(f"{problem}; set {self._section}: {{concurrency: {self._limit}}}")
 
     def retry_after(self, transport: str, seconds: float, now: float) -> None:
-        """Honour `Retry-After`: do not ask a transport for so many seconds."""
+        """Honour `Retry-After`: do not ask a transport for this time."""
         self._retry_at[transport] = now + min(seconds, MAX_RETRY_AFTER_S)
 
     def check_retry_after(self, transport: str, now: float) -> None:

@@ -1,23 +1,19 @@
-"""Latency model: the time to first audio of each transport, from its last requests.
+"""Latency model: the time to first audio of each transport, from its last requests. See docs/decisions/auto.md.
 
 Each transport has a ring of samples for warm and one for cold connections. The expected time is a straight line
 through a ring: the median of the slopes between any two samples (Theil-Sen), and the median of what is left.
-Why no average and no filter: docs/decisions/auto.md.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
 import random
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import median, quantiles
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Samples of a ring, and requests after which a transport counts as measured.
 RING, ENOUGH = 20, 3
-#: The path has changed if the last samples are all further off the older ones than this ratio.
+#: The path has changed if this many samples in a row are further off the older ones than this ratio.
 SHIFT_SAMPLES, SHIFT_RATIO = 3, 1.4
 #: Characters by which two texts must differ to tell a slope, and pairs of them that are needed.
 SLOPE_CHARACTERS, SLOPE_PAIRS = 10, 6
@@ -36,10 +32,6 @@ SLOPE_CHARACTERS, SLOPE_PAIRS = 10, 6
 UNKNOWN_S, COLD_S = 0.3, 0.1
 #: Seconds in which a transport may have become twice as fast, and after which one sample can show it.
 AGE_S, STALE_S = 3600.0, 1800.0
-#: Ratio by which the estimate from fewer than `ENOUGH` samples may be too high.
-FEW_RATIO = 1.25
-#: Share of announcements on which a transport is tried again, and the relative cost beyond which it is less.
-TRY_SHARE, TRY_COST = 0.08, 0.05
 #: Seconds in which half of the penalty for failures is forgotten, and after which samples tell nothing.
 PENALTY_S, MAX_AGE_S = 900.0, 7 * 86_400.0
 
@@ -56,60 +48,31 @@ class ExpectedLatency:
 
 @dataclass(frozen=True, slots=True)
 class LatencyPrediction:
-    """What to expect of each transport for a first request of `characters`; `draw` (0 to 1) is for tries."""
+    """What to expect of each transport for a first request of `characters`; see `route_guard` for `guard_s`."""
 
     characters: int = 0
-    of: Mapping[str, ExpectedLatency] = field(default_factory=lambda: MappingProxyType({}))
+    of: Mapping[str, ExpectedLatency] = field(default_factory=dict)
     draw: float = 1.0
-    #: Seconds by which another transport must be faster to go before the one that its route prefers.
     guard_s: float | None = None
 
     def __getitem__(self, name: str) -> ExpectedLatency:
         return self.of.get(name) or ExpectedLatency()
 
-    def unmeasured(self, names: Sequence[str], limit_s: float) -> list[str]:
-        """Return those with too few requests that may take less than `limit_s`, the least known first."""
-        few = [name for name in names if self[name].requests < ENOUGH and self[name].at_best_s < limit_s]
-        return sorted(few, key=lambda name: self[name].requests)
 
-    def outdated(self, names: Sequence[str], limit_s: float) -> str | None:
-        """Return one that may take less than `limit_s` by now, if it is time to try it."""
-        draw = self.draw
-        for name in names:
-            if self[name].at_best_s < limit_s:
-                cost = (self[name].seconds + self[name].at_best_s) / 2 / limit_s - 1
-                draw -= TRY_SHARE * min(1.0, TRY_COST / max(cost, 1e-6))
-                if draw < 0:
-                    return name
-        return None
-
-    def in_numbers(self, names: Sequence[str]) -> str:
-        """Return them as `websocket 112 ms, http 210 ms (warm, 43 characters)`."""
-        warm = {self[name].warm for name in names}
-        alike = "" if len(warm) > 1 else "warm, " if True in warm else "cold, "
-        cold = {name: "" if alike or self[name].warm else " cold" for name in names}
-        told = ", ".join(f"{name} {self[name].seconds * 1000:.0f} ms{cold[name]}" for name in names)
-        return f"{told} ({alike}{self.characters} characters)"
-
-
-class Sample(NamedTuple):
-    characters: int
-    seconds: float
+#: Characters of the text, and seconds to the first audio.
+Sample = tuple[int, float]
 
 
 class SavedLatency(msgspec.Struct, frozen=True):
     """The samples of one transport as they are stored; `at` is the UTC time of the last one in seconds."""
 
     at: float
-    warm: list[Sample] = []
-    cold: list[Sample] = []
+    warm: list[Sample]
+    cold: list[Sample]
 
 
 class _Ring:
-    """The last samples over one transport, and the line through them; `at` is when the last one came.
-
-    Where the last `news` of them show that the path has changed, the others are dropped.
-    """
+    """The last samples and the line through them. The last `news` may show that the others are outdated."""
 
     def __init__(self, samples: Sequence[Sample] = (), at: float = 0.0, news: int = SHIFT_SAMPLES) -> None:
         self.at, self.samples = at, list(samples)[-RING:]
@@ -117,7 +80,7 @@ class _Ring:
         old, new = self.samples[:-news], self.samples[-news:]
         if len(old) >= SHIFT_SAMPLES:
             self._fit(old)
-            ratios = [self.ratio(sample) for sample in new]
+            ratios = [seconds / self.seconds(size) for size, seconds in new]
             is_slower = min(ratios) > SHIFT_RATIO and news > 1  # a single slow answer may be an outlier
             self.has_shifted = is_slower or max(ratios) < 1 / SHIFT_RATIO
         self.samples = new if self.has_shifted else self.samples
@@ -126,43 +89,33 @@ class _Ring:
     def seconds(self, characters: int) -> float:
         return max(0.001, self._offset + self._slope * characters)
 
-    def ratio(self, sample: Sample) -> float:
-        return sample.seconds / self.seconds(sample.characters)
-
     def _fit(self, samples: Sequence[Sample]) -> None:
         pairs = [(a, b) for a, b in combinations(samples, 2) if abs(b[0] - a[0]) >= SLOPE_CHARACTERS]
         if len(pairs) >= SLOPE_PAIRS:  # else the slope from before the change still holds
             self._slope = max(0.0, median((b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs))
-        self._offset = median([s.seconds - self._slope * s.characters for s in samples] or [UNKNOWN_S])
+        self._offset = median([seconds - self._slope * size for size, seconds in samples] or [UNKNOWN_S])
 
 
 class LatencyModel:
-    """Learns from every request; `now` is a monotonic clock.
-
-    `saved` is what an earlier run handed to `save`: the values of each transport, by its name.
-    """
+    """Learns from every request. `save` takes the samples of a transport, which a later run gets as `saved`."""
 
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
         *,
         seed: int = 0,
-        saved: Mapping[str, Any] = MappingProxyType({}),
+        saved: Mapping[str, object] | None = None,
         save: Callable[[str, SavedLatency], None] = lambda _name, _value: None,
     ) -> None:
         self._now, self._seed, self._save = now, seed, save
         self._rings: dict[tuple[str, bool], _Ring] = {}
         self._requests: Counter[str] = Counter()
-        #: The penalty for failures of each transport in seconds, and when it last changed.
         self._penalties: dict[str, tuple[float, float]] = {}
-        for name, value in saved.items():
-            self._load(name, value)
+        for name, value in (saved or {}).items():
+            with suppress(msgspec.ValidationError):  # of another version
+                self._load(name, msgspec.convert(value, SavedLatency))
 
-    def _load(self, name: str, value: object) -> None:
-        try:
-            old = msgspec.convert(value, SavedLatency)
-        except msgspec.ValidationError:
-            return  # of another version
+    def _load(self, name: str, old: SavedLatency) -> None:
         age_s = max(0.0, time.time() - old.at)  # a wall clock that was set back tells no age
         if age_s < MAX_AGE_S:
             rings = {(name, True): old.warm, (name, False): old.cold}
@@ -171,26 +124,21 @@ class LatencyModel:
 
     @contextmanager
     def timed(self, name: str, characters: int | None, *, warm: bool) -> Iterator[Callable[[], None]]:
-        """Time a request; call what this yields at its first audio. To end without that is a failure.
-
-        Nothing is learned without `characters` (live text comes at the pace of its sender).
-        """
-        began, is_learned = self._now(), characters is None
+        """Time a request to the call of what this yields; without `characters` (live text) learn nothing."""
+        began, left = self._now(), [] if characters is None else [characters]
 
         def learn(how: Callable[..., None]) -> None:
-            nonlocal is_learned
-            if not is_learned:
-                is_learned = True
-                how(name, characters, self._now() - began, warm=warm)
+            if left:
+                how(name, left.pop(), self._now() - began, warm=warm)
 
         try:
             yield lambda: learn(self.answered)
             learn(self.failed)
-        except asyncio.CancelledError:
-            learn(self.cancelled)
-            raise
-        except TransportError as error:
-            if not isinstance(error, AccountRefused):  # which is refused over every transport alike
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                learn(self.cancelled)
+            # A refused account is refused over every transport, and a full disk is no transport's fault.
+            elif isinstance(error, TransportError) and not isinstance(error, AccountRefused):
                 learn(self.failed)
             raise
 
@@ -198,7 +146,7 @@ class LatencyModel:
         """Learn that the first audio of a request came after `seconds`."""
         old, now = self._rings.get((name, warm), _Ring()), self._now()
         news = 1 if now - old.at > STALE_S else SHIFT_SAMPLES
-        ring = self._rings[name, warm] = _Ring([*old.samples, Sample(characters, seconds)], now, news)
+        ring = self._rings[name, warm] = _Ring([*old.samples, (characters, seconds)], now, news)
         if ring.has_shifted:
             self._rings.pop((name, not warm), None)
         self._count(name, self._penalty_s(name) / 2)
@@ -207,8 +155,7 @@ class LatencyModel:
 
     def failed(self, name: str, characters: int, seconds: float, *, warm: bool) -> None:
         """Learn that a request failed after `seconds`: the next transport will have taken as long again."""
-        lost_s = seconds + self._seconds(name, characters, warm=warm)
-        self._count(name, min(self._penalty_s(name) + lost_s, 3600.0))
+        self._count(name, self._penalty_s(name) + seconds + self._seconds(name, characters, warm=warm))
 
     def cancelled(self, name: str, characters: int, seconds: float, *, warm: bool) -> None:
         """Learn from a request that was cancelled after `seconds`, if it was late by then."""
@@ -218,10 +165,9 @@ class LatencyModel:
     def late_after(self, name: str, characters: int, *, warm: bool) -> float | None:
         """Return the seconds that one answer in twenty exceeded lately; None with fewer than 20 answers."""
         rings = [self._rings[key] for key in ((name, True), (name, False)) if key in self._rings]
-        ratios = [ring.ratio(sample) for ring in rings for sample in ring.samples]
-        if len(ratios) < RING:
-            return None
-        return self._seconds(name, characters, warm=warm) * quantiles(ratios, n=20)[-1]
+        ratios = [seconds / ring.seconds(size) for ring in rings for size, seconds in ring.samples]
+        p95 = quantiles(ratios, n=20)[-1] if len(ratios) >= RING else None
+        return None if p95 is None else self._seconds(name, characters, warm=warm) * p95
 
     def predict(
         self, characters: int, warm: Mapping[str, bool], guard_s: float | None = None
@@ -235,22 +181,19 @@ class LatencyModel:
     def _expected(self, name: str, characters: int, *, warm: bool) -> ExpectedLatency:
         seconds = self._seconds(name, characters, warm=warm) + self._penalty_s(name)
         ring = self._rings.get((name, warm)) or self._rings.get((name, not warm), _Ring())
-        doubt = math.exp2((self._now() - ring.at) / AGE_S)
-        doubt *= 1 if len(ring.samples) >= ENOUGH else FEW_RATIO
-        requests = self._requests[name]
+        doubt, requests = float(2 ** ((self._now() - ring.at) / AGE_S)), self._requests[name]
         return ExpectedLatency(seconds, seconds / doubt if requests else 0.0, requests, warm)
 
     def _seconds(self, name: str, characters: int, *, warm: bool) -> float:
         own, other = self._rings.get((name, warm)), self._rings.get((name, not warm), _Ring())
         if own is None:
             return other.seconds(characters) + (0.0 if warm else COLD_S)
-        if warm and len(own.samples) < ENOUGH and other.samples:
-            return min(own.seconds(characters), other.seconds(characters))  # one of few may be an outlier
-        return own.seconds(characters)
+        is_sure = not warm or len(own.samples) >= ENOUGH or not other.samples
+        return own.seconds(characters) if is_sure else min(own.seconds(characters), other.seconds(characters))
 
     def _penalty_s(self, name: str) -> float:
         seconds, at = self._penalties.get(name, (0.0, 0.0))
-        return seconds * math.exp2((at - self._now()) / PENALTY_S)
+        return seconds * float(2 ** ((at - self._now()) / PENALTY_S))
 
     def _count(self, name: str, penalty_s: float) -> None:
         self._penalties[name] = penalty_s, self._now()

@@ -237,12 +237,11 @@ class Race:
         for task in attempts:
             task.cancel()
         if attempts:
-            done, hanging = await asyncio.wait(attempts, timeout=self._context.timeouts.cancel_s)
+            _, hanging = await asyncio.wait(attempts, timeout=self._context.timeouts.cancel_s)
             for task in hanging:
                 attempts[task].abandon()
-            for task in done:
-                # Retrieve errors of attempts that we cancelled: they are no news.
-                _ = task.cancelled() or task.exception()
+            for task in attempts:
+                task.add_done_callback(_ignore_error)
 
 
 def hedge_at(context: SynthesisContext, attempt: AttemptTask, characters: int) -> float | None:
@@ -263,6 +262,11 @@ def pick_hedge(context: SynthesisContext, names: Sequence[str]) -> str | None:
             context.hedge_budget.spend()
             return name
     return None
+
+
+def _ignore_error(task: asyncio.Task[None]) -> None:
+    """Retrieve the error of an attempt that was cancelled, which is no news."""
+    _ = task.cancelled() or task.exception()
 
 
 def _late(attempt: AttemptTask) -> FirstAudioTimeoutError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Seconds of audio after the end of a word before it counts as spoken.
 WORD_MARGIN_S = 0.05
 #: Letters that a voice reads in a second at the very least, at speed 1.
-SLOWEST_LETTERS_PER_S = 5.0
+SLOWEST_LETTERS_PER_S = 4.0
 #: A sentence counts as spoken when this share of the audio would have been enough to read it.
 SURE_SHARE = 0.9
 #: Letters that a digit and a character of a script without an alphabet are read as, roughly.
@@ -34,7 +34,7 @@ async def fade_out(clip: Clip) -> None:
 
 
 def unspoken_offset(text: str, seconds: float, marks: Sequence[WordMark], speed: float = 1.0) -> int:
-    """Return the offset in `text` of what is left to say after so many seconds of its speech."""
+    """Return the offset in `text` of what is left to say after `seconds` of its speech."""
     return offset_from_word_marks(text, marks, seconds) if marks else offset_from_share(text, seconds, speed)
 
 

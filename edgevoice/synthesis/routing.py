@@ -51,6 +51,8 @@ def routing_request(announcement: Announcement, *, cached: bool = False) -> Rout
     )
 
 
+#: Share of announcements on which a transport is tried again, and the relative cost beyond which it is less.
+TRY_SHARE, TRY_COST = 0.08, 0.05
 #: The decision for an announcement whose clip is in the cache.
 CACHED = Decision((), "a complete clip is in the cache")
 NO_PREDICTION = LatencyPrediction()
@@ -96,7 +98,7 @@ def decide(
 
 
 def _expand(order: Sequence[str], fallbacks: Collection[str]) -> tuple[str, ...]:
-    """Replace the alias by the fallback transports; a plugin somebody installed goes before the bundled one."""
+    """Replace the alias by the fallback transports; an installed plugin goes before the bundled one."""
     ranked = sorted(fallbacks, key=lambda name: (name == FALLBACK_ALIAS, name)) or [FALLBACK_ALIAS]
     names = [name for entry in order for name in (ranked if entry == FALLBACK_ALIAS else [entry])]
     return tuple(dict.fromkeys(names))
@@ -135,13 +137,13 @@ def _guarded(rule: Decision, names: Sequence[str], latency: LatencyPrediction, *
     others = [name for name in names if name != chosen]
     limit_s = latency[chosen].seconds - guard_s
     if may_try and limit_s > 0:
-        few = latency.unmeasured(others, limit_s)
-        if tried := few[0] if few else latency.outdated(others, limit_s):
-            numbers = latency.in_numbers(measured)
+        few = _unmeasured(latency, others, limit_s)
+        if tried := few[0] if few else _outdated(latency, others, limit_s):
+            numbers = _in_numbers(latency, measured)
             return Decision(_moved_first(tried, rule.order), f"{rule.why}; {tried} is tried: {numbers}")
     if chosen == first:
         return rule
-    return Decision(_moved_first(chosen, rule.order), f"{rule.why}; {latency.in_numbers([chosen, first])}")
+    return Decision(_moved_first(chosen, rule.order), f"{rule.why}; {_in_numbers(latency, [chosen, first])}")
 
 
 def _by_latency(
@@ -163,16 +165,43 @@ def _fastest_first(
     names: Sequence[str], latency: LatencyPrediction, *, may_try: bool, rule: str
 ) -> tuple[Sequence[str], str]:
     best_s = min((latency[name].seconds for name in names if latency[name].requests), default=math.inf)
-    if few := latency.unmeasured(names, best_s):
+    if few := _unmeasured(latency, names, best_s):
         order = _moved_first(few[0], names) if may_try and latency.of else tuple(names)
         seen = ", ".join(f"{name} {latency[name].requests}" for name in names)
         how = "by the rules" if order == tuple(names) else f"{few[0]} is tried, else by the rules"
         return order, f"knows too little yet (requests: {seen}), {how}: {rule}"
     fastest = sorted(names, key=lambda name: latency[name].seconds)
-    numbers = latency.in_numbers(fastest)
-    if may_try and (tried := latency.outdated(fastest[1:], latency[fastest[0]].seconds)):
+    numbers = _in_numbers(latency, fastest)
+    if may_try and (tried := _outdated(latency, fastest[1:], latency[fastest[0]].seconds)):
         return _moved_first(tried, fastest), f"{tried} is tried, which may be faster by now; {numbers}"
     return fastest, numbers
+
+
+def _unmeasured(latency: LatencyPrediction, names: Sequence[str], limit_s: float) -> list[str]:
+    """Return those with too few requests that may take less than `limit_s`, the least known first."""
+    few = [name for name in names if latency[name].requests < ENOUGH and latency[name].at_best_s < limit_s]
+    return sorted(few, key=lambda name: latency[name].requests)
+
+
+def _outdated(latency: LatencyPrediction, names: Sequence[str], limit_s: float) -> str | None:
+    """Return one that may take less than `limit_s` by now, if it is time to try it."""
+    draw = latency.draw
+    for name in names:
+        if latency[name].at_best_s < limit_s:
+            cost = (latency[name].seconds + latency[name].at_best_s) / 2 / limit_s - 1
+            draw -= TRY_SHARE * min(1.0, TRY_COST / max(cost, 1e-6))
+            if draw < 0:
+                return name
+    return None
+
+
+def _in_numbers(latency: LatencyPrediction, names: Sequence[str]) -> str:
+    """Return the latencies as `websocket 112 ms, http 210 ms (warm, 43 characters)`."""
+    warm = {latency[name].warm for name in names}
+    alike = "" if len(warm) > 1 else "warm, " if True in warm else "cold, "
+    cold = {name: "" if alike or latency[name].warm else " cold" for name in names}
+    told = ", ".join(f"{name} {latency[name].seconds * 1000:.0f} ms{cold[name]}" for name in names)
+    return f"{told} ({alike}{latency.characters} characters)"
 
 
 def _moved_first(name: str, names: Sequence[str]) -> tuple[str, ...]:

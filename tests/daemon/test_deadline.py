@@ -69,7 +69,7 @@ async def test_an_alarm_that_finds_every_place_at_the_gate_taken_is_spoken_all_t
         outcome = await house.said(ALARM, urgency="critical", id="second")
         assert is_local(outcome)
         assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
-        assert "no place at the gate in time" in outcome["attempts"][0]["error"]
+        assert "no slot of the account in time" in outcome["attempts"][0]["error"]
         assert (await house.outcome("first"))["transport"] == "websocket"
         assert len(lightning.requests) == 1
 

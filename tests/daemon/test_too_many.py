@@ -9,7 +9,7 @@ import pytest
 from tests.support.house import House
 from tests.support.lightning_faults import Fault
 
-FAULT = "lightning.concurrency: it is 3, but the account allows 1 request at once; set lightning: {concurrency: 1}"
+FAULT = "lightning.concurrency: the account refused 2 requests at once; set lightning: {concurrency: 1}"
 NAMES = ("kitchen", "attic", "cellar", "hall")
 
 

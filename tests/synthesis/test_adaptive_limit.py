@@ -89,7 +89,9 @@ def test_limit_is_halved_and_restored_after_ten_minutes():
     limit = AdaptiveLimit(5, told.append, "lightning")
     limit.on_rejected(5, now=1000.0)
     limit.on_rejected(5, now=1000.0)  # made at the same time as the first
-    assert limit.at(1001.0) == 2
+    assert limit.at(1001.0) == 3
+    limit.on_rejected(3, now=1100.0)
+    assert limit.at(1100.0) == 2
     limit.on_rejected(2, now=1100.0)
     limit.on_rejected(1, now=1100.0)
     assert limit.at(1100.0 + RESTORE_S - 1) == 1

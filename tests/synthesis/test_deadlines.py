@@ -1,4 +1,4 @@
-"""A critical job is waited for less, but only from the moment at which somebody is silent until it is there."""
+"""Timeouts of critical segments, which are shorter once a speaker is waiting."""
 
 from types import SimpleNamespace
 

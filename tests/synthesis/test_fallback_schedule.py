@@ -1,4 +1,4 @@
-"""When somebody else begins for a critical part, and how often a request may be made twice."""
+"""When the standby helps a critical segment, and how often a request may be hedged."""
 
 from edgevoice.synthesis.context import HedgeBudget, Timeouts
 from edgevoice.synthesis.deadlines import NO_SCHEDULE, compute_schedule, is_due

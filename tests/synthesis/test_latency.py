@@ -15,10 +15,8 @@ from edgevoice.synthesis.latency import (
     AGE_S,
     MAX_AGE_S,
     RING,
-    TRY_SHARE,
     ExpectedLatency,
     LatencyModel,
-    LatencyPrediction,
 )
 
 NAMES = ("http", "http_stream", "websocket")
@@ -180,30 +178,6 @@ def test_cancelled_request_counts_only_if_it_was_late():
     late.answers("http", *[0.1] * 2)
     late.request(asyncio.CancelledError(), sounds=False)
     assert late.requests == 3
-
-
-def prediction(draw: float = 1.0, characters: int = 43, **seconds: float) -> LatencyPrediction:
-    of = {name: ExpectedLatency(took, took, 9) for name, took in seconds.items()}
-    return LatencyPrediction(characters, of, draw)
-
-
-def test_prediction_is_told_in_numbers():
-    of = prediction(http=0.2101, http_stream=0.131, websocket=0.112)
-    assert of.in_numbers(NAMES) == "http 210 ms, http_stream 131 ms, websocket 112 ms (warm, 43 characters)"
-    cold = LatencyPrediction(9, {**of.of, "http": ExpectedLatency(0.3, 0.3, 9, warm=False)})
-    assert cold.in_numbers(NAMES[:2]) == "http 300 ms cold, http_stream 131 ms (9 characters)"
-
-
-def test_tries_are_few_and_only_of_what_may_be_faster():
-    of = {"http": ExpectedLatency(1.0, 0.5, 9), "websocket": ExpectedLatency(0.11, 0.09, 9)}
-    tried = [
-        LatencyPrediction(43, of, step / 1000).outdated(["http", "websocket"], 0.1) for step in range(1000)
-    ]
-    assert tried.count("http") == 0
-    assert 0 < tried.count("websocket") <= TRY_SHARE * 1000
-    of["http"] = ExpectedLatency(1.0, 0.05, 9)
-    tried = [LatencyPrediction(43, of, step / 1000).outdated(["http"], 0.1) for step in range(1000)]
-    assert 0 < tried.count("http") < TRY_SHARE * 1000 / 10  # costly tries are rarer
 
 
 def test_prediction_does_not_change_until_something_is_learned():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from edgevoice import Urgency
 from edgevoice.config.options import Route, When
 from edgevoice.synthesis.latency import ExpectedLatency, LatencyPrediction
-from edgevoice.synthesis.routing import DEFAULT_ROUTES, Decision, RoutingRequest, decide
+from edgevoice.synthesis.routing import DEFAULT_ROUTES, TRY_SHARE, Decision, RoutingRequest, decide
 from tests.support.examples import examples
 
 
@@ -100,6 +100,31 @@ def test_auto_takes_the_transports_of_the_rules_the_quickest_first_and_the_local
     assert decide(said(length=43), AUTO, ("http", "http_stream", "local"), MEASURED) == Decision(
         ("http_stream", "http", "local"), "auto: http_stream 150 ms, http 200 ms (warm, 43 characters)"
     )
+
+
+def test_reason_tells_which_connection_is_cold():
+    cold = {**MEASURED.of, "http": ExpectedLatency(0.2, 0.2, 9, warm=False)}
+    why = decide(said(length=43), AUTO, URGENT, LatencyPrediction(43, cold)).why
+    assert why == "auto: websocket 100 ms, http_stream 150 ms, http 200 ms cold (43 characters)"
+
+
+def test_auto_tries_rarely_and_only_what_may_be_faster():
+    of = {"http": ExpectedLatency(1.0, 0.5, 9), "websocket": ExpectedLatency(0.1, 0.1, 9)}
+
+    def tried(http_stream):
+        known = {**of, "http_stream": http_stream}
+        latencies = [LatencyPrediction(43, known, step / 500) for step in range(500)]
+        decisions = [decide(said(), AUTO, URGENT, latency) for latency in latencies]
+        return [one.order[0] for one in decisions if one.order[0] != "websocket"], decisions[0].why
+
+    cheap, why = tried(ExpectedLatency(0.11, 0.09, 9))
+    assert set(cheap) == {"http_stream"}
+    assert len(cheap) <= TRY_SHARE * 500
+    assert why.startswith("auto: http_stream is tried")
+    costly, _ = tried(ExpectedLatency(1.0, 0.05, 9))
+    assert 0 < len(costly) < len(cheap) / 5
+    none, _ = tried(ExpectedLatency(0.11, 0.11, 9))
+    assert not none
 
 
 def test_auto_without_measurements_goes_by_the_rules_and_says_so():

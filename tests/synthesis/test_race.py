@@ -1,0 +1,102 @@
+"""The race of transports for a segment, where a clean-up hangs or no slot comes free."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from edgevoice import SpeechOptions
+from edgevoice.cache.cache import Cache
+from edgevoice.config.options import CacheOptions, CoreOptions, Route
+from edgevoice.plugin import Transport
+from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.context import SynthesisContext, Timeouts
+from edgevoice.synthesis.priority import Priority
+from edgevoice.synthesis.synthesizer import Synthesizer
+from tests.support.announcements import announcement
+from tests.support.caches import RECIPE
+
+AUDIO = bytes(2 * 2400)
+
+
+class Hanging(Transport):
+    """Its first request never ends, not even when it is cancelled; the others speak at once."""
+
+    account = "acme"
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.end = asyncio.Event()
+
+    async def synthesize(self, request):
+        self.requests += 1
+        if self.requests == 1:
+            while not self.end.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self.end.wait()
+        yield AUDIO
+
+
+@contextlib.asynccontextmanager
+async def synthesizer_of(transport, folder, timeouts):
+    limiter = ConcurrencyLimiter(1, release_timeout_s=0.05)
+    context = SynthesisContext(
+        {"acme": transport},
+        CoreOptions(),
+        SpeechOptions(),
+        {"acme": limiter},
+        lambda _account, _problem: None,
+        timeouts=timeouts,
+    )
+    cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
+    async with Synthesizer(context, [Route(use=("acme",))], cache=cache, spool=lambda: folder) as synthesizer:
+        try:
+            yield synthesizer
+        finally:
+            transport.end.set()
+
+
+async def begun(synthesizer, transport):
+    job = synthesizer.new_job(announcement())
+    job.join()
+    job.request(priority=Priority.PREFETCH)
+    while not transport.requests:
+        await asyncio.sleep(0)
+    return job
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "preempted"])
+async def test_hanging_clean_up_does_not_keep_the_slot(is_cancelled, tmp_path):
+    transport = Hanging()
+    async with synthesizer_of(transport, tmp_path, Timeouts(cancel_s=0.05)) as synthesizer:
+        hanging = await begun(synthesizer, transport)
+        if is_cancelled:
+            hanging.leave()
+        job = synthesizer.new_job(announcement(id="a2"))
+        job.request()
+        async with asyncio.timeout(3):
+            await job.clip.wait_end()
+        assert job.clip.frames == len(AUDIO) // 2
+
+
+async def test_request_does_not_wait_for_a_slot_without_a_limit(tmp_path):
+    transport = Hanging()
+    async with synthesizer_of(transport, tmp_path, Timeouts(slot_s=0.1)) as synthesizer:
+        await begun(synthesizer, transport)
+        job = synthesizer.new_job(announcement(id="a2"))
+        job.request(priority=Priority.PREFETCH)
+        async with asyncio.timeout(3):
+            while not job.clip.ended:
+                await asyncio.sleep(0.01)
+        assert "no slot" in str(job.clip.error)
+
+
+async def test_raised_priority_reaches_the_running_race(tmp_path):
+    transport = Hanging()
+    async with synthesizer_of(transport, tmp_path, Timeouts()) as synthesizer:
+        job = await begun(synthesizer, transport)
+        waiting = asyncio.create_task(job.wait_priority_raised())
+        await asyncio.sleep(0)
+        job.request()
+        async with asyncio.timeout(1):
+            await waiting
