@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from edgevoice.synthesis.priority import Priority
 
 from edgevoice import SpeechOptions
 from edgevoice.cache.cache import Cache
@@ -11,7 +12,6 @@ from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.plugin import Transport
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext, Timeouts
-from edgevoice.synthesis.priority import Priority
 from edgevoice.synthesis.synthesizer import Synthesizer
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE
