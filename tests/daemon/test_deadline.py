@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+from functools import partial
 
 import pytest
 
 from edgevoice.synthesis.context import Timeouts
+from edgevoice_plugins.lightning import transport
+from edgevoice_plugins.lightning.limits import Limits
 from tests.support.house import House
 from tests.support.lightning import Fault
 
@@ -20,7 +23,7 @@ ALARM = "Fire in the kitchen."
 
 @pytest.fixture(autouse=True)
 def _nothing_else_ends_it(monkeypatch):
-    monkeypatch.setattr("edgevoice_plugins.lightning.http_stream.SILENCE", 1000.0)
+    monkeypatch.setattr(transport, "Limits", partial(Limits, stall_s=1000.0))
 
 
 def house_of(broker, url, *, account=None, **more):
