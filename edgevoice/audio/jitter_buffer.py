@@ -27,7 +27,7 @@ MAX_DELAY_S = 0.1
 #: Seconds that a buffer holds at most, and that it is waited for at most.
 MAX_BUFFER_S = 0.5
 #: Seconds to buffer after an underrun, so that the next late piece is no second one.
-REBUFFER_S = 0.02
+REBUFFER_S = 0.025
 
 
 class ArrivalTrace:

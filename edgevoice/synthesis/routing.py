@@ -165,12 +165,13 @@ def _fastest_first(
     names: Sequence[str], latency: LatencyPrediction, *, may_try: bool, rule: str
 ) -> tuple[Sequence[str], str]:
     best_s = min((latency[name].seconds for name in names if latency[name].requests), default=math.inf)
-    if few := _unmeasured(latency, names, best_s):
+    few, is_measured = _unmeasured(latency, names, best_s), any(latency[n].requests >= ENOUGH for n in names)
+    if few and (may_try or not is_measured):
         order = _moved_first(few[0], names) if may_try and latency.of else tuple(names)
         seen = ", ".join(f"{name} {latency[name].requests}" for name in names)
         how = "by the rules" if order == tuple(names) else f"{few[0]} is tried, else by the rules"
         return order, f"knows too little yet (requests: {seen}), {how}: {rule}"
-    fastest = sorted(names, key=lambda name: latency[name].seconds)
+    fastest = sorted(names, key=lambda name: (not latency[name].requests, latency[name].seconds))
     numbers = _in_numbers(latency, fastest)
     if may_try and (tried := _outdated(latency, fastest[1:], latency[fastest[0]].seconds)):
         return _moved_first(tried, fastest), f"{tried} is tried, which may be faster by now; {numbers}"
