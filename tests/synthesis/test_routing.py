@@ -57,8 +57,9 @@ def test_a_transport_that_is_absent_is_left_out_and_the_reason_says_so():
     assert decide(said(), available=URGENT).why == "up to 140 characters"
 
 
-def test_a_forced_transport_that_is_absent_leaves_nothing_but_to_a_critical_one():
-    assert decide(said(forced="fax"), available=URGENT).order == ()
+def test_a_forced_transport_that_is_not_available_falls_back():
+    assert decide(said(forced="fax"), available=URGENT).order == ("local",)
+    assert "fax not available" in decide(said(forced="fax"), available=URGENT).why
     assert decide(said(Urgency.CRITICAL, forced="fax"), available=URGENT).order == ("local",)
 
 
