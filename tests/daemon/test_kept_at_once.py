@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TEXT = "d2000z Nobody gave it a name."
 AGAIN = """
+import asyncio
+
 from edgevoice import Source, hookimpl
 from edgevoice.commands import Say
 
@@ -23,6 +25,7 @@ class Again(Source):
     async def listen(self, submit):
         if (self.context.state_dir / "again").exists():
             submit(Say(target="kitchen", payload=TEXT, urgency="high", redelivered=True))
+        await asyncio.Event().wait()  # a source that returns is started again
 
 @hookimpl
 def edgevoice_register(register):
