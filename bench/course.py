@@ -1,4 +1,4 @@
-"""One run as its rows see it: how much is to be measured, beside whom, and where what was found goes."""
+"""A run of the bench as its rows see it: the number of rounds, the contestants, and where findings go."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from bench.rig.rig import Started
 
 Mode = Literal["quick", "full"]
+#: On a disk: EdgeVoice keeps long announcements there, and refuses memory.
 SCRATCH = "/var/tmp"
-"""On a disk: EdgeVoice keeps long announcements there, and refuses memory."""
 
 
 @dataclass
 class Course:
-    """What was asked for, and what came of it.
+    """The options of a run, and its findings.
 
     `n` is how often each is measured, `steady` the minutes on a steady server, where the mode is not to decide.
     `samples` are all single values by finding.

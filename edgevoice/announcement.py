@@ -49,7 +49,7 @@ class RepeatPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Announcement:
-    """One announcement as intake accepted it. What is None comes from the configuration."""
+    """An announcement as intake accepted it. The configuration gives the value of each field that is None."""
 
     id: str
     target: str

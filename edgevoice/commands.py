@@ -103,7 +103,7 @@ class InvalidCommand:
     reason: str
     #: The key at fault, if there is one.
     key: str | None = None
-    #: What would be allowed.
+    #: The values that would be allowed.
     allowed: str | None = None
     target: str | None = None
     origin: object = None

@@ -26,7 +26,7 @@ class EdgeVoiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfigIssue:
-    """One mistake in the configuration."""
+    """A mistake in the configuration."""
 
     #: The key, such as `speakers.kitchen.volume`; empty for the file as a whole.
     path: str

@@ -14,7 +14,7 @@ hookimpl = pluggy.HookimplMarker("edgevoice")
 
 
 class Registry(Protocol):
-    """What `edgevoice_register` is called with. The name is what the configuration calls the plugin."""
+    """The argument of `edgevoice_register`. The configuration calls the plugin by the registered name."""
 
     def source(self, name: str, plugin: type[Source]) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What observers are told: events and outcomes of announcements, rejections, the state of a speaker."""
+"""Events for observers: progress and outcomes of announcements, rejections, the state of a speaker."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of one announcement on one speaker, as it is published (contract, "Out")."""
+    """A step of an announcement on one speaker, as it is published (contract, "Out")."""
 
     event_type: EventType
     id: str

@@ -100,7 +100,7 @@ def _ignore_delivery(name: str, event: Event) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What every plugin is given. It holds no secret and no vendor's options."""
+    """The services that the core gives every plugin. It holds no secret and no vendor's options."""
 
     #: Name of this node.
     node: str
@@ -130,7 +130,7 @@ class Context:
 
 
 class Plugin:
-    """What all plugins have in common: options, checks, and a life as `async with`."""
+    """The base of all plugins: options, checks, and a life as `async with`."""
 
     #: The keys of the plugin's section of the configuration, as a msgspec struct with a default for each.
     #: A field of the type `pathlib.Path` is given as an absolute path: a relative one in the
@@ -192,7 +192,7 @@ class Source(Plugin, ABC):
 class WordMark(NamedTuple):
     """When a word is spoken."""
 
-    #: The word as it stands in the text.
+    #: The word, unchanged from the text.
     word: str
     #: Seconds from the start of the request's audio.
     start: float
@@ -202,7 +202,7 @@ class WordMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
-    """One request to a transport: a whole text, or the chunks of a live text."""
+    """A request to a transport: a whole text, or the chunks of a live text."""
 
     #: Id of the announcement.
     id: str
@@ -223,7 +223,7 @@ class SpeechRequest:
 
 
 class Role(Enum):
-    """What the core uses a transport for."""
+    """The use of a transport by the core."""
 
     #: Tried in the order of the routes.
     PRIMARY = "primary"

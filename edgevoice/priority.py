@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Priority(IntEnum):
-    """What a request is made for."""
+    """The purpose of a synthesis request."""
 
     #: Pre-render a configured phrase in the background.
     PRERENDER = 0

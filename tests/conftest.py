@@ -1,4 +1,4 @@
-"""What every test may ask for: a broker, a Lightning server, a sound server; and nothing of the user's."""
+"""Fixtures for every test: a broker, a Lightning server, a sound server; isolated from the user's environment."""
 
 from __future__ import annotations
 

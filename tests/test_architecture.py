@@ -68,7 +68,7 @@ def test_decisions_know_nothing_of_the_event_loop(module):
 
 
 def runtime_imports(file: Path) -> set[str]:
-    """What is imported when the module is, without what only a type checker sees."""
+    """Return the imports of a module, without those for type checkers only."""
     names = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):

@@ -40,10 +40,10 @@ FULL = (ROOT / "config" / "edgevoice.yaml").read_text()
 MINIMAL = (ROOT / "config" / "minimal.yaml").read_text()
 OPTION = re.compile(r"^#((?:  )*(?:- )?[a-z{].*)$")
 PROSE = re.compile(r"^#(?: \S.*)?$")
+#: Options whose default is no constant.
 NAMED = {"node", "speakers"}
-"""Options whose default is no constant."""
+#: Options whose default is not that of `Core`; each has a test of its own.
 ELSEWHERE = {"routes", "chime"}
-"""Options whose default is not that of `Core`; each has a test of its own."""
 
 
 def uncommented() -> str:

@@ -33,7 +33,7 @@ def explained(
 
 
 def against(urgency: Urgency, current: Urgency, *, heard_s: float = 1.0, **more: Any) -> str:
-    """What a new one does while another is being said."""
+    """The effect of a new announcement on the playing one."""
     new = announcement(urgency, id="new", **{"text": "Something new.", **more})
     scene = SpeakerSnapshot(announcement(current, id="old", tag="door"), heard_s)
     action: str = explained(new, scene=scene)["action"]

@@ -1,4 +1,4 @@
-"""What the guides show is understood: payloads, topics, events, tables, and what Home Assistant sends and listens to."""
+"""The guides are valid: payloads, topics, events, tables, and the messages of Home Assistant."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOLD = re.compile(r"edgevoice/[a-z-]+/(availability|event|state|volume|mute|dnd)")
+#: The default payloads of each entity of Home Assistant.
 PRESSED = {"notify": (), "button": ("PRESS",), "switch": ("ON", "OFF"), "number": ("0", "100")}
-"""What each entity of Home Assistant sends where its configuration does not say."""
 
 
 @pytest.mark.parametrize("page", [README, MQTT_GUIDE, URGENCY_GUIDE])
@@ -86,7 +86,7 @@ def of_home_assistant() -> list[dict[str, Any]]:
 
 
 def sent(kind: str, entity: dict[str, Any]) -> Iterator[str]:
-    """What an entity of Home Assistant publishes."""
+    """Yield the messages of an entity of Home Assistant."""
     said = entity.get("command_template", "A text.")
     yield from PRESSED[kind] or [re.sub(r"{{.*?}}", '"A text."', said)]
 

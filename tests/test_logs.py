@@ -34,7 +34,7 @@ def root():
 
 @pytest.fixture
 def sent(root, monkeypatch, tmp_path):
-    """What is handed to the journal's own library, as it would go over the socket."""
+    """Return the datagrams that go over the socket of the systemd journal."""
     fields = []
     monkeypatch.setattr(logs.journal, "sendv", lambda *args: fields.append(args))
     monkeypatch.setattr(logs, "JOURNALD_SOCKET", tmp_path / "socket")
@@ -46,7 +46,7 @@ def sent(root, monkeypatch, tmp_path):
 
 
 def said(script):
-    """What a process of its own prints to standard error."""
+    """Return the standard error of a process."""
     program = f"import logging; from edgevoice import logs\n{script}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env={})
     assert done.stdout == ""
@@ -70,7 +70,7 @@ logs.setup()
 log = logging.getLogger("edgevoice_plugins.mqtt.connection")
 log.info("connected to %s", "broker")
 log.warning("lost", extra={"ANNOUNCEMENT_ID": "a1"})
-log.debug("nobody sees this")
+log.debug("this is not shown")
 """
     first, second = said(script).splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    connection: connected to broker", first)

@@ -1,4 +1,4 @@
-"""An observer that raises starves nobody."""
+"""An observer that raises does not starve the others."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Every plugin that the documentation shows works as it stands there: dropped in, or installed."""
+"""Every plugin in the documentation works unchanged: dropped in, or installed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def drop(tmp_path) -> Drop:
 
 
 def until(happened: Callable[[], bool]) -> None:
-    """Wait for what a plugin does to a file, which tells nobody."""
+    """Wait for a plugin's write to a file, which has no notification."""
     deadline = time.monotonic() + 10
     while not happened():
         assert time.monotonic() < deadline

@@ -1,1 +1,1 @@
-"""What is made of samples and times: figures, findings, the table, the picture."""
+"""Evaluation of samples and times: figures, findings, the table, the picture."""

@@ -1,4 +1,4 @@
-"""What a run found out: one finding for each line of the table, and all that belongs beside it."""
+"""The findings of a run: one for each line of the table, with its conditions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.figures.statistics import Figure
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table.
+    """A line of the table.
 
     `edgevoice` has a figure for each of its transports or variants, in `unit`, which says also what it is held
     against. `met` is whether the goal was reached; None where the run cannot tell, and `note` then says why.

@@ -12,13 +12,13 @@ from bench.figures.statistics import Figure, figure, quantile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: A silence counts as at least this long where a figure is divided by it.
 LEAST_S = 0.001
-"""A silence of nothing counts as so much where something is divided by it."""
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """One message: its silence, how long after the first chunk it was heard, and when each chunk came.
+    """The silence of a message, its time from the first chunk to the first sound, and the arrival of each chunk.
 
     `stall` is how long a stall of the server takes, 0 where there are none; all in seconds.
     """
@@ -30,7 +30,7 @@ class Interrupted:
 
     @property
     def stalls(self) -> int:
-        """How often the server stalled: where a chunk came so much later than the one before."""
+        """Return how often the server stalled: a chunk came at least this much later than the chunk before."""
         if not self.stall:
             return 0
         moments = [moment for moment, _ in self.chunks]
@@ -38,7 +38,7 @@ class Interrupted:
         return sum(after - before > 0.75 * self.stall for before, after in pairs)
 
     def computed(self, *, fixed: bool) -> Silence:
-        """What a player would have had that starts at once; or, `fixed`, at the moment this one did."""
+        """Return the silence for a player that starts at once or, if `fixed`, at the moment this player did."""
         return played(self.chunks, self.start if fixed else 0.0)
 
 

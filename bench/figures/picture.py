@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from bench.figures.findings import Finding, Run
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 1000, 340, 960, 74, 62
+#: The ends of the axis; what lies beyond stands at its end.
 LEAST, MOST = 1 / 4, 128
-"""The ends of the axis; what lies beyond stands at its end."""
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
+#: Where a name may stand, under or over its mark.
 LANES = (-9, 19, -22, 32)
-"""Where a name may stand, under or over its mark."""
 LETTER_PX = 6.2
 STYLE = """
     text { font-size: 12px; fill: #5c6b80 }
@@ -37,7 +37,7 @@ STYLE = """
 
 
 class Mark(NamedTuple):
-    """One contestant in one row: `ratio` of its figure to EdgeVoice's."""
+    """A contestant in a row: `ratio` of its figure to EdgeVoice's."""
 
     name: str
     ratio: float
@@ -124,7 +124,7 @@ def _row(finding: Finding, found: Sequence[Mark], y: int) -> list[str]:
 
 
 def _band(finding: Finding, y: int) -> list[str]:
-    """What cannot be told from EdgeVoice's figure."""
+    """A difference to EdgeVoice's figure that is within the noise."""
     own = finding.drawn.get("edgevoice", 0.0)
     if not finding.resolution or own <= 0:
         return []

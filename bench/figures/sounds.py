@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: Above this a sample is sound; the tone of the server passes below it for a few samples only.
 AUDIBLE = 0.004
-"""Above this a sample is sound; the tone of the server passes below it for a few samples only."""
 SHORTEST_HOLE_S = 0.003
 WINDOW_S, STEP_S = 0.005, 0.001
 
@@ -80,7 +80,7 @@ def cut_in(samples: NDArray[np.float32], old: float, new: float, rate: int) -> C
 
 
 def played(chunks: Sequence[tuple[float, float]], prebuffer: float) -> Silence:
-    """What a player would have left silent that starts `prebuffer` seconds after the first chunk.
+    """Return the silence of a player that starts `prebuffer` seconds after the first chunk.
 
     Each chunk is when it came and how long it is, in seconds. After a hole the player goes on at once.
     """

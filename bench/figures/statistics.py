@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """What `n` values come to; in the unit of the finding that it belongs to."""
+    """The summary of `n` values, in the unit of their finding."""
 
     median: float
     p95: float

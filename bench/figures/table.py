@@ -15,7 +15,7 @@ VERDICTS = {True: "yes", False: "**no**", None: "not told"}
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """One line for each finding: median / p95 of each figure, and by how many it was measured."""
+    """Return a line for each finding: median / p95 of each figure, and the number of measurements."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *map(_line, findings)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 

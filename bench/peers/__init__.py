@@ -1,1 +1,1 @@
-"""What EdgeVoice is measured beside; each runs in an environment of its own, with nothing of EdgeVoice's."""
+"""The peers of EdgeVoice in the bench; each runs in an environment of its own, without EdgeVoice's packages."""

@@ -35,7 +35,7 @@ async def main() -> None:
                     async with stream:
                         async for event in stream:
                             await asyncio.to_thread(card.write, bytes(event.frame.data))
-                except Exception as error:  # noqa: BLE001  the next message is to be measured, too
+                except Exception as error:  # noqa: BLE001  the next message must be measured, too
                     print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
         async with asyncio.TaskGroup() as group:

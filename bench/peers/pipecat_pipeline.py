@@ -19,8 +19,8 @@ from pipecat.transports.local.audio import LocalAudioTransport, LocalAudioTransp
 
 from bench.peers.wire import KEY, RATE, VOICE, WS, texts  # noqa: E402
 
+#: Its pipeline says nothing of when it has started; taken off the time it needs to be ready.
 STARTS_S = 1.0
-"""Its pipeline says nothing of when it has started; taken off the time it needs to be ready."""
 
 
 async def main() -> None:

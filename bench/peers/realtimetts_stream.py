@@ -57,7 +57,7 @@ def main() -> None:
             stream.feed(waiting.get())
             try:
                 stream.play(log_synthesized_text=False)
-            except Exception as error:  # noqa: BLE001  the next message is to be measured, too
+            except Exception as error:  # noqa: BLE001  the next message must be measured, too
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
     def urgent(text: str) -> None:

@@ -32,7 +32,7 @@ def card() -> int:
 
 
 def messages(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str]:
-    """What is published, from paho's thread."""
+    """Yield what is published, from paho's thread."""
     queue: asyncio.Queue[str] = asyncio.Queue()
 
     def hear(_topic: str, text: str) -> None:

@@ -39,7 +39,7 @@ def main(mode: str) -> None:
     def say(text: str) -> None:
         try:
             (over_http if mode == "http" else over_socket)(sdk, card, text)
-        except Exception as error:  # noqa: BLE001  the next message is to be measured, too
+        except Exception as error:  # noqa: BLE001  the next message must be measured, too
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
     listen(say)

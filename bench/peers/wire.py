@@ -1,4 +1,4 @@
-"""What every peer is told by its environment, and two ways to listen to the broker."""
+"""The environment that every peer reads, and two ways to listen to the broker."""
 
 from __future__ import annotations
 

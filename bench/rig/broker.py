@@ -18,7 +18,7 @@ STARTS_WITHIN = 10.0
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses just now."""
+    """A port of the loopback that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

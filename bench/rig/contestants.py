@@ -1,4 +1,4 @@
-"""Who is measured: EdgeVoice, the references and the peers that are installed; each a process that is told over MQTT."""
+"""The contestants: EdgeVoice, the references and the installed peers; each is a process that gets its texts over MQTT."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import msgspec
 
+#: The variable of the environment that names the folder `bench/peers/install` was given.
 PEERS_FOLDER = "EDGEVOICE_BENCH_PEERS"
-"""The variable of the environment that names the folder `bench/peers/install` was given."""
 TRANSPORTS = ("http", "http_stream", "websocket")
 BASE = "ev"
 
 
 @dataclass(frozen=True)
 class Voice:
-    """One way to have something said: how it is addressed, and whether the simulated server speaks it."""
+    """A contestant: the topic of its texts, and whether the simulated server speaks them."""
 
     name: str
     contestant: str
@@ -61,7 +61,7 @@ class Kind:
         return Voice(self.name, self.name, uses_server=self.uses_server)
 
     def why_not(self) -> str | None:
-        """What is missing to start it; None if nothing is."""
+        """Return the name of the missing requirement; None if it can start."""
         if self.program and shutil.which(self.program) is None:
             return f"there is no {self.program}"
         if self.needs and not self._python().exists():

@@ -2,7 +2,7 @@
 
 A block of the monitor is taken to begin to sound when it arrives. The least delayed of the blocks nearby sets the
 clock, so the listener's own delays drop out. The resolution is one block, 5 ms; of a stream that starts, the
-monitor misses up to 5 ms, whoever plays.
+monitor misses up to 5 ms, for every contestant.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Ear:
             return position / RATE + min(self._arrivals[i] - self._starts[i] / RATE for i in near)
 
     def samples(self, begin: int, end: int | None = None) -> NDArray[np.float32]:
-        """What was heard between two positions, -1..1; from `begin` on it has to be remembered still."""
+        """Return the samples between two positions, -1..1; the ear must still hold those from `begin` on."""
         with self._lock:
             first = (begin - self._forgotten) * 2
             last = len(self._pcm) // 2 * 2 if end is None else (end - self._forgotten) * 2
@@ -100,7 +100,7 @@ class Ear:
         return np.frombuffer(piece, "<i2").astype(np.float32) / np.float32(32768)
 
     def first_sound(self, begin: int, within: float, level: float = LOUD) -> int | None:
-        """The position of the first sample louder than `level` from `begin` on; None if there is none within so many seconds."""
+        """Return the position of the first sample louder than `level` from `begin` on; None if none comes in that time."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             heard = self.samples(begin)
@@ -112,7 +112,7 @@ class Ear:
         return None
 
     def wait_for_silence(self, seconds: float = 0.12, within: float = 30.0) -> bool:
-        """Whether it has become silent for so many seconds."""
+        """Return whether the sink has been silent for this many seconds."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             heard = self.samples(self.now - int(seconds * RATE))

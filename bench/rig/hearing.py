@@ -1,4 +1,4 @@
-"""One message, from its publication to its first sound."""
+"""The measurement of a message, from its publication to its first sound."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bench.rig.rig import Rig
 
 SOUNDS_WITHIN = 12.0
+#: Where speech begins, which unlike a tone does not begin at its loudest.
 SOFT = 0.02
-"""Where speech begins, which unlike a tone does not begin at its loudest."""
 SETTLES_S = 0.1
 
 
@@ -37,7 +37,7 @@ class Heard:
 
 
 def hear(rig: Rig, voice: Voice, ms: int = 150, *, ear: Ear | None = None) -> Heard | None:
-    """Have a message said that nobody has heard before; None if it does not sound or sounds without a request."""
+    """Have a new message spoken; None if it makes no sound or sounds without a request."""
     number = next(rig.numbers)
     total = hear_text(rig, voice, tagged(number, ms) if voice.uses_server else "Hello there.", ear=ear)
     if total is None:

@@ -1,4 +1,4 @@
-"""What the run was made on: the machine, and the versions of what took part."""
+"""The machine of a run, and the versions of the software in it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import psutil
 
 from edgevoice import __version__
 
+#: Programs, and the Debian package that has each.
 NEEDED = {
     "pulseaudio": "pulseaudio",
     "pactl": "pulseaudio-utils",
@@ -21,7 +22,6 @@ NEEDED = {
     "mosquitto": "mosquitto",
     "openssl": "openssl",
 }
-"""Programs, and the Debian package that has each."""
 
 
 def missing() -> list[str]:
@@ -44,7 +44,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """What took part in every run."""
+    """Return the versions of the software in every run."""
     return {
         "edgevoice": __version__,
         "python": platform.python_version(),

@@ -62,7 +62,7 @@ def memory(pid: int) -> float:
 
 
 def memory_alone(pid: int) -> float:
-    """Megabytes that a tree would have if nobody else had any of its files open.
+    """Megabytes that a tree would have if no other process had any of its files open.
 
     What several of its processes map of a file is counted once; PSS divides it by all who map it, also by those
     of the bench. So it is no less than the PSS on a machine that runs nothing else of the kind.

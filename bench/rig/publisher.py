@@ -86,7 +86,7 @@ class Publisher:
         self._socket.sendall(packet(SUBSCRIBE, struct.pack(">H", 1) + _text(topic) + b"\0"))
 
     def received(self, within: float) -> list[tuple[str, bytes]]:
-        """What has come, topic and payload; waits so many seconds if there is nothing."""
+        """Return the received messages, topic and payload; wait up to this many seconds if there are none."""
         self._socket.settimeout(max(within, 0.001))
         try:
             self._read += self._socket.recv(1 << 20)

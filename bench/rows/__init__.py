@@ -1,4 +1,4 @@
-"""One module for each row of the table: what is done, and what it is held against."""
+"""A module for each row of the table: its measurement, and its baseline."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from bench.course import Course
     from bench.figures.findings import Finding
 
+#: In the order of the table.
 ROWS: dict[str, Callable[[Course], list[Finding]]] = {
     row.NAME: row.measure
     for row in (latency, ordinary, far, cached, long_text, holes, cut_in, flood, memory, idle, ready)
 }
-"""In the order of the table."""

@@ -28,18 +28,18 @@ MOST_MEDIAN_MS, MOST_P95_MS, MOST_RATIO = 10.0, 20.0, 1.2
 WAITING = 1000
 HEARD_WITHIN_S = 12.0
 OWN = {"alone", f"behind {WAITING}", "ordinary"}
+#: The one that an urgent message takes first.
 TRANSPORT = "websocket"
-"""The one that an urgent message takes first."""
 
 
 @dataclass
 class Cuts:
     """In milliseconds from the publication of the urgent message; None where a round was lost."""
 
+    #: Fewer where there was nothing to stop.
     stops: list[float | None] = field(default_factory=list)
-    """Fewer where there was nothing to stop."""
+    #: Until it is heard, less the server's own time.
     added: list[float | None] = field(default_factory=list)
-    """Until it is heard, less the server's own time."""
 
     def lose(self) -> None:
         self.stops.append(None)

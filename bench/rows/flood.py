@@ -30,12 +30,12 @@ NAME = "flood"
 MESSAGES, MESSAGE_MS, SETUP_MS = 1000, 200, 20.0
 WATCHED_S = 15.0
 LEAST_SHARE, MOST_MB = 98.0, 2.0
+#: This many peers are flooded at the same time.
 AT_ONCE = 5
-"""So many peers are flooded at the same time."""
 OUTCOMES = {"finished", "expired", "replaced", "suppressed", "cancelled", "failed"}
 TOLD_WITHIN_S = 30.0
+#: Nothing for so long, and all is told.
 QUIET_S = 1.0
-"""Nothing for so long, and all is told."""
 
 Contestant = tuple[Voice, "Started", "Ear"]
 
@@ -95,7 +95,7 @@ def _flood(
 
 
 def _events(told: Publisher) -> list[dict[str, Any]]:
-    """What is told until nothing more comes for a moment, or for too long."""
+    """Collect the messages until no more come for a moment, or for too long."""
     events: list[dict[str, Any]] = []
     deadline = time.monotonic() + TOLD_WITHIN_S
     while time.monotonic() < deadline and (received := told.received(QUIET_S)):
@@ -104,7 +104,7 @@ def _events(told: Publisher) -> list[dict[str, Any]]:
 
 
 def _outcomes(told: Publisher, before: set[str]) -> tuple[int, int]:
-    """What `outcomes_of` says of all that is told of the flood."""
+    """Return the result of `outcomes_of` for all messages of the flood."""
     events: list[dict[str, Any]] = []
     deadline = time.monotonic() + TOLD_WITHIN_S
     while sum(outcomes_of(events, before)) < MESSAGES and time.monotonic() < deadline:

@@ -30,10 +30,10 @@ PROFILES: dict[str, dict[str, float]] = {
     "stalls": {"speed": 2.0, "jitter_ms": 20.0, "stall_share": 0.06, "stall_ms": 400.0},
 }
 SPEECH_MS = 5000
+#: This many daemons of EdgeVoice run at once, each on a sink of its own, and share the seeds.
 LANES = 5
-"""So many daemons of EdgeVoice at once, each on a sink of its own, share the seeds."""
+#: Messages of each profile that are not counted: a buffer that learns has met this server before.
 WARM_UP = {"quick": 1, "full": 2}
-"""Messages of each profile that are not counted: a buffer that learns has met this server before."""
 OVER_S = 0.9
 MOST_SHARE, MOST_LATER_MS = 0.25, 100.0
 PEER_SEEDS = 3
@@ -43,7 +43,7 @@ TRANSPORT = "http_stream"
 
 @dataclass(frozen=True)
 class Lane:
-    """One that speaks, and the ear on its sink."""
+    """A contestant, and the ear on its sink."""
 
     name: str
     voice: Voice

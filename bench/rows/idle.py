@@ -1,4 +1,4 @@
-"""What they take of the machine while nothing is to be said."""
+"""Memory and processor time of the contestants while they are idle."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _memory(columns: Columns, note: str) -> Finding:
         row=NAME,
         what="idle: memory of the whole process tree",
         goal=f"PSS at most {MOST_MB:.0f} MB",
-        unit="MB; alone: nobody else maps its files, so for all others",
+        unit="MB; alone: no other process maps its files, so for all others",
         edgevoice=own,
         references={REF_WS.name: alone.pop(REF_WS.name)},
         peers=alone,

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 NAME = "latency"
 WARM_UP = 1
+#: The pause between two messages of a contestant: some wait for the end of a message before the next.
 APART_S = 3.0
-"""Between two messages of one contestant: some wait for the end of one before they begin another."""
+#: The peers, and contestants that are not a baseline, take part in every n-th round of the first run.
 PEERS_EVERY = {"quick": 3, "full": 4}
-"""The peers, and what is no baseline, take part in every so many rounds of the first run."""
 
 Columns = dict[str, list[float | None]]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 NAME = "long"
 MOST_MS = 10.0
 SENTENCE = "The quick brown fox jumps over the lazy dog near the bank. "
+#: The contract's most is 8,000.
 CHARACTERS = 7900
-"""The contract's most is 8,000."""
 SECONDS = 600
 SPEED = 20.0
 SOUNDS_WITHIN = 60.0

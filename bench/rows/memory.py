@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 NAME = "memory"
 MOST_MB = 3.0
 SPEED = 50.0
+#: Watched for so long after the server has made all.
 MARGIN_S = 8.0
-"""Watched for so long after the server has made all."""
 TRANSPORT = "http_stream"
 
 

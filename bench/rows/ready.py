@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 NAME = "ready"
 MOST_S = 0.4
+#: The pause in the script of the pipeline, which does not report when it has started.
 PIPECAT_SLEEPS_S = 1.0
-"""What its script waits, for the pipeline says nothing when it has started."""
 
 
 def measure(course: Course) -> list[Finding]:

@@ -174,7 +174,7 @@ class LightningServer:
 
 
 class _Flight:
-    """One request, counted while it is answered and noted when it is over."""
+    """A request, counted while it is answered and noted when it is over."""
 
     def __init__(self, server: LightningServer, record: Record) -> None:
         self._server = server

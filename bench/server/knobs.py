@@ -18,32 +18,32 @@ DEFAULT_RATE = 24000
 class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that can be set while it runs; times in milliseconds."""
 
+    #: Until the first chunk exists.
     setup_ms: float = 100.0
-    """Until the first chunk exists."""
+    #: Seconds of speech made in a second.
     speed: float = 5.0
-    """Seconds of speech made in a second."""
     chunk_ms: float = 80.0
+    #: The mean of an exponential delay of each chunk, which does not add up.
     jitter_ms: float = 0.0
-    """The mean of an exponential delay of each chunk, which does not add up."""
+    #: The share of chunks, never the first, before which the server stalls.
     stall_share: float = 0.0
-    """The share of chunks, never the first, before which the server stalls."""
     stall_ms: float = 400.0
     refuse_share: float = 0.0
     refuse_status: int = 500
+    #: The connection is reset before this chunk.
     cut_at: int = -1
-    """The connection is reset before this chunk."""
+    #: Requests at once, above which one is answered with 429; 0: as many as come.
     concurrency: int = 0
-    """Requests at once, above which one is answered with 429; 0: as many as come."""
     characters_per_second: float = 15.0
+    #: A WebSocket without a message for so long is closed.
     idle_s: float = 60.0
-    """A WebSocket without a message for so long is closed."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What one text asks for."""
+    """The behaviour that a text asks for."""
 
+    #: Given in the text, to tell the messages of a run apart; -1: not given.
     number: int
-    """Given in the text, to tell the messages of a run apart; -1: not given."""
     seconds: float
     frequency: int
     seed: int
@@ -71,7 +71,7 @@ def order(body: Mapping[str, object], knobs: Knobs) -> Order:
 
 
 def tagged(number: int, ms: int, *, hz: int = 400, seed: int = 1, text: str = "Hello there.") -> str:
-    """A text that asks for so much."""
+    """Return a text that asks for this behaviour."""
     return f"ms{ms}x hz{hz}x seed{seed}x no{number}x {text}"
 
 
@@ -79,6 +79,6 @@ WORDS = "the washing machine in the cellar is ready and the laundry can be taken
 
 
 def spoken(number: int, characters: int) -> str:
-    """A sentence of so many characters, whose synthesis takes as long as its speech: a fifteenth of a second each."""
+    """Return a sentence of this many characters; its synthesis takes as long as its speech: 1/15 s a character."""
     tag = f"no{number}x "
     return f"{tag}{(WORDS * 2)[: characters - len(tag) - 1].rstrip()}".ljust(characters - 1, "s") + "."

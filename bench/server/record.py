@@ -1,4 +1,4 @@
-"""What the server notes of each request: one JSON line, times of the monotonic clock in seconds."""
+"""The server's note of each request: one JSON line, times of the monotonic clock in seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_CHUNKS = 2000
 
 
 class Record(msgspec.Struct):
-    """One request: when its body was read, when its first audio was about to be written, when it was over."""
+    """The times of a request: body read, first audio about to be written, end."""
 
     number: int
     transport: str
@@ -21,8 +21,8 @@ class Record(msgspec.Struct):
     first: float | None = None
     done: float | None = None
     status: str = "cancelled"
+    #: When each chunk had been written, and its length in seconds.
     chunks: list[tuple[float, float]] = []
-    """When each chunk had been written, and its length in seconds."""
 
     @property
     def own(self) -> float:

@@ -1,4 +1,4 @@
-"""A TCP relay that puts a server so many milliseconds away."""
+"""A TCP relay that adds this many milliseconds to a server's distance."""
 
 from __future__ import annotations
 

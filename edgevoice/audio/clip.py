@@ -48,7 +48,7 @@ class Clip:
         #: Frames of the piece that was appended last, and its monotonic time.
         self._newest, self._arrived = 0, 0.0
         self._file: SpoolFile | None = None
-        #: What readers wait for, made by the first one: a thousand queued clips may have none.
+        #: Readers wait for this event; the first reader makes it, because a thousand queued clips may have none.
         self._more: asyncio.Event | None = None
 
     @property

@@ -41,7 +41,7 @@ class Resampler:
 
 
 class _SoxrStream:
-    """One soxr stream, in float32, because soxr dithers 16-bit output (docs/decisions/resampler.md)."""
+    """A soxr stream, in float32, because soxr dithers 16-bit output (docs/decisions/resampler.md)."""
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         import numpy as np  # noqa: PLC0415 - 20 MB and 0.2 s that most nodes never need

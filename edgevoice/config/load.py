@@ -87,7 +87,7 @@ def configured_state_dir(path: str | None = None) -> Path:
 
 
 def settings_from(text: str, kinds: Mapping[str, type[Plugin]] | None = None) -> Settings:
-    """Return the settings that YAML text describes; `kinds` are plugins to register besides the installed.
+    """Return the settings that YAML text describes; `kinds` are plugins to register in addition to the installed.
 
     Raises:
         ConfigError: It has mistakes; the error carries all of them.

@@ -34,7 +34,7 @@ FALLBACK_ALIAS = "local"
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One route: the transports to try, in order, if its condition matches; or `auto`."""
+    """A route: the transports to try, in order, if its condition matches; or `auto`."""
 
     when: When | None = None
     use: tuple[str, ...] | str
@@ -64,7 +64,7 @@ class ByUrgency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One window of quiet hours; `days` are those on which it begins."""
+    """A window of quiet hours; `days` are those on which it begins."""
 
     days: tuple[Day, ...] = DAYS
     start: str | int = field(name="from")
@@ -98,7 +98,7 @@ DEFAULT_OUTPUT = "sound_card"
 
 
 class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `speakers`, without the options of its output."""
+    """A speaker of `speakers`, without the options of its output."""
 
     #: Name of the output.
     output: str = DEFAULT_OUTPUT
@@ -112,7 +112,7 @@ class SpeakerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Bytes of one cached clip at most: a minute and a half at 24 kHz; long texts hardly ever recur.
 MAX_CLIP_BYTES = 4 * 1024 * 1024
-#: One clip takes at most this fraction of the cache (1/2), so that it cannot evict all others.
+#: A clip takes at most this fraction of the cache (1/2), so that it cannot evict all others.
 CLIP_SHARE = 2
 
 

@@ -1,1 +1,1 @@
-"""What becomes of each command that a source hands over."""
+"""Intake: validation, limits and dispatch of each command that a source hands over."""

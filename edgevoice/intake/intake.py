@@ -183,7 +183,7 @@ class Intake:
         if command.target not in self._speakers:
             known = ", ".join(self._speakers)
             raise InvalidAnnouncement(
-                f"nobody here answers to {command.target!r}", key="target", allowed=known
+                f"no speaker or group is named {command.target!r}", key="target", allowed=known
             )
         match command:
             case Say():
@@ -343,7 +343,7 @@ def _call(acknowledge: Callable[[], None] | None) -> None:
 def _must_be_stored(announcement: Announcement) -> bool:
     """Return whether a power cut must not lose an announcement (contract).
 
-    Live text cannot be had again, and a private one is never written down.
+    Live text is available only once, and private text is never written down.
     """
     is_urgent = announcement.urgency.rank >= Urgency.HIGH.rank
     return is_urgent and announcement.live is None and not announcement.private

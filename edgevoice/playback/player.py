@@ -38,7 +38,7 @@ PLAYOUT_SLACK_S = 0.03
 
 @dataclass(slots=True)
 class _Pass:
-    """One pass over the output: the state that a lost output starts again from."""
+    """A pass over the output: the state from which a lost output starts again."""
 
     ramp: gain.Ramp
     gain: gain.Gain

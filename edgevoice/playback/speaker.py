@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpeakerSnapshot:
-    """What a speaker is playing, how many seconds of it were heard, and what waits, in order."""
+    """The playing announcement, the seconds of it that were heard, and the queue, in order."""
 
     current: Announcement | None = None
     heard_s: float = 0.0
@@ -50,7 +50,7 @@ class SpeakerSnapshot:
 
 
 class Speaker:
-    """One named output with a queue of its own.
+    """A named output with a queue of its own.
 
     Use as `async with`; `run` plays what is submitted. `new_job` makes the synthesis job of an announcement
     of the daemon itself, `escalate` takes announcements for further targets.
@@ -174,7 +174,7 @@ class Speaker:
     async def drain(self, within_s: float) -> list[QueueItem]:
         """Accept nothing more, let what is playing end, but stop it after `within_s` seconds.
 
-        Return what is to be kept for the next start; everything else has its outcome.
+        Return the items to keep for the next start; every other item has its outcome.
         """
         self._handle_inbox()
         self._do(self._scheduler.close(_now()))
@@ -197,7 +197,7 @@ class Speaker:
 
     @property
     def state(self) -> SpeakerState:
-        """What it is doing, as published."""
+        """Return the activity of the speaker, as published."""
         item, hold = self._scheduler.playing, self._scheduler.hold_state
         now = None
         if item is not None and item.status is Status.PLAYING:
@@ -253,7 +253,7 @@ class Speaker:
             self._wake.set()
 
     def _settle(self) -> None:
-        """After a change: set the timer anew, and tell the state."""
+        """After a change: set the timer again, and report the state."""
         moment = self._scheduler.next_wakeup(_now())
         if self._timer is not None and self._timer.when() != moment:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""What goes into and out of the scheduler: playback events, and the actions that every input returns."""
+"""Inputs and outputs of the scheduler: playback events, and the actions that every input returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Admission(Enum):
-    """What would become of an announcement that is submitted now."""
+    """The fate of an announcement if it were submitted now."""
 
     #: Its id waits, is held, is playing or finished within 24 h.
     DUPLICATE = auto()

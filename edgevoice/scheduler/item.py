@@ -1,4 +1,4 @@
-"""One announcement on one speaker: its state, its place among the others, and how far it was heard.
+"""An announcement on one speaker: its state, its place in the queue, and its played position.
 
 The states of an item (`Status`); `TRANSITIONS` lists the same arrows, and the tests check every change
 of state against it::

@@ -47,7 +47,7 @@ class OutcomeLog:
 
 
 class SynthesisReport(Protocol):
-    """What an event tells about the synthesis of its announcement; moments are monotonic seconds."""
+    """The synthesis figures in an event of an announcement; moments are monotonic seconds."""
 
     @property
     def decision(self) -> Decision | None: ...

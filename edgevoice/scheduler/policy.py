@@ -44,7 +44,7 @@ class HoldState:
 
 
 class Preemption(Enum):
-    """What a new announcement does to the one that is playing."""
+    """The effect of a new announcement on the playing one."""
 
     #: It waits for its end.
     WAIT = auto()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """What becomes of the item that is being stopped: an outcome, or INTERRUPTED (`by` another) or HELD."""
+    """The end of the item that is being stopped: an outcome, or INTERRUPTED (`by` another) or HELD."""
 
     type: EventType
     reason: str | None = None
@@ -717,7 +717,7 @@ class Scheduler:
         self._actions.append(act.StopAtPause() if playing.wants_pause else act.CancelStopAtPause())
 
     def _prefetch_plan(self, now: float) -> Iterator[tuple[QueueItem, Priority, float]]:
-        """Yield what to synthesize besides what is playing: how urgently, and by when."""
+        """Yield what to synthesize in addition to the playing item: its urgency and deadline."""
         playing, priority, by = self._playing, Priority.NEEDED_NOW, now
         if playing is not None and not playing.wants_pause and playing.stop is None:
             priority, by = Priority.PREFETCH, now + playing.item.progress.buffered_s

@@ -55,7 +55,7 @@ _log = logging.getLogger(__name__)
 
 
 class Database:
-    """One SQLite file in `folder`, which one process has for itself.
+    """A SQLite file in `folder`, which one process has for itself.
 
     `now` and `monotonic` are the two clocks; `connect` is `sqlite3.connect`, or a test's own.
     """

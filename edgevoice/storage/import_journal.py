@@ -95,7 +95,7 @@ def _lines(data: bytes) -> Iterator[_Line]:
 
 
 class _Journal:
-    """What the lines add up to; times are wall seconds of the last stamp."""
+    """The sum of the journal's lines; times are wall seconds of the last stamp."""
 
     def __init__(self) -> None:
         self.stamp: _Stamp | None = None

@@ -1,4 +1,4 @@
-"""What is done with a database that is damaged, or of a newer version: it is set aside, never deleted."""
+"""Repair of a database that is damaged, or of a newer version: it is set aside, never deleted."""
 
 from __future__ import annotations
 

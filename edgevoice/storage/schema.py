@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The database's name in the state folder.
 FILE = "edgevoice.db"
-#: One script for each version: script n brings a database of version n to version n + 1.
+#: Scripts by version: script n brings a database of version n to version n + 1.
 MIGRATIONS = (
     """
     CREATE TABLE pending (
@@ -117,7 +117,7 @@ class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Changes:
-    """What one transaction writes. None in place of a row deletes it; outcomes delete their pending row."""
+    """The rows of a transaction. None in place of a row deletes it; outcomes delete their pending row."""
 
     pending: dict[Key, PendingAnnouncement | None] = field(default_factory=dict)
     outcomes: list[OutcomeRecord] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the database holds when it is opened; times are monotonic seconds."""
+    """The content of the database when it is opened; times are monotonic seconds."""
 
     pending: tuple[PendingAnnouncement, ...] = ()
     #: When each (speaker, id) finished, within the last day.

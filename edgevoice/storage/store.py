@@ -99,7 +99,7 @@ class Store:
 
     @property
     def pending(self) -> Mapping[Key, PendingAnnouncement]:
-        """What has not ended, by speaker and id, in the order in which it came."""
+        """Return the announcements without an outcome, by speaker and id, in order of arrival."""
         return self._pending
 
     @property
@@ -214,7 +214,7 @@ class Store:
         return done
 
     def _stall(self) -> None:
-        """The disk does not answer: let nobody wait for it until it does."""
+        """The disk does not answer: let no caller wait for it until it does."""
         self._is_stalled = True
         self._resolve(upto=None)
         self._fault("storage", f"{self._database.path}: the disk does not answer; {_AT_RISK}")

@@ -38,14 +38,14 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of the writes up to number `ticket`."""
+    """The result of the writes up to number `ticket`."""
 
     ticket: int
     is_durable: bool
     error: Exception | None = None
-    #: What the user must know of the file that was opened.
+    #: A warning for the user about the opened file.
     trouble: str | None = None
-    #: What the database held, the first time it could be read.
+    #: The content of the database, the first time it could be read.
     snapshot: Snapshot | None = None
 
 
@@ -53,7 +53,7 @@ class Writer(threading.Thread):
     """Opens the database, writes what is added, and closes it; `report` is called in this thread.
 
     `everything` returns what a new file must hold. After a failure the file is opened again at once, then
-    after growing pauses, and whenever a write is added that somebody waits for.
+    after growing pauses, and whenever a write is added that a caller waits for.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One attempt to speak a segment over one transport; asked again where its slot was revoked."""
+"""An attempt to speak a segment over one transport; repeated if its slot was revoked."""
 
 from __future__ import annotations
 

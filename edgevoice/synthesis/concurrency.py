@@ -54,7 +54,7 @@ class Preempted(Exception):
 
 
 class Slot:
-    """One request: it waits until `granted`, then holds one of the slots until `release`."""
+    """A request: it waits until `granted`, then holds a slot until `release`."""
 
     def __init__(self, requester: Requester, number: int, limiter: ConcurrencyLimiter) -> None:
         self.requester = requester

@@ -1,4 +1,4 @@
-"""What synthesis works with: plain data shared by the modules that fill a clip."""
+"""The state of synthesis: plain data shared by the modules that fill a clip."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class SynthesisContext:
 
 @dataclass(frozen=True, slots=True)
 class SegmentJob:
-    """One segment to speak, and the clip it goes to: the speech job may have a new clip by then."""
+    """A segment to speak, and its clip: the speech job may have a new clip by then."""
 
     context: SynthesisContext
     speech: SpeechJob

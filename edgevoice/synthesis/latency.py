@@ -48,7 +48,7 @@ class ExpectedLatency:
 
 @dataclass(frozen=True, slots=True)
 class LatencyPrediction:
-    """What to expect of each transport for a first request of `characters`; see `route_guard` for `guard_s`."""
+    """Return the estimate of each transport for a first request of `characters`; see `route_guard` for `guard_s`."""
 
     characters: int = 0
     of: Mapping[str, ExpectedLatency] = field(default_factory=dict)

@@ -31,7 +31,7 @@ class Race:
     """Speaks one segment over the first of `candidates` that delivers audio; those that fail are taken out.
 
     Afterwards `winner` is the attempt that delivered audio, if any did, and `error` what it ended with too early.
-    `failed` is called with each other transport that was tried in vain, `append` is given the audio.
+    `failed` is called with each other transport that was tried without success, `append` is given the audio.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRequest:
-    """What routing needs to know of an announcement; `length` in characters, None while live."""
+    """The routing criteria of an announcement; `length` in characters, None while live."""
 
     urgency: Urgency
     length: int | None

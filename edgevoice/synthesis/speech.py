@@ -38,7 +38,7 @@ class Filler(Protocol):
 
 
 class SpeechJob:
-    """One synthesis job, shared by every speaker that plays the announcement.
+    """A synthesis job, shared by every speaker that plays the announcement.
 
     It starts with the first `request`. It is reference-counted: `join` and `leave` count the speakers that need
     it, `keep` and `release` the others that may read its clip later. Without a speaker, the synthesis is

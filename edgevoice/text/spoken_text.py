@@ -1,4 +1,4 @@
-"""What a text must be to be spoken."""
+"""Validation of spoken text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip is filled once and read by any number, byte for byte, whatever is on disk and whoever gives up."""
+"""A clip is filled once and read by any number of readers, byte for byte, in memory or on disk."""
 
 import asyncio
 import contextlib

@@ -135,7 +135,7 @@ def test_while_a_chime_sounds_the_clip_gets_ahead():
 
 
 def trace_of(*lateness_s, seconds=0.08):
-    """A trace whose pieces are late by so much."""
+    """A trace whose pieces are late by this much."""
     trace, due = ArrivalTrace(), 0.0
     for late_s in lateness_s:
         trace.add(due + late_s, seconds)

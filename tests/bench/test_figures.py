@@ -1,4 +1,4 @@
-"""What the bench makes of single values: medians, 95th percentiles, paired differences, shares of silence."""
+"""The bench's statistics: medians, 95th percentiles, paired differences, shares of silence."""
 
 import pytest
 
@@ -54,8 +54,8 @@ def test_columns_of_unequal_length_are_no_pairs():
         paired([1, 2], [1])
 
 
+#: The third comes 300 ms after the sound of the first two is over.
 CHUNKS = ((10.0, 0.1), (10.05, 0.1), (10.5, 0.1), (10.55, 0.1))
-"""The third comes 300 ms after the sound of the first two is over."""
 
 
 def test_a_player_without_prebuffer_is_silent_until_the_next_chunk():

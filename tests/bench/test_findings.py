@@ -1,4 +1,4 @@
-"""What a run is kept as, and how it is shown: JSON, a table, a picture."""
+"""The formats of a run: JSON, a table, a picture."""
 
 import xml.etree.ElementTree as ET
 

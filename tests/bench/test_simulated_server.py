@@ -1,4 +1,4 @@
-"""What the simulated server makes of a text, and the packets that the publisher reads."""
+"""The simulated server's answer to a text, and the packets that the publisher reads."""
 
 import itertools
 

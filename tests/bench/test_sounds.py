@@ -1,4 +1,4 @@
-"""What the bench hears in samples that are known."""
+"""The bench's detection of sounds in known samples."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The options of when to be quiet, how it sounds and how much may be said: what they mean, and what is no option."""
+"""The options of quiet hours, loudness and limits: their meaning, and unknown options."""
 
 from __future__ import annotations
 

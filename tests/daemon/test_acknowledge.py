@@ -1,4 +1,4 @@
-"""An alert that insists is said again and again until somebody acknowledges it, on whichever node."""
+"""A repeated alert is said again and again until a user acknowledges it, on any node."""
 
 from __future__ import annotations
 

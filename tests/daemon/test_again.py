@@ -1,4 +1,4 @@
-"""What was said is said again, and what is said late says so."""
+"""Announcements are replayed on request, and a late announcement says how late it is."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ RETAINED = "d200z Never said."
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    """One of the test's own, to be killed."""
+    """A broker of this test, to be killed."""
     with Broker() as broker:
         yield broker
 
@@ -52,7 +52,7 @@ def logged(text: str) -> Iterator[asyncio.Event]:
 
 
 async def come_back(house: House, *retained: str) -> None:
-    """Start the broker again, with something retained that nobody has asked for yet."""
+    """Start the broker again, with something retained without a subscriber yet."""
     await asyncio.to_thread(house.broker.start)
     await house.client.__aexit__()
     await house.connect()

@@ -23,7 +23,7 @@ def house_of(broker, lightning, **sections):
 
 
 async def written(house, count):
-    """Wait until so many clips lie on the disk; what was said is kept beside."""
+    """Wait until this many clips lie on the disk; metadata is stored beside them."""
     async with asyncio.timeout(10):
         while len(clips(house.folder / "cache")) < count:
             await asyncio.sleep(0.01)

@@ -14,13 +14,13 @@ from tests.support.lightning import Fault
 from tests.support.speech import frames_of, tone_of
 
 RATE = 24000
+#: Seconds; not a whole number of waves, so that a cut is in the middle of one.
 CHUNK = 0.0737
-"""Seconds; not a whole number of waves, so that a cut is in the middle of one."""
 NUMBERS = range(6)
+#: Each, and who carries on.
 STREAMS = {"http_stream": "websocket", "websocket": "http_stream"}
-"""Each, and who carries on."""
+#: The most by which two samples of the tones differ.
 STEEPEST = 1.05 * 8000 * 2 * np.pi * tone_of(NUMBERS[-1]) / RATE
-"""The most by which two samples of the tones differ."""
 #: Bursts that are heard twice at most: the one that broke off, and what a slower voice had not spoken yet.
 REPEATED = 3
 DEATHS = {

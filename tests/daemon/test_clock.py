@@ -36,7 +36,7 @@ class Wall:
     def step(self, by):
         new = self._file.with_suffix(".new")
         new.write_text(f"{by.total_seconds():+.0f}")
-        new.rename(self._file)  # whoever reads it meanwhile must not find it empty
+        new.rename(self._file)  # a reader must not find it empty meanwhile
 
 
 def house_of(broker, lightning, wall, **sections):

@@ -16,8 +16,8 @@ from tests.support.lightning import Fault
 
 PATIENT = Timeouts(stall_s=1000.0, last_resort_s=1000.0)
 SOON = 0.4
+#: Bytes in which an alarm grows to its volume.
 RAMP = 240
-"""Bytes in which an alarm grows to its volume."""
 ALARM = "Fire in the kitchen."
 
 

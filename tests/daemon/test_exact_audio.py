@@ -1,4 +1,4 @@
-"""What the server speaks is what is heard, sample by sample, through every transport."""
+"""The played samples equal those of the server, through every transport."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ async def test_a_refusal_of_the_account_goes_straight_to_local(status, transport
         assert len(lightning.requests) == (0 if transport == "upgrade" else 1)
         await states.wait(lambda message: str(status) in (message.json["fault"] or ""))
     if status == 410:
-        # The body of a refused upgrade is not to be had; then the models that are served are named.
+        # The body of a refused upgrade is not available; then the error names the served models.
         assert ("lightning_v3.1" if transport == "upgrade" else "/waves/v1/tts") in error
 
 

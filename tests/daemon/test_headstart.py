@@ -11,8 +11,8 @@ from tests.support.pulse import Pulse
 
 TEXT = "d3000z Three seconds."
 CHUNK = 3840
+#: Seconds of silence, at least, that no busy machine makes of itself.
 HOLE = 0.05
-"""Seconds of silence, at least, that no busy machine makes of itself."""
 STREAMING = pytest.mark.parametrize("transport", ["http_stream", "websocket"])
 
 

@@ -42,7 +42,7 @@ class Usual(LatencyModel):
 
 @asynccontextmanager
 async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late=LATE, saved=1):
-    """A synthesis over these transports, where so many further requests are allowed."""
+    """A synthesis over these transports, with this many further requests allowed."""
     core = CoreOptions(hedging=hedging, critical_deadline=NEVER)
     async with AsyncExitStack() as stack:
         transports = {}

@@ -1,4 +1,4 @@
-"""What outlives the process: urgent announcements, switches, known ids and the history."""
+"""The state that outlives the process: urgent announcements, switches, known ids and the history."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ async def test_one_synthesis_for_all_speakers_after_a_restart(broker, lightning)
 
 
 async def test_speakers_that_are_gone_end_what_they_had(broker, lightning):
-    """Defect 9.10: it stayed pending for ever, without an outcome."""
+    """Defect 9.10: it stayed pending forever, without an outcome."""
     two = {"kitchen": {"pace": True}, "study": {"pace": True}}
     async with ChildHouse(broker, speakers=two, lightning={"base_url": lightning.url}) as house:
         await house.say(LONG, id="said", to="all", urgency="high")

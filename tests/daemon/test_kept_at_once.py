@@ -1,4 +1,4 @@
-"""What is kept of an announcement that ends or is known in the moment in which it arrives."""
+"""The stored state of an announcement that ends or is known at its arrival."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.support.lightning import LightningServer
 
 TEXT = "d2000z Nobody gave it a name."
+#: Delivers once more what the daemon was killed over before it could acknowledge it.
 AGAIN = """
 import asyncio
 
@@ -31,7 +32,6 @@ class Again(Source):
 def edgevoice_register(register):
     register.source("again", Again)
 """
-"""Delivers once more what the daemon was killed over before it could acknowledge it."""
 
 
 def house_of(broker: Broker, lightning: LightningServer, **sections: str) -> ChildHouse:

@@ -22,7 +22,7 @@ WHOLE = Ordeal(announcements=600, every=0.5, kills=100, restarts=10, seed=2)
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    """One of the test's own, to be restarted."""
+    """A broker of this test, to be restarted."""
     with Broker() as broker:
         yield broker
 
@@ -46,7 +46,7 @@ async def test_what_was_promised_is_heard_and_what_was_reported_was_heard(
 
 
 def fault_of(fate: Fate) -> str | None:
-    """What is not as it was promised."""
+    """Return the broken promises."""
     return _of_reports(fate) or (_of_normal(fate) if fate.urgency == "normal" else _of_promised(fate))
 
 

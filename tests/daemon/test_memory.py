@@ -16,8 +16,8 @@ TIMES_REAL_TIME = 50
 RATE = 24000
 MINUTE = "d60000z. "
 MOST_MORE = 4 * 1024 * 1024
+#: Bytes of a clip that are in no file.
 KEPT_IN_MEMORY = 256 * 1024
-"""Bytes of a clip that are in no file."""
 
 
 def memory(pid: int) -> int:
@@ -27,7 +27,7 @@ def memory(pid: int) -> int:
 
 
 def spooled(house: ChildHouse) -> list[int]:
-    """The sizes of the files in the state folder that the daemon has open, but nobody else can find."""
+    """The sizes of the files in the state folder that the daemon has open, but that have no name any more."""
     links = {}
     for descriptor in Path(f"/proc/{house.process.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
@@ -47,7 +47,7 @@ async def publish(house: ChildHouse, transport: str, minutes: int, name: str) ->
 
 
 async def most_memory(house: ChildHouse, transport: str, minutes: int) -> int:
-    """The most that the daemon takes while so many minutes come in, of which seconds are heard."""
+    """Return the daemon's peak memory while this many minutes of audio come in, of which seconds are heard."""
     name, whole = f"minutes-{minutes}", minutes * 60 * RATE * 2
     await publish(house, transport, minutes, name)
     most = 0

@@ -1,4 +1,4 @@
-"""What the contract refuses is answered, harms nothing, and is never spoken."""
+"""Commands that the contract refuses are answered, do no harm, and are never spoken."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ async def test_what_is_retained_is_never_obeyed_not_even_after_a_reconnect(
 
 
 def as_critical(speech: bytes) -> bytes:
-    """What is heard of a critical one, whose first 5 ms grow from nothing."""
+    """Return the expected samples of a critical announcement; its first 5 ms are ramped."""
     return Ramp(24000).apply(speech)
 
 

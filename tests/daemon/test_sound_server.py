@@ -117,7 +117,7 @@ async def test_a_sound_server_frozen_for_good_is_heard_again_once_it_was_killed_
 
 
 async def both_are_heard(house: House, pulse: Pulse, lightning: LightningServer) -> None:
-    """What was being said goes on to its end, and the next one is heard whole."""
+    """The playing announcement goes on to its end, and the next announcement is heard whole."""
     assert (await house.outcome("long"))["event_type"] == "finished"
     assert (await house.said(NEXT))["event_type"] == "finished"
     assert await pulse.until(lambda: pulse.without_silence().endswith(lightning.expected(NEXT)))

@@ -37,7 +37,7 @@ async def test_the_more_urgent_goes_first_then_the_older(broker, lightning):
 
 
 def split_around(heard, inner, whole):
-    """What was heard before and after `inner`, whose first 5 ms are ramped."""
+    """Return the samples heard before and after `inner`, whose first 5 ms are ramped."""
     ramp = 0.005 * 24000 * 2
     cut = heard.index(inner[int(ramp) :]) - int(ramp)
     before, after = heard[:cut], heard[cut + len(inner) :]
@@ -59,7 +59,7 @@ async def test_a_critical_one_cuts_in_at_once_and_the_other_goes_on(urgency, bro
         assert house.steps("long") == ["queued", "started", "interrupted", "resumed", "finished"]
         assert long["spoken_s"] == pytest.approx(2.0)
         heard, text = house.heard(), lightning.expected(LONG)
-        # Early on, it begins anew: nothing of it is missing.
+        # Early on, it begins again: nothing of it is missing.
         before, after = split_around(heard, lightning.expected("d400z Fire."), text)
         assert after == text
         assert 0.2 < len(before) / 48000 < 1.0

@@ -52,7 +52,7 @@ class Switches:
         return await self._topics[what].wait_for_payload(value)
 
     async def retained(self, what: str) -> bytes:
-        """What somebody who comes later sees."""
+        """Return the state that a later subscriber sees."""
         mailbox = await self._house.client.collect(f"edgevoice/{self._speaker}/{what}")
         return (await mailbox.wait(lambda message: message.retained)).payload
 

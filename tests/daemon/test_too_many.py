@@ -22,7 +22,7 @@ def house_of(broker, lightning, concurrency=3):
 
 
 async def say_in_parallel(house, count, transport, prefix):
-    """Say so many at once, in turn on each speaker; their outcomes."""
+    """Submit this many announcements at once, in turn on each speaker; return their outcomes."""
     for number in range(count):
         to = NAMES[number % len(NAMES)]
         await house.say(f"d200z {prefix} {number}.", to=to, id=f"{prefix}{number}", transport=transport)

@@ -269,7 +269,7 @@ def test_warnings_are_bounded():
     assert warnings[-1] == f"{1000 - MAX_WARNINGS} more faults"
 
 
-# ---- what nobody expected ----------------------------------------------------------------------------
+# ---- unexpected input ----------------------------------------------------------------------------
 
 KEYS = st.one_of(st.sampled_from([*TABLE, "end", ""]), st.text(max_size=5))
 LEAVES = st.one_of(

@@ -1,4 +1,4 @@
-"""What tests of the sound card may ask for: a sound server that is listened to, and a card on it."""
+"""Fixtures for tests of the sound card: a sound server with a monitor, and a card on it."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is held, for how long, and how it is read or let go, as the contract states it."""
+"""Held announcements: for how long they are held, and how they are read or dropped, as the contract says."""
 
 from datetime import timedelta
 

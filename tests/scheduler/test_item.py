@@ -1,4 +1,4 @@
-"""What is remembered and told of one announcement on one speaker."""
+"""The state and the events of an announcement on one speaker."""
 
 import json
 from datetime import UTC, datetime

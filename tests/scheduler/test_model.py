@@ -29,8 +29,8 @@ from tests.support.scheduler_reference import OWN, Item, Reference
 
 NIGHT = QuietWindow(frozenset(range(7)), 0, 12 * 60)
 LIMIT = 8
+#: A sequence that found a defect is added here, and stays.
 SEEDS = (7, 23, 1976, 65_537)
-"""One that found a mistake is added, and stays."""
 NAMES = [f"n{number}" for number in range(24)]
 URGENCIES = st.sampled_from(["low", "normal", "high", "critical", "critical"])
 SECONDS = st.sampled_from([0.5, 1.0, 4.0, 5.0, 9.0, 20.0, 20.0, 60.0, 43_200.0, 86_400.0])
@@ -198,7 +198,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(crash=st.booleans(), in_mid_speech=st.booleans())
     def the_daemon_is_restarted(self, crash, in_mid_speech):
-        """What waits comes back, after a crash only high and critical."""
+        """Restart: the queue comes back, after a crash only high and critical."""
         if in_mid_speech and self.model.said is not None:
             if not self.model.said.sounds:
                 self.sounds()

@@ -1,11 +1,11 @@
-"""What a speaker asks to be synthesized ahead: no more than is needed, and by when."""
+"""The prefetch of a speaker: no more than is needed, with its deadline."""
 
 from edgevoice.scheduler import queue
 from tests.support.scheduler import Kitchen
 
 
 def asked(kitchen):
-    """What was asked for since the last call: id and priority."""
+    """Return the synthesis requests since the last call: id and priority."""
     found = [(name, priority) for name, priority, _ in kitchen.prefetched]
     kitchen.prefetched.clear()
     return found

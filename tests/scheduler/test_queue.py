@@ -1,4 +1,4 @@
-"""What waits is taken in the order of the contract, goes stale in time, and never grows beyond its limit."""
+"""The queue has the order of the contract, drops stale announcements, and never exceeds its limit."""
 
 import random
 

@@ -111,7 +111,7 @@ def test_ack_takes_an_id(kitchen):
     kitchen.say("b", repeat=every(30))
     assert kitchen.ack("a")
     assert (kitchen.ended("a"), kitchen.ended("b")) == (("finished", "acknowledged"), None)
-    assert not kitchen.ack("nobody")
+    assert not kitchen.ack("unknown")
 
 
 def test_an_ack_in_the_middle_of_a_round_is_the_outcome_even_if_the_round_just_ended(kitchen):

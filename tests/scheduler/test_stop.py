@@ -1,4 +1,4 @@
-"""What stop ends on one speaker, and what it leaves, as the contract states it."""
+"""The effect of stop on one speaker, as the contract says."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_stop_ends_the_repeats_of_what_is_being_said_and_of_what_it_interrupted(
 def test_stop_with_nothing_to_stop_is_nothing(kitchen):
     kitchen.say("waits")
     kitchen.stop()
-    kitchen.stop("nobody")
+    kitchen.stop("unknown")
     assert kitchen.queue == ["waits"]
 
 

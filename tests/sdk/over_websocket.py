@@ -18,7 +18,7 @@ def message(text, **keys):
 
 
 def heard(socket, completes=1):
-    """The speech up to so many completes, all on one session."""
+    """Return the speech up to this many completes, all on one session."""
     pcm, sessions, requests = b"", set(), set()
     while completes:
         frame = socket.recv()

@@ -107,7 +107,7 @@ class Nursery:
         return int(first[1])
 
     def said(self, child: int, lines: int) -> list[list[str]]:
-        """Return what the process said until it was killed after so many lines."""
+        """Return the output of the process until it was killed after this many lines."""
         found, alive = self._early, True
         while True:
             if alive and len(found) >= lines:
@@ -140,7 +140,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 class Promises:
-    """What the processes were told, over all of their lives."""
+    """The inputs of the processes, over all of their lives."""
 
     def __init__(self) -> None:
         self.accepted: set[str] = set()

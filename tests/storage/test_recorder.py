@@ -1,4 +1,4 @@
-"""What events mean for the store: outcomes, texts, deadlines and settings."""
+"""The effect of events on the store: outcomes, texts, deadlines and settings."""
 
 from __future__ import annotations
 

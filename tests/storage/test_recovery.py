@@ -1,4 +1,4 @@
-"""What an earlier process left is given back once, whenever the database can be read."""
+"""Recovery returns the state of an earlier process once, whenever the database can be read."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ async def test_most_rows_of_a_damaged_file_are_salvaged(rig: Rig) -> None:
 
 
 async def test_a_log_cut_off_at_any_byte_keeps_all_that_came_before(rig: Rig, tmp_path: Path) -> None:
-    """What a power cut leaves of the writes that were not synced."""
+    """Return the part of the unsynced writes that a power cut leaves."""
     log, states = rig.folder / "edgevoice.db-wal", []
     async with rig.enter() as store:
 

@@ -180,7 +180,7 @@ async def test_undelivered_outcomes_are_bounded_and_go_once_delivered(rig: Rig) 
         found = (await again.snapshot()).undelivered
         assert [event for name, event in found if name == "mqtt"] == events[50:]
         assert [event for name, event in found if name == "webhook"] == events[-1:]
-        store.delivered("nobody", events[0])
+        store.delivered("unknown", events[0])
 
 
 async def test_outcome_and_outbox_share_a_transaction(rig: Rig) -> None:

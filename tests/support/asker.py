@@ -1,4 +1,4 @@
-"""One who asks for a place at the account's gate."""
+"""A request to the concurrency limiter of an account."""
 
 from __future__ import annotations
 

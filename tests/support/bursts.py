@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WINDOW = 0.01
+#: Windows that a burst has at least; fewer are where one sound follows another.
 GLITCH = 3
-"""Windows that a burst has at least; fewer are where one sound follows another."""
+#: The maximum of silent windows within a burst after an underrun; a longer silence is a cut.
 HOLE = 10
-"""Windows of silence, at most, where the sound ran dry: what follows is the same burst, nobody cut it."""
 NUMBERS = 40
 
 
@@ -70,7 +70,7 @@ def _joined(runs: list[np.ndarray]) -> Iterator[tuple[int, int]]:
 
 
 def check(heard: list[Heard], numbers: range, cuts: int) -> None:
-    """None is missing, the order is kept, and after each cut at most one burst was heard twice."""
+    """Assert that no burst is missing, the order is kept, and after each cut at most one was heard twice."""
     mine = [burst for burst in heard if burst.number in numbers]
     order = [burst.number for burst in mine]
     assert order == sorted(order), heard

@@ -30,7 +30,7 @@ def noise(size: int, seed: int = 1) -> bytes:
 
 
 def nowhere() -> Path:
-    raise AssertionError("nothing is to be spooled")
+    raise AssertionError("no clip may be spooled")
 
 
 def empty() -> Clip:
@@ -52,7 +52,7 @@ async def heard(clip: Clip) -> bytes:
 
 
 async def found(cache: Cache, name: str) -> bytes | None:
-    """What a clip is filled with under a name."""
+    """Return the content of a clip of this name."""
     clip = empty()
     return await heard(clip) if await cache.load_into(clip, name) else None
 

@@ -28,7 +28,7 @@ EDGEVOICE = (str(Path(sys.executable).parent / "edgevoice"),)
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """An environment in which nothing of whoever runs the tests is left."""
+    """Return an environment without the variables of the test runner."""
     kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
     return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "COLUMNS": "200", **more}
 

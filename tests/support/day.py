@@ -20,8 +20,8 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 AUTO_ROUTES = (Route(use="auto"),)
 TRANSPORTS = ("http", "http_stream", "websocket")
+#: The two kinds of request over HTTP share their connections.
 POOL = {"http": "http", "http_stream": "http", "websocket": "websocket"}
-"""The two kinds of request over HTTP share their connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """What one transport takes longer between two hours of the day: so many times, and so many seconds."""
+    """The slowdown of a transport between two hours of the day: a factor, and an addition in seconds."""
 
     transport: str
     begins: float
@@ -49,7 +49,7 @@ class Scene:
     """A network and a server.
 
     `idle` is for how many seconds connections of each pool outlast the last announcement, `lost` how often
-    they are lost before. `noise` is the scatter of a time as a part of it; besides, one request in a hundred
+    they are lost before. `noise` is the scatter of a time as a part of it; also, one request in a hundred
     takes up to ten times as long.
     """
 
@@ -62,7 +62,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One announcement, and what the network will add to whichever transport it takes."""
+    """An announcement, and the delay that the network adds to any transport."""
 
     at: float
     said: RoutingRequest
@@ -119,7 +119,7 @@ def _message(scene: Scene, at: float, idle: float, chance: random.Random) -> Mes
 
 @dataclass(slots=True)
 class Told:
-    """What became of a day: the seconds to first sound that were to be expected, and those it really took."""
+    """The result of a day: the expected seconds to first sound, and the real ones."""
 
     expected: float = 0.0
     really: float = 0.0

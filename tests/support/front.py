@@ -20,7 +20,7 @@ CLOSE_TIMEOUT_S = 1.0
 
 @dataclass(eq=False)
 class Passage:
-    """One connection."""
+    """Serve a connection."""
 
     number: int
     writer: asyncio.StreamWriter

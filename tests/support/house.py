@@ -110,7 +110,7 @@ class House:
         await self.task
 
     async def again(self) -> None:
-        """Start the daemon anew, with what it left behind."""
+        """Start the daemon again, with its state."""
         self._stop.clear()
         self.available.messages.clear()
         self.begin()

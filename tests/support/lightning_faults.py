@@ -1,4 +1,4 @@
-"""What can go wrong with a request to the test server, and what is remembered of each."""
+"""Faults for requests to the test server, and its record of each request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What goes wrong with one request, and when.
+    """The fault of a request, and its moment.
 
     It happens after `at` chunks of audio; -1 is before any answer, `math.inf` after all audio. `status`,
     `body` and `headers` are the answer (a WebSocket: an error frame, or with 200 the body as a frame).
@@ -42,7 +42,7 @@ NO_FAULT = Fault(at=-2)
 
 @dataclass(kw_only=True, eq=False)
 class Asked:
-    """One request: a POST, a one-shot message, or a context with its pieces."""
+    """A request: a POST, a one-shot message, or a context with its pieces."""
 
     transport: str
     path: str

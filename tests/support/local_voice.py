@@ -1,4 +1,4 @@
-"""What the local voice says, and waiting for what other processes do."""
+"""The local voice's speech, and waiting for other processes."""
 
 from __future__ import annotations
 

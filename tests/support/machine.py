@@ -49,7 +49,7 @@ class Lateness:
     """How late the machine was during a test."""
 
     worst_wake_s: float
-    #: None where the kernel does not say it.
+    #: The value is None where the kernel does not give it.
     pressure: float | None
 
     @property
@@ -64,7 +64,7 @@ class Lateness:
 
 
 class LatenessMeter:
-    """Use as a context manager; `reset()` before and `read()` after what is to be judged."""
+    """Use as a context manager; call `reset()` before the measured work and `read()` after it."""
 
     def __enter__(self) -> Self:
         # -S: without site, it starts in 10 ms and takes 7 MB.

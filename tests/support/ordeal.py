@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 URGENCIES = ("normal", "high", "critical")
 TONE_MS = 200
+#: Bytes of a tone's end, and of its beginning after the 5 ms of a ramp, by which it is found: 20 ms.
 EDGE = 960
-"""Bytes of a tone's end, and of its beginning after the 5 ms of a ramp, by which it is found: 20 ms."""
 RAMP = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordeal:
-    """So many announcements, one every so many seconds; kills and restarts spread at random over them."""
+    """A number of announcements at a fixed interval; kills and restarts spread at random over them."""
 
     announcements: int
     every: float
@@ -43,7 +43,7 @@ class Ordeal:
 
 @dataclass(slots=True, kw_only=True)
 class Fate:
-    """What became of one announcement: its events, and how often its tone was heard begin and end."""
+    """The result of an announcement: its events, and how often its tone was heard begin and end."""
 
     id: str
     urgency: str
@@ -129,7 +129,7 @@ async def _say(house: OrdealHouse, fate: Fate) -> None:
 
 
 async def _spread(ordeal: Ordeal, times: int, chance: random.Random, what: Any) -> None:
-    """Do it so many times, at random moments: one in each of as many equal parts of the time."""
+    """Do it `n` times, at random moments: one in each of as many equal parts of the time."""
     loop = asyncio.get_running_loop()
     began, part = loop.time(), ordeal.seconds / times
     for number in range(times):

@@ -1,4 +1,4 @@
-"""What a test of an output needs: a context, a progress that remembers, audio that arrives in pieces."""
+"""Helpers for tests of an output: a context, a progress that remembers, audio that arrives in pieces."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -125,7 +125,7 @@ KINDS = {
 
 
 def generated(strategy: st.SearchStrategy[bytes], count: int) -> list[bytes]:
-    """So many different payloads, the same ones each time."""
+    """Return this many different payloads, the same ones each time."""
     found: dict[bytes, None] = {}
 
     @settings(

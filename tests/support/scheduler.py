@@ -51,7 +51,7 @@ class CheckedScheduler(Scheduler):
 
 
 class Kitchen:
-    """One speaker; `now` is its monotonic clock, `wall` its wall clock. A cut takes effect with `cut`."""
+    """A speaker; `now` is its monotonic clock, `wall` its wall clock. A cut takes effect with `cut`."""
 
     def __init__(self, volume: int = 100, **policy: Any) -> None:
         self.now = 1000.0
@@ -165,7 +165,7 @@ class Kitchen:
         return True
 
     def finish(self) -> None:
-        """What is playing was heard to its end."""
+        """Play the current announcement to its end."""
         self.stopping = False
         self.report(act.Finished)
 
@@ -274,7 +274,7 @@ class Kitchen:
         return found[0] if found else None
 
     def order(self) -> list[str]:
-        """What is said from here on, one after the other."""
+        """Return the announcements that are said from here on, in order."""
         said = []
         while (name := self.take()) is not None:
             said.append(name)

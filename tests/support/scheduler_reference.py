@@ -27,12 +27,12 @@ class Item:
     text: str = ""
     topic: str | None = None
     resolves: bool = False
+    #: How often it is said; 0 is until it is acknowledged, None that it does not insist.
     rounds: int | None = None
-    """How often it is said; 0 is until it is acknowledged, None that it does not insist."""
     every: float = 0.0
     seq: int = 0
+    #: Higher is nearer to its turn, within its urgency.
     place: int = 0
-    """Higher is nearer to its turn, within its urgency."""
     round: int = 1
     heard: float = 0.0
     earlier: float = 0.0
@@ -55,7 +55,7 @@ class Item:
 
 @dataclass
 class Reference:
-    """One speaker."""
+    """A speaker of the reference model."""
 
     digest: str = "on_request"
     limit: int = 12
@@ -101,7 +101,7 @@ class Reference:
         self.settle()
 
     def admission(self, name: str, urgency: str, more: dict[str, Any]) -> str:
-        """What would become of it now."""
+        """Return the fate of an announcement if it came now."""
         alive = [*self.waiting, *self.held, *([self.said] if self.said else [])]
         if any(other.name == name for other in alive) or self.finished.get(name, 0) > self.now:
             return "DUPLICATE"

@@ -72,7 +72,7 @@ def _of_sentence(sentence: str, rate: int, start: int, stop: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def _block(sentence: str, rate: int, number: int) -> np.ndarray:
-    """One second of noise."""
+    """Return a second of noise."""
     digest = hashlib.sha256(f"{sentence}|{rate}|{number}".encode()).digest()
     noise = np.random.default_rng(int.from_bytes(digest[:8], "little")).integers(-8000, 8000, rate)
     return (noise | 1).astype("<i2")

@@ -1,4 +1,4 @@
-"""One client's end of a Lightning WebSocket, for tests that talk to the local server."""
+"""A client's end of a Lightning WebSocket, for tests that talk to the local server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIVE = "/waves/v1/tts/live"
 
 @dataclass
 class Heard:
-    """What came back: frames in their order, and what they say."""
+    """The received frames in order, and their content."""
 
     frames: list[dict[str, Any]] = field(default_factory=list)
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from edgevoice.synthesis.speech import SpeechJob
 
 RATE = 24000
+#: Seconds that a sound card takes before they are heard.
 PULLED_AHEAD = 0.3
-"""Seconds that a sound card takes before they are heard."""
 TICK = 0.02
 TRANSPORT = "websocket"
 
@@ -74,7 +74,7 @@ STEADY = Server(speed=5)
 
 @dataclass
 class Ear:
-    """What was heard of one announcement: how long after its first piece, and the seconds of each hole."""
+    """The sound of an announcement: its delay after the first piece, and the seconds of each gap."""
 
     delay: float = 0.0
     holes: list[float] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Room:
         chime: float = 0.0,
         **keys: Any,
     ) -> Ear:
-        """Hear one announcement whose audio comes in these pieces; `chime` sounds for so many seconds before."""
+        """Hear one announcement whose audio comes in these pieces; `chime` sounds for this many seconds before."""
         synthesis = NoSynthesis()
         synthesis.jitter = self.jitter
         job = synthesis.new_job(announcement(urgency, **keys))
@@ -200,7 +200,7 @@ class Row:
 
 
 def heard(server: Server, seconds: float = 5.0, seeds: Iterable[int] = range(1, 51)) -> Row:
-    """What a daemon that knows nothing yet makes of one announcement for each seed."""
+    """Return the result of an announcement for each seed, with a daemon that has no history."""
 
     async def main() -> list[Ear]:
         room = Room()

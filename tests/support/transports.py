@@ -81,7 +81,7 @@ async def said(transport: Transport, text: str, **keys: Any) -> bytes:
 
 
 async def said_until(transport: Transport, asked: SpeechRequest) -> tuple[bytes, Exception | None]:
-    """What a transport said, and the error that ended it."""
+    """The audio of a transport, and the error that ended it."""
     heard = bytearray()
     try:
         async for pcm in transport.synthesize(asked):

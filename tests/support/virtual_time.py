@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while nobody has anything to do, and then at once."""
+"""An event loop whose time passes only while no task can run, and then at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everybody waits for ever"
+        assert timeout is not None, "all tasks wait forever"
         ready = super().select(0)
         if not ready:
             self._loop.skip(max(0.0, timeout))

@@ -191,7 +191,7 @@ def test_prediction_does_not_change_until_something_is_learned():
 
 
 def stored(learned: Learned, *, age_s: float = 0.0) -> dict[str, object]:
-    """What a later run reads."""
+    """Return the history that a later run reads."""
     saved = {
         name: msgspec.structs.replace(value, at=value.at - age_s) for name, value in learned.saved.items()
     }

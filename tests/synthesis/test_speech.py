@@ -1,4 +1,4 @@
-"""The synthesis job of an announcement: filled once, at the priority of whoever needs it most."""
+"""The synthesis job of an announcement: filled once, at the highest priority of its speakers."""
 
 import asyncio
 

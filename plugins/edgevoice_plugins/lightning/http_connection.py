@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_WARM_UP_BYTES = 64 * 1024
 #: Seconds that the answer to a warm-up request may take.
 WARM_UP_TIMEOUT_S = 10.0
-#: What some servers answer on a connection that was idle for too long, before they close it.
+#: Some servers answer this on a connection that was idle for too long, before they close it.
 REQUEST_TIMEOUT = 408
 
 

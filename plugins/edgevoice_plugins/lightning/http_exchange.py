@@ -1,4 +1,4 @@
-"""One HTTP exchange with a Lightning server: the request, the check of its answer, and the bounded body."""
+"""An HTTP exchange with a Lightning server: the request, the check of its answer, and the bounded body."""
 
 from __future__ import annotations
 

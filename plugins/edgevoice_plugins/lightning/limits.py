@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """One value of each limit; tests pass shorter ones."""
+    """The limits of a connection; tests pass shorter ones."""
 
     #: Wait for the first audio of a request. The core gives up sooner where another transport is left.
     first_audio_s: float = 60.0

@@ -1,4 +1,4 @@
-"""What the Lightning transports have in common: a connection that is opened once the daemon is ready."""
+"""The base of the Lightning transports: a connection that is opened once the daemon is ready."""
 
 from __future__ import annotations
 

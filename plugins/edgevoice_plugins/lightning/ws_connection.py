@@ -1,4 +1,4 @@
-"""One open WebSocket to a Lightning server, which notices at once when the server closes it.
+"""An open WebSocket to a Lightning server, which notices at once when the server closes it.
 
 A read is always pending: without one, a message sent on a connection that the server has closed is lost
 without an error (docs/decisions/websocket-line.md).

@@ -1,4 +1,4 @@
-"""One synthesis over a WebSocket: a whole text in one message, or a text stream in one context.
+"""A synthesis over a WebSocket: a whole text in one message, or a text stream in one context.
 
 A request is sent again, once, if the connection was open before and is lost before any audio: the server
 closed it while it was idle, and has not seen the request.

@@ -35,7 +35,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The segments of this context are to be dropped, also those returned before."""
+    """The server must drop the segments of this context, also those returned before."""
 
     context_id: str | None
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgevoice_plugins.local_voice.wire import SpokenWord
 
-#: One child speaks hundreds of times faster than real time. The second is for when a slow listener
+#: A child speaks hundreds of times faster than real time. The second is for when a slow listener
 #: blocks the first.
 MAX_CHILDREN = 2
 #: Seconds that an utterance waits for a busy child before another one is started.

@@ -1,4 +1,4 @@
-"""One child process that speaks, seen from its parent.
+"""A child process that speaks, seen from its parent.
 
 started ──READY──► resting ──speak──► speaking ──DONE──► resting
                                │ closed early

@@ -10,7 +10,7 @@ MIN_WORDS_PER_MINUTE, MAX_WORDS_PER_MINUTE = 80, 450
 
 
 class VoiceMapping(NamedTuple):
-    """One voice of the vendor's catalogue, and the espeak-ng variant that stands for it."""
+    """A voice of the vendor's catalogue, and the espeak-ng variant that stands for it."""
 
     #: The model whose list has the voice.
     model: str

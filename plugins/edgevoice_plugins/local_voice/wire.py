@@ -38,7 +38,7 @@ class Utterance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpokenWord(msgspec.Struct, frozen=True):
-    """A word as it stands in the text, and its start and end in seconds of the audio."""
+    """A word, unchanged from the text, and its start and end in seconds of the audio."""
 
     index: int
     word: str

@@ -56,7 +56,7 @@ class SoundCard(Output):
         self._timeouts = timeouts or Timeouts()
         self._speech_rate = context.speech.sample_rate
         self._lead_in = LeadInTracker(self.speaker, options, monotonic)
-        #: One announcement or probe at a time.
+        #: Held during an announcement or a probe: one at a time.
         self._lock = asyncio.Lock()
         #: Set at each change of the process's status or of the audio.
         self._changed = asyncio.Event()

@@ -19,7 +19,7 @@ SEND_AHEAD_S = 0.15
 
 
 class Playback:
-    """One announcement's frames at the card's rate, from the first one that was not played yet.
+    """The frames of an announcement at the card's rate, from the first frame that was not played yet.
 
     If the child process is lost, another one continues there.
     """

@@ -41,7 +41,7 @@ class ProcessLostError(OutputError):
 
 @dataclass(slots=True)
 class ChildStatus:
-    """What the child has reported since the last START. Frames are at the card's rate."""
+    """The child's reports since the last START. Frames are at the card's rate."""
 
     #: Full name of the open device.
     device: str = ""
@@ -68,7 +68,7 @@ def child_environment() -> dict[str, str]:
 
 
 class ChildProcess:
-    """One child process, from its start until it is lost.
+    """A child process, from its start until it is lost.
 
     Every method that sends a message raises `ProcessLostError` if the process is lost.
     """

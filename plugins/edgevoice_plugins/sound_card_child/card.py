@@ -92,7 +92,7 @@ def choose(found: list[Device], wanted: str) -> Device:
 
 
 class Card:
-    """One device. Its stream is opened and closed while PortAudio stays loaded, which takes longer to start."""
+    """A device. Its stream is opened and closed while PortAudio stays loaded, which takes longer to start."""
 
     def __init__(self, wanted: str) -> None:
         self._audio = pyaudio.PyAudio()

@@ -28,7 +28,7 @@ class DeviceQueue:
 
     @property
     def period(self) -> int:
-        """One period in frames."""
+        """Return a period in frames."""
         return round(self.timeline.rate * wire.PERIOD_S)
 
     @property

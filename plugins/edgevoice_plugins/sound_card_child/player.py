@@ -46,7 +46,7 @@ FAST_POLL_MS = 3
 
 
 class State(Enum):
-    """What the player does with the current announcement; see the diagram above."""
+    """The player's work on the current announcement; see the diagram above."""
 
     IDLE = 0
     PLAYING = 1

@@ -34,7 +34,7 @@ DEVICE_LATENCY_IN_SOUND_S = 0.01
 class Gap(Enum):
     """The silence in the device before the next sound."""
 
-    #: None, or too little to matter: write the sound.
+    #: No correction, or too little to matter: write the sound.
     NONE = 0
     #: Some of it must still be played: wait.
     NEEDED = 1

@@ -1,4 +1,4 @@
-"""One plugin of each kind, written from plugins/README.md alone: nothing is imported but `edgevoice`."""
+"""A plugin of each kind, written from plugins/README.md alone: it imports only `edgevoice`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Lightning server does wrong, and what each transport makes of it: an error that says why, never noise."""
+"""Faults of a Lightning server: each transport raises an error that says why, and never plays noise."""
 
 import gzip
 import math

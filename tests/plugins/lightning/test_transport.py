@@ -1,4 +1,4 @@
-"""What holds for each of the three Lightning transports, against a real server on loopback."""
+"""Common behaviour of the three Lightning transports, against a real server on loopback."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What the messages of a socket come to, without any socket."""
+"""The contexts of a socket's messages, without a socket."""
 
 import pytest
 from hypothesis import given, settings

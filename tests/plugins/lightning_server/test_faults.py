@@ -1,4 +1,4 @@
-"""What must not bring the Lightning-compatible server down: nonsense, and the death of the voice's process."""
+"""The Lightning-compatible server survives nonsense, and the death of the voice's process."""
 
 import asyncio
 import os
@@ -195,7 +195,7 @@ async def _posted_and_killed(session, url, path, voice):
     if path == WHOLE:
         asked = asyncio.create_task(request.__aenter__())
         await _is_speaking(voice)
-        await asyncio.sleep(0.2)  # one that dies before its first sound is replaced, and nobody is told
+        await asyncio.sleep(0.2)  # a process that dies before its first sound is replaced without an error
         _kill_all(voice)
         reply = await asked
     else:

@@ -1,4 +1,4 @@
-"""What the Lightning-compatible server refuses over HTTP, and how it says so."""
+"""Refusals of the Lightning-compatible server over HTTP, and their messages."""
 
 import json
 

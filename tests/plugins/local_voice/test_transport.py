@@ -1,4 +1,4 @@
-"""What the local voice says: real espeak-ng in a real child process."""
+"""The local voice: real espeak-ng in a real child process."""
 
 import array
 import contextlib

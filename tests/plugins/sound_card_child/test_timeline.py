@@ -1,6 +1,6 @@
 from edgevoice_plugins.sound_card_child.timeline import Gap, PlayoutTimeline
 
-#: One frame is a millisecond.
+#: A frame is a millisecond.
 RATE = 1000
 
 

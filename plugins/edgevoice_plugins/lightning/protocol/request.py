@@ -25,7 +25,7 @@ Id = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_\-.]{1,128}$")]
 
 
 class WireRequest(msgspec.Struct, kw_only=True):
-    """One request as it is on the wire. Unknown keys are ignored, as the vendor does."""
+    """A request as it is on the wire. Unknown keys are ignored, as the vendor does."""
 
     text: str = ""
     voice_id: str = ""

@@ -1,4 +1,4 @@
-"""What an author writes: the suites, and all four plugins in one daemon."""
+"""The tests that an author writes: the suites, and all four plugins in one daemon."""
 
 import asyncio
 

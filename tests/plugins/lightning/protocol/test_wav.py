@@ -1,4 +1,4 @@
-"""WAV files, whose headers are not always true, and what is no audio at all."""
+"""WAV files, also with wrong headers, and bytes that are not audio."""
 
 import struct
 
