@@ -1,4 +1,4 @@
-r"""A preemptive priority limiter for the concurrent requests of one account. See docs/decisions/gate.md.
+r"""A preemptive priority limiter for the concurrent requests of one account. See docs/decisions/concurrency-limiter.md.
 
 A request goes through these states:
 

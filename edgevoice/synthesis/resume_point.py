@@ -1,6 +1,6 @@
 """Where a text continues after its speech broke off, and how the broken end sounds.
 
-An error must repeat words and never skip one. See docs/decisions/carrying-on.md.
+An error must repeat words and never skip one. See docs/decisions/resume-after-failure.md.
 """
 
 from __future__ import annotations
