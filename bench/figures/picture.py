@@ -15,7 +15,7 @@ WIDTH, LEFT, RIGHT, TOP, ROW = 1000, 340, 960, 74, 62
 #: The ends of the axis; what lies beyond stands at its end.
 LEAST, MOST = 1 / 4, 128
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
-#: Where a name may stand, under or over its mark.
+#: The possible places of a name, under or over its mark.
 LANES = (-9, 19, -22, 32)
 LETTER_PX = 6.2
 STYLE = """
@@ -58,7 +58,7 @@ def marks(finding: Finding) -> list[Mark]:
 
 
 def place(ratio: float) -> float:
-    """Where a ratio stands on the axis, which is logarithmic."""
+    """Return the place of a ratio on the logarithmic axis."""
     kept = min(max(ratio, LEAST), MOST)
     return LEFT + (RIGHT - LEFT) * math.log(kept / LEAST) / math.log(MOST / LEAST)
 

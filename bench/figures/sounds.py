@@ -61,14 +61,14 @@ def tone(samples: NDArray[np.float32], frequency: float, rate: int) -> NDArray[n
 
 
 class CutIn(NamedTuple):
-    """Where the old tone was heard last, None if not at all, and where the new one began; in samples."""
+    """Return the end of the old tone, None if it was not heard, and the start of the new tone; in samples."""
 
     old_ends: int | None
     new_begins: int
 
 
 def cut_in(samples: NDArray[np.float32], old: float, new: float, rate: int) -> CutIn | None:
-    """Where one tone takes the place of another; None while the new one is not heard."""
+    """Return the position where a tone replaces another; None while the new tone is not heard."""
     before, after = tone(samples, old, rate), tone(samples, new, rate)
     begins = np.flatnonzero((after > 0.05) & (after > 3 * before))
     if not len(begins):

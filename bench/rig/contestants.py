@@ -69,7 +69,7 @@ class Kind:
         return None
 
     def version(self) -> str:
-        """That of the package it is about; empty where it is a program of the system's."""
+        """Return the version of the measured package; empty for a program of the system."""
         if not self.package:
             return ""
         ask = f"import importlib.metadata as m; print(m.version({self.package!r}))"

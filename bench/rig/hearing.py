@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.rig.rig import Rig
 
 SOUNDS_WITHIN = 12.0
-#: Where speech begins, which unlike a tone does not begin at its loudest.
+#: Speech begins at this level; unlike a tone, it does not begin at its loudest.
 SOFT = 0.02
 SETTLES_S = 0.1
 

@@ -41,7 +41,7 @@ def publications(data: bytearray) -> Iterator[tuple[str, bytes]]:
 
 
 def _first_packet(data: bytearray) -> tuple[int, int] | None:
-    """Where the body of the first packet begins and ends; None while it is not complete."""
+    """Return the begin and end of the first packet's body; None while it is not complete."""
     length = 0
     for place, byte in enumerate(data[1:5]):
         length |= (byte & 0x7F) << 7 * place

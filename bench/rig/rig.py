@@ -1,4 +1,4 @@
-"""All that a row of the table stands on, and how its contestants are started."""
+"""The test rig of a row of the table, and the start of its contestants."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ LEAST_SHARE, MOST_MB = 98.0, 2.0
 AT_ONCE = 5
 OUTCOMES = {"finished", "expired", "replaced", "suppressed", "cancelled", "failed"}
 TOLD_WITHIN_S = 30.0
-#: Nothing for so long, and all is told.
+#: After this pause without a message, all outcomes were published.
 QUIET_S = 1.0
 
 Contestant = tuple[Voice, "Started", "Ear"]

@@ -16,7 +16,7 @@ DEFAULT_RATE = 24000
 
 
 class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that can be set while it runs; times in milliseconds."""
+    """The settings that can change while the server runs; times in milliseconds."""
 
     #: Until the first chunk exists.
     setup_ms: float = 100.0

@@ -1,7 +1,7 @@
 """Jitter buffer: how far a clip must be ahead before it sounds, so that it does not run dry.
 
 The textbook's adaptive playout delay: a percentile of the lateness of the last responses over each transport, and
-a buffer that is filled again after an underrun. See docs/decisions/buffer.md.
+a buffer that is filled again after an underrun. See docs/decisions/jitter-buffer.md.
 """
 
 from __future__ import annotations

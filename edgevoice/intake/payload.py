@@ -110,7 +110,7 @@ class ParsedPayload(msgspec.Struct, frozen=True):
 
 
 def parse_payload(payload: bytes, urgency: str | None = None, known: Known = NOTHING_KNOWN) -> ParsedPayload:
-    """Parse text or one JSON object. `urgency` is the one of the topic and wins.
+    """Parse text or one JSON object. `urgency` is the urgency of the topic and wins.
 
     Raises:
         InvalidAnnouncement: with the reason, the key and what is allowed. A critical one with a usable

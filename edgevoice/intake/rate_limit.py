@@ -101,7 +101,7 @@ class RateLimiter:
         self._bursts: dict[str, _Burst] = {}
 
     def try_acquire(self, announcement: Announcement, topic: str, now: float) -> bool:
-        """Return whether an announcement may be queued; one that may not is counted as suppressed."""
+        """Return whether an announcement may be queued; count a refused announcement as suppressed."""
         buckets = self._buckets_for(announcement, topic, now)
         if all(bucket.can_take(now) for bucket in buckets):
             for bucket in buckets:

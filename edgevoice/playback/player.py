@@ -87,7 +87,7 @@ class Player:
         self._reported = self._position
         self._pass = self._new_pass(lead=0)
         self._is_parked = False
-        #: Where live text is waited for.
+        #: The position at which playback waits for live text.
         self._patience: asyncio.Timeout | None = None
         self._has_sounded = False
         self._has_spoken = False

@@ -1,4 +1,4 @@
-"""Where speech is interrupted and where it continues: found in its audio, by a worker thread."""
+"""The positions where speech is interrupted and continues: found in its audio, by a worker thread."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Speaker:
         self._do(self._scheduler.refuse(job.announcement, reason, _now()))
 
     def stop(self, what: str) -> bool:
-        """Stop what is playing and all it interrupted (""), everything ("all"), an id, else a tag.
+        """Stop the playing item and all it interrupted (""), everything ("all"), an id, else a tag.
 
         Return whether there was anything to stop.
         """
@@ -172,7 +172,7 @@ class Speaker:
         self._scheduler.restore_finished(until)
 
     async def drain(self, within_s: float) -> list[QueueItem]:
-        """Accept nothing more, let what is playing end, but stop it after `within_s` seconds.
+        """Accept no more announcements, let the playing item end, but stop it after `within_s` seconds.
 
         Return the items to keep for the next start; every other item has its outcome.
         """
@@ -394,7 +394,7 @@ class _TaskSet:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
 
     def start(self, key: Hashable, work: Coroutine[None, None, None]) -> None:
-        """Start a task, in place of the one with this key."""
+        """Start a task, in place of the task with this key."""
         self.cancel(key)
         task = self._tasks[key] = asyncio.create_task(work)
         task.add_done_callback(lambda task: self._on_done(key, task))

@@ -18,7 +18,7 @@ class Admission(Enum):
 
     #: Its id waits, is held, is playing or finished within 24 h.
     DUPLICATE = auto()
-    #: It is critical, and its text is playing already: it ends `replaced`.
+    #: A critical announcement whose text is playing already ends `replaced`.
     COALESCED = auto()
     QUEUED = auto()
 
@@ -70,7 +70,7 @@ class StopNow:
 
 @dataclass(frozen=True, slots=True)
 class StopAtPause:
-    """Look for the next pause in what is playing; answer with `PauseReached`."""
+    """Look for the next pause in the playing item; answer with `PauseReached`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 class Status(Enum):
     """The state of an item."""
 
-    #: It waits for its turn, or until it is due.
+    #: The item waits for its turn, or until it is due.
     QUEUED = auto()
     #: The player has it, but no sample was written yet.
     STARTING = auto()
-    #: It can be heard.
+    #: The item can be heard.
     PLAYING = auto()
-    #: It was cut while playing and waits to continue.
+    #: The item was cut while playing and waits to continue.
     INTERRUPTED = auto()
-    #: It waits for more live text; others play meanwhile.
+    #: The item waits for more live text; others play meanwhile.
     PARKED = auto()
     #: Mute, do not disturb or quiet hours keep it back.
     HELD = auto()
@@ -87,7 +87,7 @@ class Progress:
     round: int = 1
     #: Something of the current round could be heard.
     has_begun: bool = False
-    #: It was cut in mid-speech, so it continues from the last pause before `position_s`.
+    #: True if the item was cut in mid-speech, so that it continues from the last pause before `position_s`.
     resume_pending: bool = False
     #: Live text fell silent, and more of it has not arrived yet.
     waiting_for_text: bool = False
@@ -116,7 +116,7 @@ class QueueItem:
     precedence: int = 0
     status: Status = Status.QUEUED
     progress: Progress = field(default_factory=Progress)
-    #: It is not played before.
+    #: The item is not played before this moment.
     due: float = field(init=False)
     #: Its first sound, or its continuation, must come before.
     deadline: float | None = field(init=False)
@@ -183,13 +183,13 @@ class QueueItem:
         self.deadline, self.status = None, Status.PLAYING
 
     def advance(self, position_s: float) -> None:
-        """It was heard up to a position."""
+        """Record that the item was heard up to a position."""
         progress = self.progress
         progress.position_s = max(progress.position_s, position_s)
         progress.farthest_s = max(progress.farthest_s, position_s)
 
     def interrupt(self, precedence: int, now: float) -> None:
-        """It was cut while playing: it waits at most its ttl again, before those interrupted earlier."""
+        """Record a cut while playing: the item waits at most its ttl again, before those interrupted earlier."""
         progress = self.progress
         self.precedence = precedence
         self.deadline = now + self.announcement.ttl
@@ -201,7 +201,7 @@ class QueueItem:
             progress.resume_pending = True
 
     def rewind(self, position_s: float) -> None:
-        """It continues from a position."""
+        """Record that the item continues from a position."""
         self.progress.position_s = self.progress.continued_from_s = position_s
         self.progress.resume_pending = False
 

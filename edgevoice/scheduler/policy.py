@@ -46,13 +46,13 @@ class HoldState:
 class Preemption(Enum):
     """The effect of a new announcement on the playing one."""
 
-    #: It waits for its end.
+    #: The new announcement waits for the end of the playing one.
     WAIT = auto()
-    #: It interrupts at the next pause.
+    #: The new announcement interrupts at the next pause.
     AT_PAUSE = auto()
-    #: It interrupts at once.
+    #: The new announcement interrupts at once.
     NOW = auto()
-    #: It says the same and is not played again.
+    #: The new announcement has the same text and is not played again.
     COALESCE = auto()
 
 

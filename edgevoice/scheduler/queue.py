@@ -1,4 +1,4 @@
-"""The two queues of a speaker: what is ready to be played, most urgent first, and what is held, oldest first."""
+"""The two queues of a speaker: items to play, most urgent first, and held items, oldest first."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ReadyQueue:
         return id_ in self._ids
 
     def add(self, item: QueueItem) -> QueueItem | None:
-        """Add an item; return the one that must be dropped for it: the least urgent, oldest first."""
+        """Add an item; return the item that must be dropped for it: the least urgent, oldest first."""
         bisect.insort(self._items, item, key=lambda item: item.order)
         self._ids.add(item.announcement.id)
         self._next_change = min(self._next_change, _next_change(item, item.announcement.received_monotonic))
@@ -146,7 +146,7 @@ class HeldQueue:
         return any(item.announcement.id == id_ for item in self._items)
 
     def add(self, item: QueueItem) -> QueueItem | None:
-        """Add an item; return the one that must be dropped for it: the least urgent, oldest first."""
+        """Add an item; return the item that must be dropped for it: the least urgent, oldest first."""
         bisect.insort(self._items, item, key=lambda item: item.sequence)
         if len(self._items) <= self._limit:
             return None

@@ -243,7 +243,7 @@ class Scheduler:
         return self._flush(now)
 
     def abort(self, now: float) -> list[Action]:
-        """Stop what is playing because the daemon ends; after `close`."""
+        """Stop the playing item because the daemon ends; after `close`."""
         self._request_stop(EventType.FAILED, "restart")
         return self._flush(now)
 
@@ -387,7 +387,7 @@ class Scheduler:
         )
 
     def _request_stop(self, type_: EventType, reason: str | None = None, by: QueueItem | None = None) -> None:
-        """Stop what is playing. An outcome is never downgraded to an interruption."""
+        """Stop the playing item. An outcome is never downgraded to an interruption."""
         playing = self._playing
         if playing is None:
             return
@@ -424,7 +424,7 @@ class Scheduler:
         return preemption_for(item.announcement, current.announcement, current.progress.heard_s)
 
     def _coalesces(self, announcement: Announcement) -> bool:
-        """Return whether a new critical announcement is what is playing already."""
+        """Return whether a new critical announcement is playing already."""
         playing = self._playing
         return (
             playing is not None
@@ -596,7 +596,7 @@ class Scheduler:
     # Outcomes
 
     def _end(self, items: list[QueueItem], type_: EventType, reason: str, now: float) -> None:
-        """End items wherever they are; the one that is playing ends once the player has stopped."""
+        """End items in any state; the playing item ends once the player has stopped."""
         playing = self.playing
         if playing in items:
             self._request_stop(type_, reason)
@@ -736,7 +736,7 @@ class Scheduler:
 
 
 def _with_interrupted(current: QueueItem | None, items: list[QueueItem]) -> list[QueueItem]:
-    """Return what is playing, what it interrupted, and what that had interrupted."""
+    """Return the playing item, and the items that were interrupted for it, directly or indirectly."""
     found = [current] if current is not None else []
     for one in found:
         found += [item for item in items if item.preempted_by is one]

@@ -89,7 +89,7 @@ class Writer(threading.Thread):
             return self._ticket
 
     def stop(self) -> None:
-        """Write what is left, close the database, and end."""
+        """Write the remaining changes, close the database, and end."""
         with self._condition:
             self._is_stopping = True
             self._condition.notify()

@@ -161,7 +161,7 @@ def _broke(name: str, error: Exception) -> TransportError:
 
 
 async def _close(audio: AsyncIterator[bytes]) -> None:
-    """Cancel the request, if the iterator is one that can."""
+    """Cancel the request, if the iterator supports it."""
     close = getattr(audio, "aclose", None)
     if close is not None:
         await close()

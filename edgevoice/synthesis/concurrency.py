@@ -1,4 +1,4 @@
-r"""A preemptive priority limiter for the concurrent requests of one account. See docs/decisions/gate.md.
+r"""A preemptive priority limiter for the concurrent requests of one account. See docs/decisions/concurrency-limiter.md.
 
 A request goes through these states:
 
@@ -173,7 +173,7 @@ class ConcurrencyLimiter:
         self.rebalance()
 
     def rebalance(self) -> None:
-        """Grant free slots in the order of rank, and revoke one that is needed more elsewhere."""
+        """Grant free slots in the order of rank, and revoke a slot that is needed more elsewhere."""
         self._waiting.sort(key=lambda slot: slot.order)
         while self._waiting and len(self._holding) < (limit := self._limit.at(_now())):
             slot = self._waiting.pop(0)

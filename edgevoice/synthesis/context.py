@@ -97,7 +97,7 @@ class SynthesisContext:
 
     @property
     def hedging_enabled(self) -> bool:
-        """Whether a second request may run beside one that is late."""
+        """Return whether a second request may run beside a late request."""
         limits = [limiter.configured for limiter in self.limiters.values()]
         return self.core.hedging_enabled(max(limits, default=1))
 

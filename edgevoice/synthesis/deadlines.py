@@ -1,6 +1,6 @@
 """Timeouts for the first and the next audio of a segment, and the schedule of the standby for critical ones.
 
-Critical segments get shorter timeouts once a speaker is waiting. See docs/decisions/deadline-and-hedging.md.
+Critical segments get shorter timeouts once a speaker is waiting. See docs/decisions/deadlines-and-hedging.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Latency model: the time to first audio of each transport, from its last requests. See docs/decisions/auto.md.
+"""Latency model: the time to first audio of each transport, from its last requests. See docs/decisions/latency-model.md.
 
 Each transport has a ring of samples for warm and one for cold connections. The expected time is a straight line
 through a ring: the median of the slopes between any two samples (Theil-Sen), and the median of what is left.

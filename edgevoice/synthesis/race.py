@@ -2,7 +2,7 @@
 
 A transport starts when the one before it has failed. For a critical segment others may start beside the first
 one: a hedge, if it is later than usual, and the standby in time for the deadline, as in "happy eyeballs"
-(RFC 8305). See docs/decisions/deadline-and-hedging.md.
+(RFC 8305). See docs/decisions/deadlines-and-hedging.md.
 """
 
 from __future__ import annotations

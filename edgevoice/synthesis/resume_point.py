@@ -1,6 +1,6 @@
-"""Where a text continues after its speech broke off, and how the broken end sounds.
+"""The position where a text continues after its speech broke off, and the sound of the broken end.
 
-An error must repeat words and never skip one. See docs/decisions/carrying-on.md.
+An error must repeat words and never skip one. See docs/decisions/resume-after-failure.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def fade_out(clip: Clip) -> None:
 
 
 def unspoken_offset(text: str, seconds: float, marks: Sequence[WordMark], speed: float = 1.0) -> int:
-    """Return the offset in `text` of what is left to say after `seconds` of its speech."""
+    """Return the offset in `text` of the words left to say after `seconds` of its speech."""
     return offset_from_word_marks(text, marks, seconds) if marks else offset_from_share(text, seconds, speed)
 
 

@@ -185,7 +185,7 @@ def _unmeasured(latency: LatencyPrediction, names: Sequence[str], limit_s: float
 
 
 def _outdated(latency: LatencyPrediction, names: Sequence[str], limit_s: float) -> str | None:
-    """Return one that may take less than `limit_s` by now, if it is time to try it."""
+    """Return a transport that may take less than `limit_s` by now, if it is time to try it."""
     draw = latency.draw
     for name in names:
         if latency[name].at_best_s < limit_s:

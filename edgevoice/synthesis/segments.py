@@ -86,7 +86,7 @@ async def segments_of(
     options: SpeechOptions,
     accepts_text_stream: Callable[[], bool],
 ) -> AsyncIterator[Segment]:
-    """Yield the segments in order. Each starts at the `end` of the one before, read after that was spoken."""
+    """Yield the segments in order. Each starts at the `end` of the segment before, read after that was spoken."""
     if announcement.live is None:
         for text_segment in _text_segments(announcement, options, text or ""):
             yield text_segment

@@ -1,6 +1,6 @@
 """Servers that stutter, an ear that counts the holes, and players to compare with; all of it in virtual time.
 
-`python -m tests.support.stutter` prints the table of docs/decisions/buffer.md.
+`python -m tests.support.stutter` prints the table of docs/decisions/jitter-buffer.md.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class Exchange(ABC):
         """
 
     def _remaining_s(self, limit_s: float) -> float:
-        """Return what is left of `limit_s` since the last reply."""
+        """Return the rest of `limit_s` since the last reply."""
         return max(0.0, self._since + limit_s - self._loop.time())
 
     def _stalled(self) -> TransportError:

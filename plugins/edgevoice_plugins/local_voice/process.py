@@ -146,7 +146,7 @@ class VoiceProcess:
                     return
 
     async def drain(self) -> None:
-        """Stop the utterance and read what is left of it; kill a child that does not stop."""
+        """Stop the utterance and read the rest of it; kill a child that does not stop."""
         if self._resting:
             return
         self._to_child.write(STOP)

@@ -19,7 +19,7 @@ _MAX_ACTIVE = 5000
 
 
 class AckRelay:
-    """Tells an acknowledgement once, and never one that itself came by `all/ack` (contract).
+    """Publishes an acknowledgement once, and never an acknowledgement that itself came by `all/ack` (contract).
 
     `all/ack` with an id names the alert. Without one it acknowledges every alert, so the relay remembers
     which announcements are under way.

@@ -117,7 +117,7 @@ def broker_of(options: Mqtt) -> Broker | None:
 
 
 def client_id_of(options: Mqtt, node: str) -> str:
-    """Return the configured client id, else one that is unique to this machine and stable over restarts."""
+    """Return the configured client id, else an id that is unique to this machine and stable over restarts."""
     if options.client_id is not None:
         return options.client_id
     machine = next((found for path in _MACHINE_IDS if (found := _content(path))), None) or str(uuid.getnode())
