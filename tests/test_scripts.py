@@ -78,7 +78,9 @@ def test_without_arguments_the_linters_come_first_and_pytest_last(checkout):
     assert status == 0
     checks = [line.split()[0] for line in lines if line.endswith(": clean")]
     assert checks == ["ruff", "ruff", "mypy", "codespell:", "lint-imports"]
-    assert lines[-1].startswith("python 8: <-m> <pytest> <-n> <4> <--dist> <loadfile> <--cov>")
+    assert lines[-1].startswith(
+        "python 9: <-m> <pytest> <-n> <4> <--dist> <loadfile> <--cov> <--cov-fail-under=95>"
+    )
 
 
 def test_the_lowest_versions_have_an_environment_of_their_own(checkout):

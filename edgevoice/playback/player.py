@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds between attempts to open a lost output again.
 RETRY_S = 1.0
-#: Seconds of sound between two reports of progress.
+#: Progress is reported when so many seconds were heard or synthesized since the last report.
 PROGRESS_S = 0.1
 #: Bytes that are scaled at a time, so that a change of volume is heard soon.
 SLICE_BYTES = 24_000
@@ -83,8 +83,8 @@ class Player:
         self._fault = fault
         self._volume = play.volume
         self._position = round(play.from_s * self._clip.rate)
-        #: The position of the last progress that was reported.
-        self._reported = self._position
+        #: The position and the length of the clip, in frames, when progress was last reported.
+        self._reported = self._position, 0
         self._pass = self._new_pass(lead=0)
         self._is_parked = False
         #: The position at which playback waits for live text.
@@ -147,11 +147,12 @@ class Player:
         """Take the number of frames that were heard in this pass."""
         self._position = max(self._position, self._pass.start + frames - self._pass.lead)
         # An output tells every few milliseconds; the scheduler decides nothing that needs it so often.
-        if self._position - self._reported >= PROGRESS_S * self._clip.rate:
+        position, end = self._reported
+        if max(self._position - position, self._clip.frames - end) >= PROGRESS_S * self._clip.rate:
             self._report_progress()
 
     def _report_progress(self) -> None:
-        self._reported = self._position
+        self._reported = self._position, self._clip.frames
         rate, buffered = self._clip.rate, max(0, self._clip.frames - self._position)
         self._report(Progressed(self._item, self._position / rate, buffered / rate))
 
