@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds between attempts to open a lost output again.
 RETRY_S = 1.0
+#: Seconds of sound between two reports of progress.
+PROGRESS_S = 0.1
 #: Bytes that are scaled at a time, so that a change of volume is heard soon.
 SLICE_BYTES = 24_000
 #: Seconds between checks whether live text that is silent can be heard to its end by now.
@@ -81,6 +83,8 @@ class Player:
         self._fault = fault
         self._volume = play.volume
         self._position = round(play.from_s * self._clip.rate)
+        #: The position of the last progress that was reported.
+        self._reported = self._position
         self._pass = self._new_pass(lead=0)
         self._is_parked = False
         #: The position at which playback waits for live text.
@@ -142,6 +146,12 @@ class Player:
     def played(self, frames: int) -> None:
         """Take the number of frames that were heard in this pass."""
         self._position = max(self._position, self._pass.start + frames - self._pass.lead)
+        # An output tells every few milliseconds; the scheduler decides nothing that needs it so often.
+        if self._position - self._reported >= PROGRESS_S * self._clip.rate:
+            self._report_progress()
+
+    def _report_progress(self) -> None:
+        self._reported = self._position
         rate, buffered = self._clip.rate, max(0, self._clip.frames - self._position)
         self._report(Progressed(self._item, self._position / rate, buffered / rate))
 
@@ -160,7 +170,10 @@ class Player:
         name = self._play.chime if self._position == 0 else None
         chime = await self._chime(name) if name is not None else b""
         self._pass = self._new_pass(lead=len(chime) // BYTES_PER_FRAME)
-        await self._output.play(self._audio(chime), rate, self)
+        try:
+            await self._output.play(self._audio(chime), rate, self)
+        finally:
+            self._report_progress()
         if self._error is not None and self._is_critical and self._position == 0:
             # No transport and no voice spoke: a critical announcement is at least an alarm tone, of which
             # nothing counts as spoken.

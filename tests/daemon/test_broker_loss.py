@@ -6,10 +6,13 @@ import asyncio
 import logging
 import signal
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edgevoice_plugins.mqtt import source
+from edgevoice_plugins.mqtt.options import Timeouts
 from tests.support.broker import Broker, MqttClient
 from tests.support.house import House
 from tests.support.mqtt_client import NO_SUBSCRIBERS
@@ -80,8 +83,10 @@ async def test_a_broker_that_comes_late_is_found(broker: Broker, lightning: Ligh
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_playback_survives_broker_loss(
-    broker: Broker, lightning: LightningServer, version: str
+    broker: Broker, lightning: LightningServer, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The retained messages must be there before the daemon is back.
+    monkeypatch.setattr(source, "Timeouts", partial(Timeouts, retry_first_s=3.0))
     mqtt = {"host": broker.host, "port": broker.port, "version": version}
     async with House(broker, pace=True, lightning={"base_url": lightning.url}, mqtt=mqtt) as house:
         await house.say(SAID, id="said")

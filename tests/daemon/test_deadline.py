@@ -126,7 +126,7 @@ async def test_what_fell_silent_as_it_was_made_ahead_is_late_from_its_turn_on(at
 
 async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hole, monkeypatch):
     monkeypatch.setattr("edgevoice_plugins.local_voice.voices.LANGUAGES", {"en": "none"})
-    monkeypatch.setattr("edgevoice_plugins.local_voice.voices._ESPEAK", {"en": "no-such-voice"})
+    monkeypatch.setattr("edgevoice_plugins.local_voice.voices._ESPEAK_CODES", {"en": "no-such-voice"})
     async with house_of(broker, black_hole) as house:
         outcome = await house.said(ALARM, urgency="critical")
         assert outcome["event_type"] == "failed"

@@ -208,7 +208,7 @@ async def test_explain_asks_the_running_daemon(broker, lightning):
         answer = json.loads(out)
         assert (status, answer["from"]) == (0, "the running daemon")
         [on] = answer["speakers"]
-        assert "interrupts what is being said at once" in on["what"]
+        assert "interrupts the current announcement at once" in on["what"]
         assert (on["volume"], answer["why"]) == (100, "urgency is critical")
         await house.leave()
         status, out, _ = await ended(*command, home=house.home)

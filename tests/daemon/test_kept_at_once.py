@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TEXT = "d2000z Nobody gave it a name."
 #: Delivers once more what the daemon was killed over before it could acknowledge it.
 AGAIN = """
+import asyncio
+
 from edgevoice import Source, hookimpl
 from edgevoice.commands import Say
 
@@ -24,6 +26,7 @@ class Again(Source):
     async def listen(self, submit):
         if (self.context.state_dir / "again").exists():
             submit(Say(target="kitchen", payload=TEXT, urgency="high", redelivered=True))
+        await asyncio.Event().wait()  # a source that returns is started again
 
 @hookimpl
 def edgevoice_register(register):

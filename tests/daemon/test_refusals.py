@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edgevoice.audio.gain import Ramp
+from edgevoice_plugins.mqtt import source
+from edgevoice_plugins.mqtt.options import Timeouts
 from tests.support.broker import Broker, MqttClient
 from tests.support.house import House
 from tests.support.refused import ALLOWED_KEYS, refused_payloads
@@ -155,7 +158,11 @@ RETAINED = ("say", "say/critical", "stream/live-1", "stop")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_retained_message_is_never_executed(lightning: LightningServer, version: str) -> None:
+async def test_retained_message_is_never_executed(
+    lightning: LightningServer, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The test must be back before the daemon is, to see what the daemon rejects.
+    monkeypatch.setattr(source, "Timeouts", partial(Timeouts, retry_first_s=3.0))
     with Broker() as broker:
         mqtt = {"host": broker.host, "port": broker.port, "version": version}
         async with MqttClient(broker) as sender:

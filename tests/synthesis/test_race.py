@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 
 import pytest
-from edgevoice.synthesis.priority import Priority
 
 from edgevoice import SpeechOptions
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.plugin import Transport
+from edgevoice.priority import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.context import SynthesisContext, Timeouts
 from edgevoice.synthesis.synthesizer import Synthesizer

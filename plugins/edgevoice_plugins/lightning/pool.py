@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from edgevoice import TransportError
 from edgevoice_plugins.lightning.keeper import ConnectionKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import aiohttp
 
     from edgevoice_plugins.lightning.limits import Limits
     from edgevoice_plugins.lightning.ws_connection import WsConnection
+
+#: Seconds that the end of a cancelled request waits for the server to close the WebSocket. An urgent request
+#: may wait behind it, so a server that is farther away than this is not waited for.
+CLOSE_WAIT_S = 0.05
 
 
 class ConnectionPool:
@@ -75,8 +79,8 @@ class ConnectionPool:
             raise error
         return await self._new(), False  # another request took the one that was opened
 
-    @contextmanager
-    def in_use(self, connection: WsConnection) -> Iterator[None]:
+    @asynccontextmanager
+    async def in_use(self, connection: WsConnection) -> AsyncIterator[None]:
         """Use a WebSocket for a request; afterwards it is kept if it is free, else closed and replaced."""
         self._keeper.in_use()
         self._requests += 1
@@ -87,7 +91,8 @@ class ConnectionPool:
             if connection.is_free:
                 self._keep(connection, unused=False)
             else:
-                self._discard(connection)
+                # An account's slot is free only once the server knows that this request has ended.
+                await asyncio.wait({self._discard(connection)}, timeout=CLOSE_WAIT_S)
             if not (self.is_warm or self._requests or self._closed):
                 self._keeper.missing()
 
@@ -122,10 +127,11 @@ class ConnectionPool:
             self._discard(connection)
             self._keeper.lost()
 
-    def _discard(self, connection: WsConnection) -> None:
+    def _discard(self, connection: WsConnection) -> asyncio.Task[None]:
         if connection is self._idle:
             self._idle = None
         # In a task of its own: a request does not wait for the server to agree.
         task = asyncio.create_task(connection.close(), name="close a WebSocket")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        return task

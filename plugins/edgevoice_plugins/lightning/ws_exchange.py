@@ -75,7 +75,7 @@ def _exchange(
 async def _send(exchange: Exchange, pool: ConnectionPool, stack: AsyncExitStack) -> tuple[WsConnection, bool]:
     """Send the request on a connection; return that, and whether it was open before."""
     connection, was_open = await pool.acquire()
-    stack.enter_context(pool.in_use(connection))
+    await stack.enter_async_context(pool.in_use(connection))
     sending = asyncio.create_task(exchange.send(connection), name="send a Lightning request")
     stack.push_async_callback(_cancel, sending)
     return connection, was_open

@@ -1,4 +1,7 @@
-"""Fixtures for pytest, found by its entry point `pytest11`. Everything is imported when a fixture is used."""
+"""Fixtures for pytest, found by its entry point `pytest11`. Everything is imported when a fixture is used.
+
+Not in `edgevoice.testing`, whose import loads the core: pytest would then load it at every start, before coverage begins.
+"""
 
 from __future__ import annotations
 
