@@ -79,7 +79,7 @@ def runtime_imports(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
-def test_a_module_begins_with_what_it_is_responsible_for(file):
+def test_modules_have_docstrings(file):
     docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
     assert docstring
     assert docstring.splitlines()[0].endswith((".", ":"))

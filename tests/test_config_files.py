@@ -106,11 +106,11 @@ def test_an_option_of_the_core_shows_its_default(name):
     assert getattr(settings().core, name) == getattr(CoreOptions(), name)
 
 
-def test_the_routes_that_are_shown_are_the_default_ones():
+def test_example_routes_are_the_defaults():
     assert msgspec.to_builtins(settings().core.routes) == msgspec.to_builtins(DEFAULT_ROUTES)
 
 
-def test_the_chimes_that_are_shown_are_the_default_ones_and_all_are_named():
+def test_example_chimes_are_the_defaults():
     assert chimes_by_urgency(settings().core) == dict.fromkeys(Urgency, NO_CHIME) | DEFAULT_CHIMES
     [names] = re.findall(r"The names: (.*), and your own", FULL)
     assert names.split(", ") == sorted(BUILT_IN)

@@ -83,7 +83,7 @@ async def test_the_plugin_of_the_readme_prints_each_event(broker, drop, capfd):
     assert "kitchen finished" in capfd.readouterr().out
 
 
-async def test_what_is_posted_to_the_webhook_is_spoken(broker, drop):
+async def test_webhook_text_is_spoken(broker, drop):
     port = free_port()
     async with House(broker, plugins_dir=drop("webhook"), webhook={"port": port}) as house:
         async with aiohttp.ClientSession() as session:
@@ -137,7 +137,7 @@ async def test_the_transport_speaks_sample_exactly_and_gives_way_when_it_fails(b
             assert attempt["error"].endswith("answers 500")
 
 
-async def test_the_transport_gives_way_when_nobody_listens(broker, drop):
+async def test_transport_falls_back_without_a_listener(broker, drop):
     folder = drop("openai_voice", **{"8880": str(free_port())})
     async with House(broker, plugins_dir=folder, routes=[{"use": ["openai_voice", "local"]}]) as house:
         outcome = await house.said("Tea is ready.")

@@ -93,7 +93,7 @@ def record(plugins, name):
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_one_is_told_and_the_others_work(loaded, name):
+def test_broken_plugin_is_reported_and_others_work(loaded, name):
     source, problem = BROKEN[name]
     plugins = loaded(**{"a_can": TIN_CAN, f"b_{name}": source, "c_needy": NEEDY})
     broken = record(plugins, f"b_{name}")
@@ -106,7 +106,7 @@ def test_a_broken_one_is_told_and_the_others_work(loaded, name):
     assert record(plugins, "a_can").provides == ["output tin_can"]
 
 
-def test_all_broken_ones_at_once_hurt_nobody(loaded):
+def test_several_broken_plugins_do_no_harm(loaded):
     plugins = loaded(
         a_can=TIN_CAN, **{f"b_{name}": source for name, (source, _) in BROKEN.items()}, z_needy=NEEDY
     )
@@ -114,7 +114,7 @@ def test_all_broken_ones_at_once_hurt_nobody(loaded):
     assert sum(each.status is Status.BROKEN for each in plugins.records) == len(BROKEN)
 
 
-def test_one_that_lacks_something_says_what_to_install(loaded):
+def test_missing_dependency_names_the_package(loaded):
     needy = record(loaded(needy=NEEDY), "needy")
     assert (needy.status, needy.problem) == (Status.INCOMPLETE, "needs a thing: pip install thing")
 
@@ -141,7 +141,7 @@ def test_ctrl_c_is_not_taken_for_a_broken_plugin(loaded):
 
 @pytest.mark.parametrize("what", ["the file", "the folder"])
 @pytest.mark.parametrize("mode", [0o666, 0o664, 0o777])
-def test_what_others_can_change_is_not_run(tmp_path, loaded, what, mode):
+def test_file_writable_by_others_is_not_run(tmp_path, loaded, what, mode):
     folder = dropin(tmp_path / "plugins", evil="raise RuntimeError('it ran')")
     (folder if what == "the folder" else folder / "evil.py").chmod(mode)
     plugins = Plugins()
@@ -197,7 +197,7 @@ def test_an_installed_plugin_is_found_by_its_entry_point(install):
     )
 
 
-def test_an_installed_one_that_is_broken_takes_none_with_it(install, tmp_path):
+def test_broken_installed_plugin_is_isolated(install, tmp_path):
     bundled = set(Plugins.load().transports)
     install("zz_exits", "raise SystemExit(1)")
     install("zz_gone", "", target="zz_no_such_module")

@@ -175,7 +175,7 @@ def test_the_locks_agree_with_each_other(name):
         assert versions[package] == tested[package], package
 
 
-def test_what_runs_is_what_is_tested():
+def test_locked_versions_are_tested():
     assert pinned("run").keys() <= pinned("test").keys()
 
 

@@ -87,7 +87,7 @@ def test_any_interleaving_of_appends_readers_and_cancellations_keeps_every_byte(
     asyncio.run(run())
 
 
-async def test_what_memory_does_not_hold_goes_to_a_file_without_a_name(tmp_path):
+async def test_large_clip_spills_to_an_unnamed_file(tmp_path):
     clip = Clip(24000, lambda: tmp_path)
     before = open_files()
     await filled(clip, NOISE, 40_000)
@@ -152,7 +152,7 @@ async def test_a_clip_has_a_limit_on_disk_too(tmp_path):
     assert await read_all(clip) == NOISE[:500_000]
 
 
-async def test_after_close_nobody_waits_for_ever(tmp_path):
+async def test_close_releases_all_readers(tmp_path):
     clip = Clip(24000, lambda: tmp_path)
     await clip.append(NOISE[: MAX_MEMORY_BYTES + 2])
     await clip.append(NOISE[:4])
@@ -261,7 +261,7 @@ async def test_a_clip_that_was_closed_takes_nothing_any_more():
         await closed.read(0)
 
 
-async def test_who_waits_for_the_end_of_a_clip_learns_how_it_ended():
+async def test_wait_returns_the_end_of_the_clip():
     whole, failed = Clip(24000, nowhere), Clip(24000, nowhere)
     waiting = [asyncio.create_task(clip.wait_end()) for clip in (whole, failed)]
     await whole.append(b"abcd")

@@ -98,7 +98,7 @@ def test_the_first_announcement_begins_with_its_first_piece_and_the_next_knows_b
     assert second.silence < first.silence
 
 
-def test_what_is_critical_never_waits():
+def test_critical_never_waits():
     _, critical = in_a_room(STUTTERS, (STUTTERS, {"urgency": Urgency.CRITICAL}))
     assert critical.delay == 0
 
@@ -150,7 +150,7 @@ def test_transports_are_independent():
     assert jitter.target_s("http") == jitter.target_s(None) == 0
 
 
-def test_nothing_is_known_of_one_piece():
+def test_single_chunk_gives_no_estimate():
     async def main():
         jitter = JitterStats()
 

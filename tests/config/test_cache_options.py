@@ -9,7 +9,7 @@ from edgevoice.config.options import CacheOptions, Phrase
 from edgevoice.errors import ConfigError
 
 
-def test_what_is_given_is_what_holds():
+def test_cache_options_are_applied():
     core = settings_from(
         "cache: {max_mb: 5, max_days: 7}\n"
         "phrases: [At the door., {text: Das Essen., voice: devansh, language: de, speed: 1.5}]"

@@ -56,7 +56,7 @@ def test_a_time_of_quiet_hours_is_understood_in_quotes_and_without(start, end, m
     ["22", "7", "0", "-5", '"22"', '"22.00"', "25:00", '"25:00"', '"22:60"', "22:00:00", '"ten"', '""'],
 )
 @pytest.mark.parametrize("key", ["from", "to"])
-def test_what_is_no_time_of_day_is_a_mistake_at_its_path(key, wrong):
+def test_invalid_time_of_day_is_rejected(key, wrong):
     other = "to" if key == "from" else "from"
     [mistake] = mistakes(f'quiet_hours: [{{{other}: "07:00", {key}: {wrong}}}]')
     assert mistake.startswith(f"line 1: quiet_hours[0].{key}: ")
@@ -81,7 +81,7 @@ def test_quiet_hours_have_the_days_they_begin_on():
         ),
     ],
 )
-def test_a_window_that_is_none_is_a_mistake(text, mistake):
+def test_invalid_window_is_rejected(text, mistake):
     assert mistake in mistakes(text)[0]
 
 
@@ -209,7 +209,7 @@ def test_limits_are_on_unless_they_are_off():
         ("limits: {critical: {per_hour: 1, burst: 1, per_minute: 1}}", "limits.critical.per_hour"),
     ],
 )
-def test_a_limit_that_is_none_is_a_mistake(text, path):
+def test_invalid_limit_is_rejected(text, path):
     [mistake] = mistakes(text)
     assert mistake.startswith(f"line 1: {path}: ")
 

@@ -204,7 +204,7 @@ def test_each_mistake_is_said_in_a_sentence(mistakes, text, message):
     assert [line for line in told if message in line], told
 
 
-def test_what_a_plugin_is_given_is_what_the_file_says(settings_of):
+def test_plugin_gets_its_section(settings_of):
     loaded = settings_of("""
         page: {port: 8080, hosts: [a, b]}
         speakers:

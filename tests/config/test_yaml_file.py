@@ -55,7 +55,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_no_configuration_is_told_with_its_line(text, message):
+def test_invalid_yaml_reports_its_line(text, message):
     with pytest.raises(ConfigError) as caught:
         parse_yaml(text)
     assert message in str(caught.value)
@@ -76,7 +76,7 @@ def test_an_empty_file_has_no_values(text):
     assert parse_yaml(text).values == {}
 
 
-def test_each_path_has_its_line_and_an_unknown_one_that_of_its_parent():
+def test_line_of_path_or_its_parent():
     document = parse_yaml("a:\n  b:\n  - x\n  - y: 1\n# c\nd: {e: 1}\n")
     assert document.line(("a", "b", 1, "y")) == 4
     assert document.line(("a", "b", 0)) == 3

@@ -84,7 +84,7 @@ async def test_with_an_id_the_others_go_on(house: House) -> None:
     assert acknowledged(await house.outcome("second"))
 
 
-async def test_one_that_nobody_knows_ends_nothing(house: House) -> None:
+async def test_ack_of_an_unknown_id_ends_nothing(house: House) -> None:
     await alert(house, "first")
     await house.client.publish("edgevoice/kitchen/ack", "another")
     await house.events.wait(lambda m: m.json["id"] == "first" and m.json["round"] == 2)

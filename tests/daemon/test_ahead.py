@@ -60,7 +60,7 @@ async def test_it_is_given_up_for_a_critical_one_then_made_again_and_heard_whole
     check([burst for burst in heard if burst.seconds > 0.1], range(2), cuts=1)
 
 
-async def test_what_is_only_made_ahead_never_keeps_another_speaker_silent(broker, lightning):
+async def test_prefetch_never_delays_another_speaker(broker, lightning):
     async with paced(broker, lightning, speakers={"kitchen": {}, "attic": {}}) as house:
         await begin(house, lightning, LONG, NEXT)
         await house.said("d200z For the attic.", to="attic", urgency="low", id="attic")
@@ -70,7 +70,7 @@ async def test_what_is_only_made_ahead_never_keeps_another_speaker_silent(broker
         assert house.heard() == lightning.expected(LONG) + lightning.expected(NEXT)
 
 
-async def test_an_alarm_that_is_made_ahead_is_late_for_nobody_until_its_turn(broker, lightning):
+async def test_prefetched_alarm_has_no_deadline_before_its_turn(broker, lightning):
     lightning.pace = 1
     first, second = "d3500z Water in the cellar.", "d300z Fire in the kitchen."
     async with paced(broker, lightning) as house:
@@ -91,7 +91,7 @@ async def test_an_alarm_that_falls_silent_while_it_is_made_ahead_is_waited_for(b
         assert (outcome["transport"], outcome["attempts"]) == ("websocket", [])
 
 
-async def test_what_ends_before_its_turn_is_given_up(broker, lightning):
+async def test_prefetch_of_an_ended_announcement_is_cancelled(broker, lightning):
     async with paced(broker, lightning) as house:
         await begin(house, lightning, LONG, NEXT)
         await house.client.publish("edgevoice/kitchen/stop", "b")
@@ -102,7 +102,7 @@ async def test_what_ends_before_its_turn_is_given_up(broker, lightning):
         assert len(lightning.requests) == 2
 
 
-async def test_what_comes_to_be_held_is_given_up_and_made_anew_when_it_is_released(broker, lightning):
+async def test_prefetch_of_a_held_announcement_restarts_on_release(broker, lightning):
     async with paced(broker, lightning, digest="off") as house:
         await begin(house, lightning, LONG, NEXT)
         await house.client.publish("edgevoice/kitchen/dnd/set", "5")
@@ -117,7 +117,7 @@ async def test_what_comes_to_be_held_is_given_up_and_made_anew_when_it_is_releas
         assert len(asked(lightning, NEXT)) == 2
 
 
-async def test_what_one_speaker_holds_is_made_on_for_another(broker, lightning):
+async def test_prefetch_continues_for_another_speaker(broker, lightning):
     async with paced(broker, lightning, speakers={"kitchen": {}, "attic": {}}) as house:
         await house.say(LONG, id="a", to="all")
         await lightning.until(lambda: bool(lightning.requests) and lightning.requests[0].ended)
@@ -131,7 +131,7 @@ async def test_what_one_speaker_holds_is_made_on_for_another(broker, lightning):
         assert len(asked(lightning, NEXT)) == 1
 
 
-async def test_what_waits_behind_a_more_urgent_one_keeps_what_it_has(broker, lightning):
+async def test_prefetch_is_kept_behind_a_more_urgent_announcement(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say("d3000z The long one.", id="a")
         await house.say(NEXT, id="b")
@@ -142,7 +142,7 @@ async def test_what_waits_behind_a_more_urgent_one_keeps_what_it_has(broker, lig
         assert len(asked(lightning, NEXT)) == 1
 
 
-async def test_what_could_not_be_made_ahead_is_asked_for_again_when_its_turn_comes(broker, lightning):
+async def test_failed_prefetch_is_retried_on_its_turn(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say(LONG, id="a")
         await lightning.until(lambda: bool(asked(lightning, LONG)))

@@ -39,7 +39,7 @@ def registers(register):
 
 
 @pytest.mark.parametrize("error", ["RuntimeError('nosy')", "SystemExit(3)"])
-async def test_an_observer_that_raises_starves_nobody(
+async def test_raising_observer_is_isolated(
     broker: Broker, lightning: LightningServer, plugins: Dropped, error: str
 ) -> None:
     plugins.drop("nosy", RAISING_OBSERVER.format(error=error))

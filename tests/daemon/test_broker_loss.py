@@ -82,7 +82,7 @@ async def test_a_broker_that_comes_late_is_found(broker: Broker, lightning: Ligh
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_what_is_being_said_ends_normally_and_what_comes_next_is_heard(
+async def test_playback_survives_broker_loss(
     broker: Broker, lightning: LightningServer, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The retained messages must be there before the daemon is back.

@@ -41,7 +41,7 @@ async def test_the_alarm_of_a_critical_one_grows_over_five_milliseconds(broker, 
         assert house.heard()[240:] == (alarm + lightning.expected("d200z Fire."))[240:]
 
 
-async def test_none_is_no_chime(broker, lightning):
+async def test_chime_none_is_silent(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d200z Fire.", urgency="high", chime="none")
         assert house.heard() == lightning.expected("d200z Fire.")

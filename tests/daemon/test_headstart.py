@@ -65,7 +65,7 @@ async def test_an_unknown_server_is_heard_from_its_first_piece_on_and_one_that_s
 
 
 @STREAMING
-async def test_what_is_critical_does_not_wait_for_a_server_that_stuttered(transport, broker, lightning):
+async def test_critical_skips_the_jitter_buffer(transport, broker, lightning):
     lightning.pace = 4.0
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         lightning.plan(Fault(at=1, stall=2.0), on=transport)

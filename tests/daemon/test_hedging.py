@@ -89,7 +89,7 @@ async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the
         assert [asked.transport for asked in lightning.requests] == ["websocket", "http_stream"]
 
 
-async def test_who_lost_is_cancelled_while_the_other_still_speaks(lightning, tmp_path):
+async def test_loser_is_cancelled_while_the_winner_speaks(lightning, tmp_path):
     lightning.pace = 1.0
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
@@ -119,7 +119,7 @@ async def test_a_hedge_that_runs_is_heard_though_the_account_is_refused_to_the_f
         assert ["401" in attempt.error for attempt in speech.attempts] == [True]
 
 
-async def test_all_that_follows_is_spoken_by_the_one_who_sounded(lightning, tmp_path):
+async def test_winner_speaks_the_remaining_segments(lightning, tmp_path):
     text = " ".join(f"d200z Part {number}" + " and on" * 30 + "." for number in range(3))
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
@@ -145,14 +145,14 @@ async def test_nothing_is_asked_for_twice(why, keys, lightning, tmp_path):
         assert len(lightning.requests) == 1
 
 
-async def test_what_is_not_critical_is_never_asked_for_twice(lightning, tmp_path):
+async def test_hedging_is_for_critical_only(lightning, tmp_path):
     lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech, _ = await spoken(synthesis, Urgency.HIGH)
         assert (speech.attempts, len(lightning.requests)) == ([], 1)
 
 
-async def test_a_hedge_takes_nobodys_place(lightning, tmp_path):
+async def test_hedge_revokes_no_slot(lightning, tmp_path):
     lightning.pace = 1.0
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         other = synthesis.new_job(announcement(Urgency.LOW, id="other", text="d3000z The weather."))

@@ -39,7 +39,7 @@ def outcomes(house, name):
 
 
 @pytest.mark.parametrize("urgency", ["high", "critical"])
-async def test_what_was_waiting_or_being_said_is_said_after_sigkill(urgency, broker, lightning):
+async def test_urgent_announcements_survive_sigkill(urgency, broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say(LONG, id="said", urgency=urgency)
         await house.step("said", "started")
@@ -67,7 +67,7 @@ async def test_a_normal_one_is_said_at_most_once(broker, lightning):
         assert house.heard().endswith(lightning.expected("d100z Next."))
 
 
-async def test_what_finished_before_is_a_duplicate_after(broker, lightning):
+async def test_finished_id_is_a_duplicate_after_restart(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d100z Once.", id="once", urgency="high")
         await house.leave(signal.SIGKILL)
@@ -78,7 +78,7 @@ async def test_what_finished_before_is_a_duplicate_after(broker, lightning):
         assert len([told for told in outcomes(house, "once") if not told["repeated"]]) == 1
 
 
-async def test_what_is_stale_by_then_expires(broker, lightning):
+async def test_stale_announcement_expires_after_restart(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say(LONG, id="said", urgency="critical")
         await house.say("d100z Old.", id="old", urgency="high", ttl=4)

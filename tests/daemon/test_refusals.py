@@ -135,9 +135,7 @@ async def test_a_critical_one_without_a_usable_text_is_refused(
 
 
 @pytest.mark.parametrize("text", ["42", '"hi"', "[1, 2]", "null", "true", "tab\tand\nnewline"])
-async def test_what_is_no_object_is_text_as_it_stands(
-    broker: Broker, lightning: LightningServer, text: str
-) -> None:
+async def test_other_json_is_plain_text(broker: Broker, lightning: LightningServer, text: str) -> None:
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         answers = await house.client.collect("answers")
         await house.client.publish("edgevoice/kitchen/say", text, response_topic="answers")
@@ -160,7 +158,7 @@ RETAINED = ("say", "say/critical", "stream/live-1", "stop")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_what_is_retained_is_never_obeyed_not_even_after_a_reconnect(
+async def test_retained_message_is_never_executed(
     lightning: LightningServer, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The test must be back before the daemon is, to see what the daemon rejects.

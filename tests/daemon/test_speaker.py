@@ -149,7 +149,7 @@ async def test_stop_by_id_or_tag_ends_that_one_alone(broker, lightning):
         assert (await house.outcome("said"))["event_type"] == "finished"
 
 
-async def test_what_cannot_start_within_its_ttl_expires(broker, lightning):
+async def test_late_start_expires(broker, lightning):
     lightning.plan(Fault(at=-1, silent=True), on="http")
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d100z Never made.", id="one", ttl=2, transport="http")

@@ -115,7 +115,7 @@ async def test_an_announcement_reaches_each_speaker_that_answers_to_its_target(h
     assert not house.rejected
 
 
-async def test_what_the_payload_says_is_in_the_announcement(house):
+async def test_payload_fields_reach_the_announcement(house):
     payload = b'{"text": "a", "id": "i", "tag": "t", "volume": 30, "speed": 2, "private": true, "transport": "http", "not_before": 7}'
     house.intake.submit(Say(target="kitchen", payload=payload, urgency="high", expires=99.0))
     (said,) = house.kitchen.said
@@ -145,7 +145,7 @@ async def test_ids_are_made_up_and_differ(house):
     assert len({said.id for said in house.kitchen.said}) == 3
 
 
-async def test_what_is_refused_is_told_with_reason_key_and_origin(house):
+async def test_rejection_has_reason_key_and_origin(house):
     house.intake.submit(Say(target="kitchen", payload=b'{"text": "a", "volume": 900}', origin="o"))
     house.intake.submit(Say(target="attic", payload=b"a"))
     house.intake.submit(InvalidCommand(reason="retained", key="k", allowed="live ones", target="kitchen"))
@@ -301,12 +301,12 @@ async def test_commands_reach_the_speakers(house, payload):
         assert (ear.stopped, ear.acknowledged, ear.digests) == ([what], [what], 1)
 
 
-async def test_a_switch_that_is_none_is_rejected(house):
+async def test_unknown_switch_is_rejected(house):
     house.intake.submit(SetSetting(target="kitchen", setting="mute", payload=b"maybe"))
     assert house.rejected[0][0].key == "mute"
 
 
-async def test_what_was_said_is_said_again(house):
+async def test_replay_repeats_announcements(house):
     for number in range(3):
         house.intake.submit(Say(target="kitchen", payload=f"Number {number}".encode()))
     house.intake.submit(Say(target="kitchen", payload=b'{"text": "Secret", "private": true}'))
@@ -319,7 +319,7 @@ async def test_what_was_said_is_said_again(house):
 
 
 @pytest.mark.parametrize("payload", [b"0", b"-1", b"many", str(MAX_REPLAYABLE + 1).encode(), "²".encode()])
-async def test_a_number_of_replays_that_is_none_is_rejected(house, payload):
+async def test_invalid_replay_count_is_rejected(house, payload):
     house.intake.submit(Replay(target="kitchen", payload=payload))
     assert house.rejected[0][0].key == "replay"
 
@@ -344,7 +344,7 @@ async def test_the_urgent_are_acknowledged_once_they_are_stored_and_the_others_a
 
 
 @pytest.mark.parametrize("admission", [Admission.DUPLICATE, Admission.COALESCED])
-async def test_what_no_speaker_queues_is_not_stored(house, admission):
+async def test_unqueued_announcement_is_not_stored(house, admission):
     acknowledged = []
     house.kitchen.admits = house.bath.admits = admission
     acknowledge = partial(acknowledged.append, 1)

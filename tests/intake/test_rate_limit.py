@@ -123,7 +123,7 @@ def test_a_burst_that_goes_on_is_reported_once_a_minute():
 
 
 @pytest.mark.parametrize("urgency", [NORMAL, CRITICAL])
-def test_what_is_remembered_is_bounded(urgency):
+def test_memory_is_bounded(urgency):
     limiter = RateLimiter(RateLimits(per_topic=SIX, total=SIX, critical=SIX))
     for number in range(3 * MAX_TRACKED):
         one = announcement(urgency, text=f"t{number}")

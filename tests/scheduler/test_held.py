@@ -30,7 +30,7 @@ def morning(kitchen):
     ("urgency", "quiet", "switched"),
     [("low", True, True), ("normal", True, True), ("high", False, True), ("critical", False, False)],
 )
-def test_who_is_held_by_quiet_hours_and_who_by_do_not_disturb_or_mute(urgency, quiet, switched):
+def test_held_urgencies_by_reason(urgency, quiet, switched):
     kitchen = at_night()
     kitchen.say("night", urgency)
     assert (kitchen.held == ["night"]) is quiet
@@ -42,7 +42,7 @@ def test_who_is_held_by_quiet_hours_and_who_by_do_not_disturb_or_mute(urgency, q
         assert (("a", "held", reason) in kitchen.told) is switched
 
 
-def test_what_waits_when_the_quiet_begins_is_held_and_what_is_being_said_is_finished():
+def test_quiet_start_holds_the_queue_only():
     kitchen = Kitchen(quiet_hours=(NIGHT,))
     kitchen.say("said")
     kitchen.take(heard=1)
@@ -55,7 +55,7 @@ def test_what_waits_when_the_quiet_begins_is_held_and_what_is_being_said_is_fini
     assert kitchen.order() == ["alarm", "said"]
 
 
-def test_what_is_not_due_yet_is_not_held_before_it_is():
+def test_scheduled_announcement_is_held_when_due():
     kitchen = at_night()
     kitchen.say("in the morning", not_before=9 * 3600)
     kitchen.say("at midnight", not_before=3600)
@@ -190,7 +190,7 @@ def test_close_keeps_what_waits_or_is_held_and_what_is_urgent_and_cut_off(urgenc
     assert kitchen.order() == []
 
 
-def test_close_keeps_what_was_not_heard_yet():
+def test_close_keeps_unheard_announcements():
     kitchen = Kitchen()
     kitchen.say("silent")
     kitchen.take(heard=None)
@@ -198,7 +198,7 @@ def test_close_keeps_what_was_not_heard_yet():
     assert [one.announcement.id for one in kitchen.kept] == ["silent"]
 
 
-def test_close_fails_what_cannot_be_kept():
+def test_close_fails_unstorable_announcements():
     kitchen = at_night()
     kitchen.say("held")
     kitchen.digest()
@@ -211,7 +211,7 @@ def test_close_fails_what_cannot_be_kept():
     assert [one.announcement.id for one in kitchen.kept] == ["held"]
 
 
-def test_what_is_playing_may_end_after_close():
+def test_playing_item_may_end_after_close():
     kitchen = Kitchen()
     kitchen.say("said")
     kitchen.take(heard=1)

@@ -49,7 +49,7 @@ def test_nothing_that_may_not_be_played_yet_or_is_held():
     assert asked(kitchen) == []
 
 
-def test_what_was_held_is_asked_for_again():
+def test_released_item_is_prefetched_again():
     kitchen = Kitchen(digest="off")
     kitchen.say("a")
     kitchen.take()
@@ -61,7 +61,7 @@ def test_what_was_held_is_asked_for_again():
     assert asked(kitchen) == [("a", "NEEDED_NOW")]
 
 
-def test_what_preempts_is_needed_now():
+def test_preempting_item_is_needed_now():
     kitchen = Kitchen()
     kitchen.say("long")
     kitchen.say("next")
@@ -84,7 +84,7 @@ def test_it_is_known_by_when_each_is_needed():
     assert kitchen.prefetched[-2:] == [("b", "PREFETCH", 0.75), ("c", "PREFETCH", 1.75)]
 
 
-def test_what_is_asked_for_already_is_not_asked_for_again():
+def test_prefetch_is_requested_once():
     kitchen = Kitchen()
     kitchen.say("a")
     kitchen.take()

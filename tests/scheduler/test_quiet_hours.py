@@ -112,6 +112,6 @@ def test_a_time_of_day_is_understood_also_as_the_number_that_yaml_makes_of_it(gi
 @pytest.mark.parametrize(
     "given", ["", "22", "22:60", "24:01", "x:00", "22:0", "122:00", "-1:00", 1441, -1, 30, "²2:00"]
 )
-def test_what_is_no_time_of_day_is_refused(given):
+def test_invalid_time_of_day_is_refused(given):
     with pytest.raises(ValueError, match="time of day"):
         minute_of_day(given)

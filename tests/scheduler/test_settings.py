@@ -56,7 +56,7 @@ def test_a_later_round_is_louder_but_not_at_night():
         (HoldState(mute=True, dnd=True, quiet=True), ["mute"] * 3 + [None]),
     ],
 )
-def test_what_is_held_and_why(state, holds):
+def test_held_urgencies_and_reasons(state, holds):
     assert [state.holds(urgency) for urgency in Urgency] == holds
 
 

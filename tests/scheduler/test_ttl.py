@@ -25,7 +25,7 @@ def test_the_first_sound_must_come_within_the_ttl(kitchen):
     assert kitchen.ended("waits") == kitchen.ended("is made") == ("expired", "ttl")
 
 
-def test_what_has_begun_is_finished(kitchen):
+def test_started_item_ignores_ttl(kitchen):
     kitchen.say("long", ttl=1)
     kitchen.take(heard=500)
     kitchen.wait(1)

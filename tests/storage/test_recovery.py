@@ -88,7 +88,7 @@ async def test_announcement_is_restored_once_for_all_speakers(tmp_path: Path) ->
         assert len(house.store.pending) == 4
 
 
-async def test_what_no_speaker_can_take_ends_as_failed(tmp_path: Path) -> None:
+async def test_unplayable_recovered_announcement_fails(tmp_path: Path) -> None:
     now = asyncio.get_running_loop().time()
     async with store_in(tmp_path) as store:
         await store.put([pending("a", name, now) for name in ("kitchen", "attic")])

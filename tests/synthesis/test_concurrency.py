@@ -81,7 +81,7 @@ async def test_a_running_request_gives_its_place_to_a_more_urgent_one_and_has_it
     assert log == ["normal", "high", "normal"]
 
 
-async def test_nobody_is_preempted_by_its_like_or_by_less():
+async def test_equal_or_lower_priority_never_preempts():
     limiter = ConcurrencyLimiter(1)
     holder = Request(limiter, NORMAL)
     await holder.inside.wait()
@@ -237,7 +237,7 @@ async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_tur
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_a_waiter_that_gives_up_at_once_costs_nobody_a_place(begun):
+async def test_cancelled_waiter_leaks_no_slot(begun):
     limiter, log = ConcurrencyLimiter(1), []
     holder = Request(limiter, NORMAL, log, "holder")
     if begun:

@@ -61,7 +61,7 @@ def test_little_is_tried(name):
     assert 0 < days(name).tried < 0.08
 
 
-def test_what_is_urgent_is_never_tried_on():
+def test_urgent_announcements_never_probe():
     scene, auto = SCENES["noon"], Auto(3)
     day = messages(scene, 3)
     lived(scene, day, auto)
