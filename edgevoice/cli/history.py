@@ -6,7 +6,7 @@ import json
 import re
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,14 @@ _SPAN = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class Moment(click.ParamType[float]):
+# click is generic from 8.3 on for type checkers and at run time; before, for neither.
+if TYPE_CHECKING:
+    _FloatType = click.ParamType[float]
+else:
+    _FloatType = click.ParamType
+
+
+class Moment(_FloatType):
     """A time, or how long ago: UTC seconds."""
 
     name = "TIME"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds between attempts to open a lost output again.
 RETRY_S = 1.0
-#: Progress is reported when so many seconds were heard or synthesized since the last report.
+#: Progress is reported when this many seconds were heard or synthesized since the last report.
 PROGRESS_S = 0.1
 #: Bytes that are scaled at a time, so that a change of volume is heard soon.
 SLICE_BYTES = 24_000
