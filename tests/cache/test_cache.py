@@ -1,4 +1,7 @@
-"""The cache returns what was stored, within its limits; a disk that fails costs hits and nothing else."""
+"""The cache returns what was stored, within its limits; a disk that fails costs hits and nothing else.
+
+Length: the cache is tested as a whole, on one set of failing disks.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""The configuration as a whole: every mistake at once, with its path, its line and the nearest right word."""
+"""The configuration as a whole: every mistake at once, with its path, its line and the nearest right word.
+
+Length: one table of configurations and the issue that each must give.
+"""
 
 import textwrap
 

@@ -1,4 +1,7 @@
-"""The state that outlives the process: urgent announcements, switches, known ids and the history."""
+"""The state that outlives the process: urgent announcements, switches, known ids and the history.
+
+Length: every case restarts the same kind of daemon and reads the same state.
+"""
 
 from __future__ import annotations
 

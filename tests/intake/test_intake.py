@@ -1,4 +1,7 @@
-"""Every command is accepted or told why not; nothing a source hands over ever raises."""
+"""Every command is accepted or told why not; nothing a source hands over ever raises.
+
+Length: every kind of command goes through the same intake.
+"""
 
 import asyncio
 import dataclasses

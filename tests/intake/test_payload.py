@@ -1,4 +1,7 @@
-"""Payloads: each row of the contract's table, normalization, urgent ones with faults, arbitrary bytes."""
+"""Payloads: each row of the contract's table, normalization, urgent ones with faults, arbitrary bytes.
+
+Length: one table of payloads and what becomes of each.
+"""
 
 import json
 import re
