@@ -148,8 +148,9 @@ class ReconnectLoop:
         if not self._is_unstable:
             self._outages.up(self._denial())
         await self._context.ready.wait()
-        self._conflicts.announce()
         self._outbox.put(self._available("online"))
+        # After `online`: a node that reads our `info` asks whether we are online, and would be told of the last time.
+        self._conflicts.announce()
         if self._is_unstable:
             await asyncio.sleep(self._timeouts.stable_s)
             self._outages.up(self._denial())

@@ -36,6 +36,16 @@ async def test_conflict_is_a_fault_on_both_nodes(broker, version):
             await infos.wait(lambda info: info.json["node"] == "pi")
 
 
+async def test_node_is_online_before_it_claims_speakers(broker):
+    """A node that reads a claim asks for the other's availability, and must not be told of an earlier time."""
+    async with MqttClient(broker) as client:
+        seen = await client.collect("edgevoice/+/+")
+        async with running_source(broker.port, node="attic"):
+            await seen.wait(lambda message: message.topic.endswith("/info"))
+        topics = [message.topic for message in seen.items]
+    assert topics.index("edgevoice/attic/availability") < topics.index("edgevoice/kitchen/info")
+
+
 async def test_claim_of_offline_node_is_ignored(broker):
     async with MqttClient(broker) as client:
         await client.publish("edgevoice/attic/availability", "offline", retain=True)
