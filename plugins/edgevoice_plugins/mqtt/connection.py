@@ -142,9 +142,11 @@ class Connection:
             failure = await self._wait_for_connack()
         except asyncio.CancelledError:
             self.abandon()
+            self._drop_client()
             raise
         if failure is not None:
             self.abandon(failure)
+            self._drop_client()
             raise failure
 
     async def _wait_for_connack(self) -> BrokerError | None:
@@ -205,6 +207,11 @@ class Connection:
             self._client.disconnect()
             if not await _set_within(self._ended, self._timeouts.reply_s):
                 self.abandon()
+        self._drop_client()
+
+    def _drop_client(self) -> None:
+        """Let paho's finalizer close its pair of sockets; nothing else does, and `self` may be in a cycle."""
+        del self._client
 
     def _lost(self, reason: str) -> BrokerError:
         return UnreachableError(f"the connection to the broker at {self._broker.address} ended: {reason}")

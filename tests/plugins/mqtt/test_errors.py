@@ -145,7 +145,7 @@ async def test_denied_info_subscription_is_not_a_fault():
 
     published = Arrivals("published")
     async with serving(shy_broker) as port, running_source(port, version="3.1.1"):
-        assert b"edgevoice/kitchen/info" in await published.wait()
+        assert b"edgevoice/pi/availability\x00\x02online" in await published.wait()
 
 
 async def test_unknown_host_is_a_fault():
