@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.figures.sounds import Silence, cut_in, holes, onset, sounding, tone
+from bench.figures.sounds import Silence, find_interruption, holes, onset, seconds_of_sound, tone_amplitude
 
 RATE = 48000
 
@@ -32,13 +32,13 @@ def test_the_onset_is_where_the_level_is_first_passed():
 def test_in_silence_nothing_begins_and_nothing_is_missing():
     assert onset(silence(1), 0.1) is None
     assert holes(silence(1), RATE) is None
-    assert sounding(silence(1), RATE) == 0
+    assert seconds_of_sound(silence(1), RATE) == 0
 
 
 def test_a_tone_has_no_holes_though_it_passes_through_zero():
     heard = after_each_other(silence(0.2), sound(1.0), silence(0.2))
     assert holes(heard, RATE) == Silence(0, 0.0)
-    assert sounding(heard, RATE) == pytest.approx(1.0, abs=0.001)
+    assert seconds_of_sound(heard, RATE) == pytest.approx(1.0, abs=0.001)
 
 
 def test_each_hole_counts_with_its_length():
@@ -47,7 +47,7 @@ def test_each_hole_counts_with_its_length():
     assert found is not None
     assert found.holes == 2
     assert found.seconds == pytest.approx(0.12, abs=0.001)
-    assert sounding(heard, RATE) == pytest.approx(0.9, abs=0.001)
+    assert seconds_of_sound(heard, RATE) == pytest.approx(0.9, abs=0.001)
 
 
 def test_a_gap_of_two_milliseconds_is_none():
@@ -56,24 +56,24 @@ def test_a_gap_of_two_milliseconds_is_none():
 
 
 def test_a_tone_is_told_from_another():
-    assert tone(sound(0.1, 400), 400, RATE).mean() == pytest.approx(0.25, abs=0.01)
-    assert tone(sound(0.1, 400), 800, RATE).max() < 0.01
+    assert tone_amplitude(sound(0.1, 400), 400, RATE).mean() == pytest.approx(0.25, abs=0.01)
+    assert tone_amplitude(sound(0.1, 400), 800, RATE).max() < 0.01
 
 
 def test_where_a_new_tone_takes_over_is_found_to_a_window():
     heard = after_each_other(sound(0.5, 400), silence(0.04), sound(0.5, 800))
-    found = cut_in(heard, 400, 800, RATE)
+    found = find_interruption(heard, 400, 800, RATE)
     assert found is not None
     assert found.old_ends == pytest.approx(0.5 * RATE, abs=0.005 * RATE)
     assert found.new_begins == pytest.approx(0.54 * RATE, abs=0.005 * RATE)
 
 
 def test_nothing_cuts_in_while_the_old_tone_goes_on():
-    assert cut_in(sound(0.5, 400), 400, 800, RATE) is None
-    assert cut_in(silence(0.001), 400, 800, RATE) is None
+    assert find_interruption(sound(0.5, 400), 400, 800, RATE) is None
+    assert find_interruption(silence(0.001), 400, 800, RATE) is None
 
 
 def test_into_silence_nothing_had_to_stop():
-    found = cut_in(after_each_other(silence(0.1), sound(0.2, 800)), 400, 800, RATE)
+    found = find_interruption(after_each_other(silence(0.1), sound(0.2, 800)), 400, 800, RATE)
     assert found is not None
     assert found.old_ends is None
