@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from aiohttp import web
 
+from edgevoice_plugins.lightning.protocol.audio import write_wav
 from edgevoice_plugins.lightning.protocol.reply import (
     FINAL_EVENT,
     Chunk,
@@ -18,7 +19,6 @@ from edgevoice_plugins.lightning.protocol.reply import (
     write_failed_event,
     write_frame,
 )
-from edgevoice_plugins.lightning.protocol.wav import write_wav
 
 
 class Reply(ABC):

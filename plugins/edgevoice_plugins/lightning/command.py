@@ -81,7 +81,7 @@ async def _fetch(root: str, path: str, key: str | None) -> bytes:
     import aiohttp  # noqa: PLC0415 - only needed here
 
     from edgevoice_plugins.lightning.errors import connection_error  # noqa: PLC0415
-    from edgevoice_plugins.lightning.http_exchange import check_reply, read_body  # noqa: PLC0415
+    from edgevoice_plugins.lightning.http_connection import check_reply, read_body  # noqa: PLC0415
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:

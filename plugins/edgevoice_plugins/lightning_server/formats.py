@@ -11,8 +11,8 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING
 
+from edgevoice_plugins.lightning.protocol.audio import write_wav
 from edgevoice_plugins.lightning.protocol.request import BadRequestError
-from edgevoice_plugins.lightning.protocol.wav import write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Callable

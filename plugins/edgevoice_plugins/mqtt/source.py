@@ -159,7 +159,7 @@ class MqttSource(Source, Observer):
         await loop.run()
 
     def _receive(self, message: Message) -> None:
-        """Submit the command of a message; what is no command is for the detector of name conflicts.
+        """Submit the command of a message; give a message that is no command to the detector of name conflicts.
 
         While nothing listens the message is not acknowledged, so the broker keeps it. An announcement is
         acknowledged by the core once it is safe.

@@ -1,4 +1,4 @@
-"""What the source publishes at a real mosquitto, which acknowledgements it tells, and which messages it drops."""
+"""Events, states and availability at a real mosquitto; acknowledgements that are told; messages that are dropped."""
 
 import asyncio
 import os

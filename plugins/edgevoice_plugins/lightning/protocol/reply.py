@@ -189,19 +189,6 @@ class EventReader:
             raise TransportError(f"the server sent an event of more than {self._max_bytes} bytes")
 
 
-class WholeSamples:
-    """Passes bytes on in whole samples of two bytes; an odd byte waits for the other one."""
-
-    def __init__(self) -> None:
-        self.odd = b""
-
-    def feed(self, piece: bytes) -> bytes:
-        data = self.odd + piece
-        whole = len(data) & ~1
-        self.odd = data[whole:]
-        return data[:whole]
-
-
 def _object(text: str | bytes, what: str) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(text)

@@ -15,7 +15,6 @@ from edgevoice_plugins.lightning.protocol.reply import (
     EventReader,
     Ids,
     Problem,
-    WholeSamples,
     Word,
     read_event,
     read_frame,
@@ -44,15 +43,6 @@ def test_event_reader_any_split(chunks, crlf, places):
     reader = EventReader()
     events = [read_event(data) for piece in cut(stream, places) for data in reader.feed(piece)]
     assert events == [*map(Chunk, chunks), Complete()]
-
-
-@given(st.binary(max_size=999), cuts)
-def test_whole_samples_any_split(data, places):
-    whole = WholeSamples()
-    fed = [whole.feed(piece) for piece in cut(data, places)]
-    assert all(len(piece) % 2 == 0 for piece in fed)
-    assert b"".join(fed) + whole.odd == data
-    assert len(whole.odd) == len(data) % 2
 
 
 @given(st.binary(max_size=99))
