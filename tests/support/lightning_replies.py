@@ -12,7 +12,6 @@ from edgevoice_plugins.lightning.protocol.reply import (
     FINAL_EVENT,
     Chunk,
     Complete,
-    Ids,
     Problem,
     Word,
     write_event,
@@ -114,7 +113,7 @@ class EventReply(Reply):
 
 
 class FrameReply(Reply):
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse, ids: Ids) -> None:
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, ids: dict[str, str]) -> None:
         super().__init__(request)
         self._socket = socket
         self._ids = ids

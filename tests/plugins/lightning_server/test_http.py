@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgevoice_plugins.lightning.protocol.request import PATH_LIVE, PATH_WHOLE
-from edgevoice_plugins.lightning_server.formats import encode
+from edgevoice_plugins.lightning_server.speech import encode
 from edgevoice_plugins.local_voice.voices import LANGUAGES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -34,6 +34,7 @@ async def test_requests_spoken_in_order_with_own_ids(client):
     assert heard.statuses == ["chunk", "complete"] * 3
     assert len({frame["session_id"] for frame in heard.frames}) == 1
     assert heard.frames[0]["session_id"].startswith("ws_")
+    assert not any("external_session_id" in frame for frame in heard.frames)
     for number, text in enumerate(texts):
         part = Heard([frame for frame in heard.frames if frame["external_request_id"] == f"r{number}"])
         assert len({frame["request_id"] for frame in part.frames}) == 1
