@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from edgevoice import TransportError, WordMark, hookimpl
@@ -22,7 +22,6 @@ from edgevoice_plugins.lightning.transport import WarmTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
     from edgevoice import Registry, SpeechRequest
     from edgevoice_plugins.lightning.transport import Limits
@@ -62,7 +61,8 @@ async def synthesize(
     """
     assembler = PcmAssembler(request.sample_rate, limits.max_audio_s)
     async with AsyncExitStack() as stack:
-        exchange = await stack.enter_async_context(_exchange(request, body, assembler, limits))
+        exchange = _exchange(request, body, assembler, limits)
+        stack.push_async_callback(exchange.close)
         connection, was_open = await _send(exchange, pool, stack)
         while not exchange.is_over:
             try:
@@ -131,17 +131,12 @@ class Exchange(ABC):
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
     @abstractmethod
     async def send(self, connection: WsConnection) -> None:
         """Send all of the request. Returns early if the connection is lost: its `reply` reports that."""
+
+    async def close(self) -> None:  # noqa: B027 - most exchanges leave nothing running
+        """Stop what the exchange still does."""
 
     def on_reply(self, reply: Reply | None) -> None:
         """Note a reply. None, a sign of life, does not extend the timeout."""
@@ -216,14 +211,9 @@ class TextStreamExchange(Exchange):
         self._unfinished_segments: set[str | None] = set()
         self._complete_count = 0
         self._all_sent = False
-
-    async def __aenter__(self) -> Self:
         self._collecting = asyncio.create_task(self._collect(), name="collect a text stream")
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
         await _cancel(self._collecting)
 
     async def send(self, connection: WsConnection) -> None:
