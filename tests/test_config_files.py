@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import AsyncExitStack
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -34,12 +36,15 @@ from edgevoice.scheduler.settings import DEFAULT_CHIMES
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from edgevoice_plugins.lightning.options import LightningOptions
 from edgevoice_plugins.mqtt.options import Tls
+from tests.support.broker import Broker, MqttClient
 from tests.support.pages import ROOT
 
 FULL = (ROOT / "config" / "edgevoice.yaml").read_text()
 MINIMAL = (ROOT / "config" / "minimal.yaml").read_text()
 OPTION = re.compile(r"^#((?:  )*(?:- )?[a-z{].*)$")
 PROSE = re.compile(r"^#(?: \S.*)?$")
+#: The reason code of a PUBACK for a topic that the client may not publish to (MQTT 5).
+NOT_AUTHORIZED = 0x87
 #: Options whose default is no constant.
 NAMED = {"node", "speakers"}
 #: Options whose default is not that of `Core`; each has a test of its own.
@@ -154,3 +159,41 @@ def test_the_minimal_file_is_three_lines_that_pass_the_check(tmp_path):
 def test_the_minimal_file_says_that_its_key_file_is_missing(tmp_path):
     with pytest.raises(ConfigError, match=r"lightning\.api_key_file.*cannot be read"):
         settings_from(MINIMAL.replace("/etc/edgevoice/api_key", str(tmp_path / "missing")))
+
+
+def access_list() -> list[str]:
+    """The lines of the example in `mosquitto.conf`, as they are copied into the file of the access list."""
+    _, _, example = (ROOT / "config" / "mosquitto.conf").read_text().partition("Example of that file:\n")
+    lines = takewhile(lambda line: line == "#" or line.startswith("#   "), example.splitlines())
+    return [line.removeprefix("#").removeprefix("   ") for line in lines]
+
+
+async def test_access_list_for_mosquitto_gives_each_user_its_rights():
+    users = dict.fromkeys(("edgevoice", "home-assistant", "doorbell"), "a password")
+    with Broker(users=users, acl=access_list()) as broker:
+        async with AsyncExitStack() as stack:
+            daemon, home, doorbell = [
+                await stack.enter_async_context(MqttClient(broker, username=name, password=password))
+                for name, password in users.items()
+            ]
+            arrived = {client: await client.collect("edgevoice/#") for client in (daemon, home, doorbell)}
+            allowed = {
+                daemon: ["hall/event", "hall/say", "all/ack"],
+                home: ["hall/say", "hall/say/high", "hall/stream/a1", "hall/stop"],
+                doorbell: ["hall/say/high"],
+            }
+            denied = {
+                home: ["hall/event", "hall/volume/set", "hall/ack"],
+                doorbell: ["hall/say", "hall/say/critical", "kitchen/say/high", "hall/stop"],
+            }
+            expected = [f"edgevoice/{topic}" for topics in allowed.values() for topic in topics]
+            for client, topics in denied.items():
+                assert [await client.publish(f"edgevoice/{topic}") for topic in topics] == [
+                    NOT_AUTHORIZED for _ in topics
+                ]
+            for client, topics in allowed.items():
+                assert [await client.publish(f"edgevoice/{topic}") for topic in topics] == [0 for _ in topics]
+            for client in (daemon, home):
+                await arrived[client].wait_for_count(len(expected))
+                assert [message.topic for message in arrived[client].messages] == expected
+            assert arrived[doorbell].messages == []

@@ -10,7 +10,7 @@ import pytest
 
 from edgevoice.synthesis.context import Timeouts
 from edgevoice_plugins.lightning import transport
-from edgevoice_plugins.lightning.limits import Limits
+from edgevoice_plugins.lightning.transport import Limits
 from tests.support.house import House
 from tests.support.lightning import Fault
 

@@ -7,7 +7,7 @@ import gzip
 import numpy as np
 import pytest
 
-from edgevoice_plugins.lightning.protocol.wav import write_wav
+from edgevoice_plugins.lightning.protocol.audio import write_wav
 from tests.support.house import House
 from tests.support.lightning import Fault
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from aiohttp import web
 
-from edgevoice_plugins.lightning.protocol.reply import Ids, Problem, write_frame
+from edgevoice_plugins.lightning.protocol.reply import Problem, write_frame
 from edgevoice_plugins.lightning.protocol.request import BadRequestError, WireRequest, read_request
 from tests.support.lightning_replies import FrameReply
 
@@ -104,7 +104,8 @@ class Conversation:
             reply = FrameReply(self._request, self._socket, self._ids(wire))
             await self._server.speak(asked, wire, reply, self._server.fault("websocket"))
 
-    def _ids(self, wire: WireRequest | None = None) -> Ids:
+    def _ids(self, wire: WireRequest | None = None) -> dict[str, str]:
         request_id = wire.request_id if wire else None
         task = f"task_{self._server.next_id()}"
-        return Ids(session_id=self._session, request_id=task, external_request_id=request_id)
+        ids = {"session_id": self._session, "request_id": task}
+        return ids if request_id is None else ids | {"external_request_id": request_id}

@@ -7,18 +7,17 @@ from typing import Any, NoReturn
 
 from aiohttp import web
 
+from edgevoice_plugins.lightning.protocol.audio import write_wav
 from edgevoice_plugins.lightning.protocol.reply import (
     FINAL_EVENT,
     Chunk,
     Complete,
-    Ids,
     Problem,
     Word,
     write_event,
     write_failed_event,
     write_frame,
 )
-from edgevoice_plugins.lightning.protocol.wav import write_wav
 
 
 class Reply(ABC):
@@ -114,7 +113,7 @@ class EventReply(Reply):
 
 
 class FrameReply(Reply):
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse, ids: Ids) -> None:
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, ids: dict[str, str]) -> None:
         super().__init__(request)
         self._socket = socket
         self._ids = ids

@@ -15,8 +15,8 @@ from edgevoice.plugin import SpeechRequest, Transport
 from edgevoice.testing import context
 from edgevoice_plugins.lightning.http import HttpTransport
 from edgevoice_plugins.lightning.http_stream import HttpStreamTransport
-from edgevoice_plugins.lightning.limits import Limits
 from edgevoice_plugins.lightning.options import API_KEY_VARIABLE, LightningOptions
+from edgevoice_plugins.lightning.transport import Limits
 from edgevoice_plugins.lightning.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ async def opened_together(
         if ready:
             given.ready.set()
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr("edgevoice.open_http_session", lambda: open_session(tls))
+        patch.setattr(
+            "edgevoice_plugins.lightning.ws_connection.open_http_session", lambda: open_session(tls)
+        )
         if key is not None:
             patch.setenv(API_KEY_VARIABLE, key)
         transports = {name: KINDS[name](given, options, Limits(**limits or {})) for name in names}

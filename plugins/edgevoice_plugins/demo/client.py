@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Self
-
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from edgevoice import OUTCOMES
+from edgevoice_plugins.mqtt.connection import Connection, Session, connected
+from edgevoice_plugins.mqtt.options import Broker
+from edgevoice_plugins.mqtt.outbox import Outgoing
+from edgevoice_plugins.mqtt.topics import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from edgevoice_plugins.demo.scenario import Step
+    from edgevoice_plugins.mqtt.topics import Message
 
 #: Pause between two chunks of live text.
 LIVE_PAUSE_S = 0.4
@@ -27,40 +29,38 @@ class DemoClient:
 
     def __init__(self, port: int, speaker: str, on_event: Callable[[], None]) -> None:
         self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._port = port
+        self._broker = Broker(host="127.0.0.1", port=port, versions=("3.1.1",))
         self._base = f"edgevoice/{speaker}"
         self._on_event = on_event
-        self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._online = False
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id="edgevoice-demo-client")
-        self._client.on_message = self._on_message
+        self._connection: Connection
 
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
-        connection = self._client.socket()
-        if isinstance(connection, socket.socket):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._client.loop_start()
-        self._client.subscribe([(f"{self._base}/event", 1), ("edgevoice/+/availability", 1)])
-        await self._wait_until(lambda: self._online)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Stay connected during the block, which begins once the daemon is available."""
+        session = Session(
+            client_id="edgevoice-demo-client",
+            on_message=self._receive,
+            on_published=lambda _packet, _code: None,
+            clean=True,
+        )
+        filters = [Filter(f"{self._base}/event"), Filter("edgevoice/+/availability", wants_retained=True)]
+        async with connected(self._broker, session) as self._connection:
+            await self._connection.subscribe(filters)
+            await self._wait_until(lambda: self._online)
+            yield
 
     async def publish(self, step: Step) -> None:
         """Publish the announcement of a step; live text chunk by chunk."""
         if step.chunks:
             for chunk in step.chunks:
-                self._client.publish(f"{self._base}/stream/{step.id}", chunk, qos=1)
+                self._publish(f"stream/{step.id}", chunk)
                 await asyncio.sleep(LIVE_PAUSE_S)
-            self._client.publish(f"{self._base}/stream/{step.id}", b"", qos=1)
+            self._publish(f"stream/{step.id}", "")
             return
         urgency = f"/{step.urgency}" if step.urgency else ""
-        payload = json.dumps({"text": step.text, "id": step.id, **step.keys})
-        self._client.publish(f"{self._base}/say{urgency}", payload, qos=1)
+        self._publish(f"say{urgency}", json.dumps({"text": step.text, "id": step.id}))
 
     async def wait_for(self, step: Step, event_type: str) -> None:
         """Wait for an event of an announcement, or its outcome."""
@@ -82,14 +82,15 @@ class DemoClient:
             self._changed.clear()
             await self._changed.wait()
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        self._loop.call_soon_threadsafe(self._receive, message.topic, bytes(message.payload))
+    def _publish(self, topic: str, payload: str) -> None:
+        self._connection.publish(Outgoing(topic=f"{self._base}/{topic}", payload=payload.encode()))
 
-    def _receive(self, topic: str, payload: bytes) -> None:
-        if topic.endswith("/availability"):
-            self._online = payload == b"online"
+    def _receive(self, message: Message) -> None:
+        message.acknowledge()
+        if message.topic.endswith("/availability"):
+            self._online = message.payload == b"online"
         else:
-            event = json.loads(payload)
+            event = json.loads(message.payload)
             self.events[event["id"]].append(event)
             self._on_event()
         self._changed.set()

@@ -69,7 +69,7 @@ async def _demo(wav: str | None) -> list[str]:
                     SPEAKER,
                     lambda: live.update(build_table(STEPS, client, console.width), refresh=True),
                 )
-                async with client:
+                async with client.connected():
                     return await _play(client)
         except TimeoutError:
             return [f"the demo did not end within {TIMEOUT_S:g} s"]

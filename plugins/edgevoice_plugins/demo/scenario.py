@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ class Step:
     event_types: tuple[str, ...] = ("queued", "started", "finished")
     #: The transport that is tried first and fails.
     failed_first: str | None = None
-    keys: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def full_text(self) -> str:

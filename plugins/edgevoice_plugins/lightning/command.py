@@ -67,8 +67,8 @@ async def _voices(settings: Settings) -> list[Voice]:
 
 def _local_voices(model: str) -> dict[str, Any]:
     """Return the voices of this machine, which speak where there is no key."""
-    from edgevoice_plugins.local_voice.catalogue import list_voices  # noqa: PLC0415 - only needed here
     from edgevoice_plugins.local_voice.pool import missing_dependency  # noqa: PLC0415
+    from edgevoice_plugins.local_voice.voices import list_voices  # noqa: PLC0415 - only needed here
 
     if missing_dependency():
         raise TransportError(
@@ -81,7 +81,7 @@ async def _fetch(root: str, path: str, key: str | None) -> bytes:
     import aiohttp  # noqa: PLC0415 - only needed here
 
     from edgevoice_plugins.lightning.errors import connection_error  # noqa: PLC0415
-    from edgevoice_plugins.lightning.http_exchange import check_reply, read_body  # noqa: PLC0415
+    from edgevoice_plugins.lightning.http_connection import check_reply, read_body  # noqa: PLC0415
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:

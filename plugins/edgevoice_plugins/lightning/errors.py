@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import aiohttp
-
 from edgevoice import TransportError
 
 
@@ -13,19 +11,19 @@ class ConnectionLostError(TransportError):
 
 def connection_error(error: Exception, root: str) -> TransportError:
     """Return the error for a connection to `root` that failed; its text never holds the key."""
-    return TransportError(_describe(error, root))
+    import aiohttp  # noqa: PLC0415 - slow to import
 
-
-def _describe(error: Exception, root: str) -> str:
     match error:
         case aiohttp.TooManyRedirects():
-            return (
+            problem = (
                 f"{root} answers {error.status}: {error.message}; set lightning.base_url to the right address"
             )
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return f"no trusted TLS connection to {root}: {error}"
+            problem = f"no trusted TLS connection to {root}: {error}"
         case aiohttp.ClientConnectorError():
-            return f"cannot reach {root}: {error.os_error.strerror or error.os_error}"
+            problem = f"cannot reach {root}: {error.os_error.strerror or error.os_error}"
         case TimeoutError():
-            return f"{root} does not answer in time"
-    return f"the connection to {root} broke: {error or type(error).__name__}"
+            problem = f"{root} does not answer in time"
+        case _:
+            problem = f"the connection to {root} broke: {error or type(error).__name__}"
+    return TransportError(problem)

@@ -1,4 +1,4 @@
-"""The HTTP connection to a Lightning server: open before a request needs it, shared by two transports.
+"""HTTP to a Lightning server: a connection that is open before a request needs it, and an exchange on it.
 
 aiohttp pools connections, but opens one only for a request. So the connection is opened, and kept from
 becoming idle for too long, by a request of its own: OPTIONS on the speech route, without the API key. A
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -17,14 +17,16 @@ import msgspec
 
 from edgevoice import ConnectionCounter, TransportError
 from edgevoice_plugins.lightning.errors import connection_error
-from edgevoice_plugins.lightning.keeper import ConnectionKeeper
+from edgevoice_plugins.lightning.protocol.errors import status_error
+from edgevoice_plugins.lightning.protocol.reply import preview
 from edgevoice_plugins.lightning.protocol.request import PATH_WHOLE
+from edgevoice_plugins.lightning.transport import ConnectionKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
-    from edgevoice_plugins.lightning.limits import Limits
     from edgevoice_plugins.lightning.options import Endpoint
+    from edgevoice_plugins.lightning.transport import Limits
 
 #: Bytes of the answer to a warm-up request that are read; a longer answer costs its connection.
 MAX_WARM_UP_BYTES = 64 * 1024
@@ -32,6 +34,9 @@ MAX_WARM_UP_BYTES = 64 * 1024
 WARM_UP_TIMEOUT_S = 10.0
 #: Some servers answer this on a connection that was idle for too long, before they close it.
 REQUEST_TIMEOUT = 408
+READ_BYTES = 64 * 1024
+#: Bytes of the body of an error that are read.
+MAX_ERROR_BYTES = 4096
 
 
 class HttpConnection:
@@ -73,8 +78,33 @@ class HttpConnection:
             _shared.pop(self._session, None)
             await self._keeper.close()
 
+    @asynccontextmanager
+    async def exchange(
+        self, path: str, body: dict[str, Any], *, accept: str, timeout_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """POST `body` and yield the reply, whose status is 200; a reply that is not read to its end is cut off.
+
+        The server must begin its reply within `timeout_s`.
+
+        Raises:
+            AccountRefused: for 401, 402, 403, 410.
+            TransportError: any other status; a connection that fails or breaks, also inside the block; a
+                reply that is compressed, or no event stream where `accept` asks for one.
+        """
+        try:
+            with self._in_use():
+                async with asyncio.timeout(timeout_s):
+                    reply = await self._post(path, body, accept)
+                try:
+                    await check_reply(reply, accept)
+                    yield reply
+                finally:
+                    reply.close()
+        except (aiohttp.ClientError, OSError) as error:
+            raise connection_error(error, self._endpoint.root) from error
+
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def _in_use(self) -> Iterator[None]:
         """Count a request, from before it is sent until its answer was read."""
         self._keeper.in_use()
         self._requests += 1
@@ -87,12 +117,8 @@ class HttpConnection:
             else:
                 self._keeper.missing()
 
-    async def post(self, path: str, body: dict[str, Any], accept: str) -> aiohttp.ClientResponse:
-        """Send a request and return the head of its answer; call this inside `in_use`.
-
-        Raises:
-            aiohttp.ClientError, OSError: the request cannot be sent, or is not answered.
-        """
+    async def _post(self, path: str, body: dict[str, Any], accept: str) -> aiohttp.ClientResponse:
+        """Send a request and return the head of its answer; call this inside `_in_use`."""
         url, data = self._endpoint.root + path, msgspec.json.encode(body)
         headers = self._endpoint.headers | {"Content-Type": "application/json", "Accept": accept}
         # Every wait for this answer has a deadline of its own, and a message that names what it waited for.
@@ -145,3 +171,44 @@ async def let_end(reply: aiohttp.ClientResponse) -> None:
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(0.2):
             await reply.content.readany()
+
+
+async def check_reply(reply: aiohttp.ClientResponse, accept: str) -> None:
+    """Check status, encoding and type of a reply.
+
+    Raises:
+        AccountRefused, TransportError: the reply is not what was asked for.
+    """
+    if reply.status != 200:
+        raise status_error(reply.status, await _read_head(reply), reply.headers.get("Retry-After"))
+    if (encoding := reply.headers.get("Content-Encoding", "identity")).lower() != "identity":
+        raise TransportError(f"the server compressed its reply as {encoding[:20]!r}, which was not asked for")
+    if accept == "text/event-stream" != reply.content_type:
+        shown = preview(await _read_head(reply))
+        raise TransportError(f"the server sent {reply.content_type} instead of an event stream: {shown}")
+
+
+async def read_body(reply: aiohttp.ClientResponse, *, max_bytes: int, timeout_s: float) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        TransportError: more than `max_bytes`, or not complete within `timeout_s`.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for piece in reply.content.iter_chunked(READ_BYTES):
+                body += piece
+                if len(body) > max_bytes:
+                    raise TransportError(f"the server sent more than {max_bytes} bytes")
+    except TimeoutError as error:
+        raise TransportError(f"the server did not complete its reply within {timeout_s:.0f} s") from error
+    return bytes(body)
+
+
+async def _read_head(reply: aiohttp.ClientResponse) -> bytes:
+    try:
+        async with asyncio.timeout(2):
+            return await reply.content.read(MAX_ERROR_BYTES)
+    except (TimeoutError, aiohttp.ClientError):
+        return b""

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from edgevoice import TransportError, hookimpl
-from edgevoice_plugins.lightning.pcm import PcmAssembler
+from edgevoice_plugins.lightning.http import HttpBase
+from edgevoice_plugins.lightning.protocol.audio import PcmAssembler
 from edgevoice_plugins.lightning.protocol.errors import problem_error
 from edgevoice_plugins.lightning.protocol.reply import (
     Chunk,
@@ -17,7 +18,6 @@ from edgevoice_plugins.lightning.protocol.reply import (
     read_event,
 )
 from edgevoice_plugins.lightning.protocol.request import PATH_LIVE, speech_body
-from edgevoice_plugins.lightning.transport import HttpBase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -32,18 +32,12 @@ class HttpStreamTransport(HttpBase):
 
     async def synthesize(self, request: SpeechRequest) -> AsyncIterator[bytes]:
         from edgevoice_plugins.lightning.http_connection import let_end  # noqa: PLC0415 - imports aiohttp
-        from edgevoice_plugins.lightning.http_exchange import exchange  # noqa: PLC0415
 
         body = speech_body(self.lightning, request, output_format="pcm")
         assembler = PcmAssembler(request.sample_rate, self.limits.max_audio_s)
         timeout_s = self.limits.first_audio_s
-        async with exchange(
-            self.connection,
-            self.endpoint.root,
-            PATH_LIVE,
-            body,
-            accept="text/event-stream",
-            timeout_s=timeout_s,
+        async with self.connection.exchange(
+            PATH_LIVE, body, accept="text/event-stream", timeout_s=timeout_s
         ) as reply:
             stream = _EventStream(reply)
             while chunk := await stream.next_chunk(timeout_s):

@@ -1,29 +1,31 @@
-"""An open WebSocket to a Lightning server, which notices at once when the server closes it.
+"""The WebSockets to a Lightning server: one is kept open, and more are opened while requests overlap.
 
-A read is always pending: without one, a message sent on a connection that the server has closed is lost
-without an error (docs/decisions/websocket-line.md).
+Each notices at once when the server closes it. A read is always pending: without one, a message sent on a
+connection that the server has closed is lost without an error (docs/decisions/websocket-line.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
-from edgevoice import TransportError
+from edgevoice import TransportError, open_http_session
 from edgevoice_plugins.lightning.errors import ConnectionLostError, connection_error
 from edgevoice_plugins.lightning.protocol.errors import status_error
 from edgevoice_plugins.lightning.protocol.reply import Chunk, Reply, read_frame
 from edgevoice_plugins.lightning.protocol.request import PATH_LIVE
+from edgevoice_plugins.lightning.transport import ConnectionKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
-    from edgevoice_plugins.lightning.limits import Limits
     from edgevoice_plugins.lightning.options import Endpoint
+    from edgevoice_plugins.lightning.transport import Limits
 
 #: Seconds without a message after which the server shall close the connection; its default is 60.
 SERVER_IDLE_TIMEOUT_S = 3600
@@ -32,6 +34,9 @@ CLOSE_TIMEOUT_S = 1.0
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 #: Frames that wait to be read before the server has to wait.
 MAX_QUEUED_FRAMES = 32
+#: Seconds that the end of a cancelled request waits for the server to close the WebSocket. An urgent request
+#: may wait behind it, so a server that is farther away than this is not waited for.
+CLOSE_WAIT_S = 0.05
 
 
 async def connect(session: aiohttp.ClientSession, endpoint: Endpoint, limits: Limits) -> WsConnection:
@@ -170,3 +175,114 @@ class WsConnection:
         elif isinstance(item, Chunk | TransportError):
             return ConnectionLostError("the server sent audio that no request asked for")
         return None
+
+
+class ConnectionPool:
+    """Lends its open WebSocket to a request, and keeps it if it can carry another request."""
+
+    def __init__(self, endpoint: Endpoint, limits: Limits) -> None:
+        # A session of its own: in the shared one an upgrade would take the idle HTTP connection.
+        self._session = open_http_session()
+        self._endpoint = endpoint
+        self._limits = limits
+        self._idle: WsConnection | None = None
+        self._requests = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._keeper = ConnectionKeeper("a WebSocket", self._open, limits)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a WebSocket is open that no request uses."""
+        return self._idle is not None and self._idle.is_free
+
+    def open_ahead(self) -> None:
+        """Begin to open the WebSocket, unless one is open."""
+        if not (self.is_warm or self._requests):
+            self._keeper.open_now()
+
+    async def close(self) -> None:
+        """Close the idle WebSocket and open no more. WebSockets in use are closed by their requests."""
+        self._closed = True
+        await self._keeper.close()
+        if self._idle is not None:
+            self._discard(self._idle)
+        while self._closing:
+            await asyncio.wait(self._closing)
+        await self._session.close()
+
+    async def acquire(self) -> tuple[WsConnection, bool]:
+        """Return a WebSocket for a request, to be used in `in_use`, and whether it was open before.
+
+        Raises:
+            AccountRefused, TransportError: none can be opened.
+        """
+        if (connection := self._pop()) is not None:
+            return connection, True
+        opening = self._keeper.open_now()
+        # A cancelled request must not cancel the opening: other requests may wait for it.
+        await asyncio.wait({opening})
+        if (connection := self._pop()) is not None:
+            return connection, False
+        if opening.cancelled():
+            raise TransportError("the transport was closed")
+        if (error := opening.result()) is not None:
+            raise error
+        return await self._new(), False  # another request took the one that was opened
+
+    @asynccontextmanager
+    async def in_use(self, connection: WsConnection) -> AsyncIterator[None]:
+        """Use a WebSocket for a request; afterwards it is kept if it is free, else closed and replaced."""
+        self._keeper.in_use()
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            if connection.is_free:
+                self._keep(connection, unused=False)
+            else:
+                # An account's slot is free only once the server knows that this request has ended.
+                await asyncio.wait({self._discard(connection)}, timeout=CLOSE_WAIT_S)
+            if not (self.is_warm or self._requests or self._closed):
+                self._keeper.missing()
+
+    async def _open(self) -> None:
+        self._keep(await self._new(), unused=True)
+
+    async def _new(self) -> WsConnection:
+        connection = await connect(self._session, self._endpoint, self._limits)
+        connection.on_close(self._lost)
+        return connection
+
+    def _keep(self, connection: WsConnection, *, unused: bool) -> None:
+        # A new connection replaces an idle one, which the server is about to close.
+        older = self._idle if self.is_warm else None
+        if self._closed or (older is not None and not unused):
+            self._discard(connection)
+            return
+        self._idle = connection
+        if older is not None:
+            self._discard(older)
+        self._keeper.idle(unused=unused)
+
+    def _pop(self) -> WsConnection | None:
+        connection, self._idle = self._idle, None
+        if connection is None or connection.is_free:
+            return connection
+        self._discard(connection)
+        return None
+
+    def _lost(self, connection: WsConnection) -> None:
+        if connection is self._idle:
+            self._discard(connection)
+            self._keeper.lost()
+
+    def _discard(self, connection: WsConnection) -> asyncio.Task[None]:
+        if connection is self._idle:
+            self._idle = None
+        # In a task of its own: a request does not wait for the server to agree.
+        task = asyncio.create_task(connection.close(), name="close a WebSocket")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task

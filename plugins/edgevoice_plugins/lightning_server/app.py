@@ -12,7 +12,7 @@ from edgevoice_plugins.lightning_server.http import HttpRoutes
 from edgevoice_plugins.lightning_server.http_errors import authorize, error_response, errors_as_json
 from edgevoice_plugins.lightning_server.limits import MAX_MESSAGE_BYTES, ServerLimits
 from edgevoice_plugins.lightning_server.websocket import IDLE_TIMEOUT_S, SpeechSocket
-from edgevoice_plugins.local_voice import catalogue
+from edgevoice_plugins.local_voice import voices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -106,10 +106,10 @@ class _Server:
             await socket.close()
 
     async def _voices(self, http: web.Request) -> web.Response:
-        return web.json_response(catalogue.list_voices(known_model(http.match_info["model"])))
+        return web.json_response(voices.list_voices(known_model(http.match_info["model"])))
 
     async def _catalogue(self, _: web.Request) -> web.Response:
-        return web.json_response(catalogue.catalogue())
+        return web.json_response(voices.catalogue())
 
     async def _dictionaries(self, _: web.Request) -> web.Response:
         return web.json_response([])

@@ -13,8 +13,7 @@ from aiohttp import web
 from edgevoice import TransportError
 from edgevoice_plugins.lightning.protocol.reply import FINAL_EVENT, write_event, write_failed_event
 from edgevoice_plugins.lightning.protocol.request import BadRequestError, known_model, read_request
-from edgevoice_plugins.lightning_server.formats import check_format, encode
-from edgevoice_plugins.lightning_server.speech import synthesize
+from edgevoice_plugins.lightning_server.speech import check_format, encode, synthesize
 
 if TYPE_CHECKING:
     from edgevoice_plugins.lightning.protocol.request import WireRequest

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from edgevoice import TransportError
-from edgevoice_plugins.lightning.protocol.reply import Chunk, Complete, Ids, Problem, Word, write_frame
+from edgevoice_plugins.lightning.protocol.reply import Chunk, Complete, Problem, Word, write_frame
 from edgevoice_plugins.lightning_server.speech import synthesize
 from edgevoice_plugins.local_voice.voices import VOICES
 
@@ -115,7 +115,7 @@ class SpeechQueue:
             except ConnectionError:
                 return  # sending audio meets the same error, and reports it
 
-    async def _send(self, reply: Reply, ids: Ids) -> None:
+    async def _send(self, reply: Reply, ids: dict[str, str]) -> None:
         timeout_s = self._limits.send_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
@@ -124,10 +124,12 @@ class SpeechQueue:
             raise ConnectionAbortedError(f"the client accepted no data for {timeout_s:.0f} s") from error
         self.last_sent_at = asyncio.get_running_loop().time()
 
-    def _new_ids(self, session_id: str | None, request_id: str | None) -> Ids:
-        return Ids(
-            session_id=self._session_id,
-            request_id=f"task_{uuid.uuid4().hex}",
-            external_session_id=session_id,
-            external_request_id=request_id,
-        )
+    def _new_ids(self, session_id: str | None, request_id: str | None) -> dict[str, str]:
+        """Return the keys that identify the answer to a request; the external ones only if the client sent them."""
+        ids = {
+            "session_id": self._session_id,
+            "request_id": f"task_{uuid.uuid4().hex}",
+            "external_session_id": session_id,
+            "external_request_id": request_id,
+        }
+        return {key: value for key, value in ids.items() if value is not None}

@@ -1,8 +1,8 @@
-"""The vendor's voices and languages, mapped to those of espeak-ng."""
+"""The vendor's voices and languages, mapped to those of espeak-ng, and listed as the vendor's API does."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: espeak-ng's default speed, and the range in which it is exact.
 DEFAULT_WORDS_PER_MINUTE = 175
@@ -22,7 +22,6 @@ class VoiceMapping(NamedTuple):
 
 _V31 = "lightning_v3.1"
 _PRO = "lightning_v3.1_pro"
-
 #: By the vendor's voice id.
 VOICES = {
     "magnus": VoiceMapping(_V31, "male", ""),
@@ -40,10 +39,8 @@ VOICES = {
     "liam": VoiceMapping(_PRO, "male", "m4", has_word_timestamps=True),
     "avery": VoiceMapping(_PRO, "female", "f2", has_word_timestamps=True),
 }
-
 #: Language codes that espeak-ng spells otherwise; its wheel has no voice file called en-gb.
 _ESPEAK_CODES = {"no": "nb", "zh": "cmn", "en-gb": "en", "zh-cn": "cmn", "zh-tw": "cmn"}
-
 #: The vendor's language codes (both models), and their names in its lists of voices.
 LANGUAGES = {
     "en": "english",
@@ -78,6 +75,8 @@ LANGUAGES = {
     "tr": "turkish",
     "vi": "vietnamese",
 }
+#: The first model speaks the first twenty languages, the other one all (vendor's API reference).
+_V31_LANGUAGES = tuple(LANGUAGES.values())[:20]
 
 
 def espeak_voice(voice: str, language: str | None) -> str:
@@ -99,3 +98,39 @@ def _espeak_language(code: str) -> str:
         if spelt in _ESPEAK_CODES or spelt in LANGUAGES:
             return _ESPEAK_CODES.get(spelt, spelt)
     return "en"
+
+
+def list_voices(model: str) -> dict[str, Any]:
+    """Return the voices of one model, given by its name in bodies."""
+    return {"voices": [_voice(name, voice) for name, voice in VOICES.items() if voice.model == model]}
+
+
+def catalogue() -> dict[str, Any]:
+    """Return the voices of all models, with the keys that only this list has."""
+    return {
+        "voices": [
+            {
+                "_id": f"local-{name}",
+                **_voice(name, voice),
+                "description": "Spoken by the local voice",
+                "audioPreview": "",
+            }
+            for name, voice in VOICES.items()
+        ]
+    }
+
+
+def _voice(name: str, mapping: VoiceMapping) -> dict[str, Any]:
+    languages = _V31_LANGUAGES if mapping.model == "lightning_v3.1" else tuple(LANGUAGES.values())
+    return {
+        "voiceId": name,
+        "displayName": name.capitalize(),
+        "tags": {
+            "language": list(languages),
+            "accent": "neutral",
+            "gender": mapping.gender,
+            "age": "adult",
+            "emotions": [],
+            "usecases": ["announcements"],
+        },
+    }

@@ -1,28 +1,23 @@
-"""The paho client of one connection: how it is made, connected and used, and its messages as our own."""
+"""The paho client of one connection: how it is made, and how it connects."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgevoice_plugins.mqtt.topics import MAX_PAYLOAD_BYTES, Message
+from edgevoice_plugins.mqtt.topics import MAX_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from paho.mqtt.client import MQTTMessage
 
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.outbox import Outgoing
-    from edgevoice_plugins.mqtt.topics import Filter
 
 #: Seconds of silence after which the client pings the broker; after twice that the connection is lost.
 KEEPALIVE_S = 20
@@ -49,8 +44,6 @@ def new_client(broker: Broker, version: str, client_id: str, *, clean: bool, wil
     if will is not None:
         client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
     client.on_socket_open = _disable_nagle
-    # With this callback, publish() leaves the writing to the network thread instead of doing it itself.
-    client.on_socket_register_write = _leave_to_thread
     return client
 
 
@@ -63,56 +56,6 @@ def connect(client: Client, broker: Broker, *, clean: bool, expiry_s: int) -> No
     properties.SessionExpiryInterval = expiry_s
     properties.MaximumPacketSize = _MAX_PACKET_BYTES
     client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S, clean_start=clean, properties=properties)
-
-
-def subscribe(client: Client, filters: Sequence[Filter]) -> int | None:
-    """Send SUBSCRIBE with QoS 1; return its packet id, None without a socket.
-
-    Retain handling is an option of MQTT 5 only: with 3.1.1 the broker always sends retained messages.
-    """
-    if client.protocol == MQTTProtocolVersion.MQTTv5:
-        return client.subscribe([(asked.topic, _options(asked)) for asked in filters])[1]
-    return client.subscribe([(asked.topic, 1) for asked in filters])[1]
-
-
-def _options(asked: Filter) -> SubscribeOptions:
-    handling = (
-        SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
-        if asked.wants_retained
-        else SubscribeOptions.RETAIN_DO_NOT_SEND
-    )
-    return SubscribeOptions(qos=1, retainHandling=handling)
-
-
-def publish(client: Client, message: Outgoing) -> int:
-    """Publish one message with QoS 1; return its packet id."""
-    properties = None
-    has_properties = message.correlation is not None or message.content_type is not None
-    if has_properties and client.protocol == MQTTProtocolVersion.MQTTv5:
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if message.correlation is not None:
-            properties.CorrelationData = message.correlation
-        if message.content_type is not None:
-            properties.ContentType = message.content_type
-    return client.publish(
-        message.topic, message.payload, qos=1, retain=message.retain, properties=properties
-    ).mid
-
-
-def received(message: MQTTMessage) -> Message:
-    """Return a message of paho's as ours, which is a tenth of the size; the caller adds the delivery."""
-    properties: Any = message.properties
-    expires = getattr(properties, "MessageExpiryInterval", None)
-    return Message(
-        topic=message.topic,
-        payload=bytes(message.payload),
-        retained=message.retain,
-        redelivered=message.dup,
-        expires_s=None if expires is None else float(expires),
-        content_type=getattr(properties, "ContentType", None),
-        response_topic=getattr(properties, "ResponseTopic", None),
-        correlation=getattr(properties, "CorrelationData", None),
-    )
 
 
 class _TlsSocket(ssl.SSLSocket):
@@ -135,7 +78,3 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
 def _disable_nagle(_client: Client, _userdata: object, sock: object) -> None:
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _leave_to_thread(_client: Client, _userdata: object, _sock: object) -> None:
-    pass

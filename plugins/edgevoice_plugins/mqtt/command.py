@@ -14,7 +14,6 @@ import click
 
 from edgevoice import ConfigError, ConfigIssue, InvalidAnnouncement, Urgency, check_text, load_settings
 from edgevoice_plugins.mqtt.options import broker_of
-from edgevoice_plugins.mqtt.reply_collector import format_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -107,3 +106,13 @@ async def _standard_input() -> AsyncIterator[str]:
             yield text
     if text := decoder.decode(b"", final=True):
         yield text
+
+
+def format_event(event: dict[str, Any]) -> str:
+    """Return an event as a line for the terminal."""
+    details = [event.get("reason"), event.get("key"), event.get("allowed"), event.get("transport")]
+    if spoken_s := event.get("spoken_s"):
+        details.append(f"{spoken_s:g} s spoken")
+    name = event.get("speaker") or event.get("node") or "?"
+    shown = ", ".join(str(detail) for detail in details if detail is not None)
+    return f"{name:<16} {event.get('event_type'):<12} {shown}".rstrip()

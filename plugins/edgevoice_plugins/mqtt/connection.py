@@ -2,7 +2,7 @@
 
 The network thread only hands values over to the event loop (`call_soon_threadsafe`); the loop owns all
 other state. A connection is never reused: the next one has a new client and a new thread
-(see docs/decisions/mqtt-client.md).
+(see docs/decisions/mqtt-client.md). The file is long because each value is shown on both sides of that hand-over.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import logging
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import error_string
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgevoice_plugins.mqtt import client as paho
-from edgevoice_plugins.mqtt.dedup import OrderedAcks
+from edgevoice_plugins.mqtt.client import KEEPALIVE_S, connect, new_client
 from edgevoice_plugins.mqtt.errors import (
     FAILURE_CODE,
     BrokerError,
@@ -32,6 +36,7 @@ from edgevoice_plugins.mqtt.errors import (
     refused,
 )
 from edgevoice_plugins.mqtt.options import THREAD_NAME, Timeouts
+from edgevoice_plugins.mqtt.topics import Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
 
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.outbox import Outgoing
-    from edgevoice_plugins.mqtt.topics import Filter, Message
+    from edgevoice_plugins.mqtt.topics import Filter
 
 _log = logging.getLogger(__name__)
 
@@ -109,14 +114,14 @@ class Connection:
         self._session = session
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
-        self._client = paho.new_client(
-            broker, version, session.client_id, clean=session.clean, will=session.will
-        )
+        self._client = new_client(broker, version, session.client_id, clean=session.clean, will=session.will)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
+        # With this callback, publish() leaves the writing to the network thread instead of doing it itself.
+        self._client.on_socket_register_write = _leave_to_thread
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._failure: BrokerError | None = None
         self._socket_open = asyncio.Event()
@@ -162,7 +167,7 @@ class Connection:
         Raises:
             BrokerError: the broker does not answer, or the connection is lost.
         """
-        packet = paho.subscribe(self._client, filters)
+        packet = self._send_subscribe(filters)
         if packet is None or self._ended.is_set():
             raise self._failure or self._lost("it was lost")
         suback = self._subacks[packet] = self._loop.create_future()
@@ -177,11 +182,21 @@ class Connection:
 
     def request_subscription(self, asked: Filter) -> None:
         """Subscribe without waiting for the answer."""
-        paho.subscribe(self._client, [asked])
+        self._send_subscribe([asked])
 
     def publish(self, message: Outgoing) -> int:
         """Publish with QoS 1; return the packet id that `Session.on_published` will get."""
-        return paho.publish(self._client, message)
+        properties = None
+        has_properties = message.correlation is not None or message.content_type is not None
+        if has_properties and self.version == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            if message.correlation is not None:
+                properties.CorrelationData = message.correlation
+            if message.content_type is not None:
+                properties.ContentType = message.content_type
+        return self._client.publish(
+            message.topic, message.payload, qos=1, retain=message.retain, properties=properties
+        ).mid
 
     async def ended(self) -> BrokerError:
         """Wait until the connection is lost or its thread stops; return the reason."""
@@ -213,6 +228,24 @@ class Connection:
         """Let paho's finalizer close its pair of sockets; nothing else does, and `self` may be in a cycle."""
         del self._client
 
+    def _send_subscribe(self, filters: Sequence[Filter]) -> int | None:
+        """Send SUBSCRIBE with QoS 1; return its packet id, None without a socket.
+
+        Retain handling is an option of MQTT 5 only: with 3.1.1 the broker always sends retained messages.
+        """
+        if self.version != "5":
+            return self._client.subscribe([(asked.topic, 1) for asked in filters])[1]
+        handling = {
+            True: SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE,
+            False: SubscribeOptions.RETAIN_DO_NOT_SEND,
+        }
+        return self._client.subscribe(
+            [
+                (asked.topic, SubscribeOptions(qos=1, retainHandling=handling[asked.wants_retained]))
+                for asked in filters
+            ]
+        )[1]
+
     def _lost(self, reason: str) -> BrokerError:
         return UnreachableError(f"the connection to the broker at {self._broker.address} ended: {reason}")
 
@@ -240,18 +273,16 @@ class Connection:
     def _take_message(self, message: Message, packet: int | None) -> None:
         if self._ended.is_set():
             return  # not acknowledged, so it is delivered again on the next connection
-        acknowledge = _no_acknowledgement
         if packet is not None:
-            acknowledge = self._acks.defer(packet)
             # The session number tells the packet ids of one session from those of another.
             delivery = self._session.number, packet
-            message = replace(message, delivery=delivery, acknowledge=acknowledge)
+            message = replace(message, delivery=delivery, acknowledge=self._acks.defer(packet))
         try:
             self._session.on_message(message)
         except Exception:  # noqa: BLE001 - logged
             # Without a PUBACK it would be delivered again and again, and finally block all others.
             _log.exception("a message could not be handled")
-            acknowledge()
+            message.acknowledge()
 
     # The rest runs in the network thread.
 
@@ -263,13 +294,13 @@ class Connection:
         failure = self._lost("its network thread has died")
         client, session = self._client, self._session
         try:
-            paho.connect(client, self._broker, clean=session.clean, expiry_s=session.expiry_s)
+            connect(client, self._broker, clean=session.clean, expiry_s=session.expiry_s)
             self._post(self._socket_open.set)
             code = MQTTErrorCode.MQTT_ERR_SUCCESS
             while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._abandoned:
                 self._last_progress = time.monotonic()
                 # The broker may have asked for a shorter keepalive.
-                code = client.loop(min(client.keepalive or paho.KEEPALIVE_S, paho.KEEPALIVE_S))
+                code = client.loop(min(client.keepalive or KEEPALIVE_S, KEEPALIVE_S))
             if self._connack_received:
                 failure = self._lost(error_string(code).rstrip(".").lower())
             else:
@@ -302,7 +333,7 @@ class Connection:
         self._post(self._take_suback, packet, [code.value for code in codes])
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._post(self._take_message, paho.received(message), message.mid if message.qos else None)
+        self._post(self._take_message, _received(message), message.mid if message.qos else None)
 
     def _on_publish(
         self, _client: Client, _data: object, packet: int, reason: ReasonCode, _properties: object
@@ -319,5 +350,67 @@ async def _set_within(event: asyncio.Event, timeout_s: float) -> bool:
     return True
 
 
-def _no_acknowledgement() -> None:
-    """A QoS 0 message has no PUBACK."""
+def _leave_to_thread(_client: Client, _userdata: object, _sock: object) -> None:
+    pass
+
+
+def _received(message: MQTTMessage) -> Message:
+    """Return a message of paho's as ours, which is a tenth of the size; the caller adds the delivery."""
+    properties: Any = message.properties
+    expires = getattr(properties, "MessageExpiryInterval", None)
+    return Message(
+        topic=message.topic,
+        payload=bytes(message.payload),
+        retained=message.retain,
+        redelivered=message.dup,
+        expires_s=None if expires is None else float(expires),
+        content_type=getattr(properties, "ContentType", None),
+        response_topic=getattr(properties, "ResponseTopic", None),
+        correlation=getattr(properties, "CorrelationData", None),
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    packet: int
+    timer: asyncio.TimerHandle | None = None
+    is_safe: bool = False
+
+
+class OrderedAcks:
+    """The PUBACKs of one connection, sent in the order in which the messages arrived.
+
+    MQTT requires that order (5.0 and 3.1.1, section 4.6), so a message that is not safe yet holds back
+    the PUBACKs of later ones. After `max_wait_s` it is acknowledged anyway, because a broker allows only
+    a few unacknowledged messages. `send` gets packet ids, which are valid on this connection only.
+    """
+
+    def __init__(self, send: Callable[[int], object], max_wait_s: float) -> None:
+        self._send = send
+        self._max_wait_s = max_wait_s
+        self._pending: deque[_Pending] = deque()
+
+    def defer(self, packet: int) -> Callable[[], None]:
+        """Register a message; return the function that marks it safe. Further calls of that do nothing."""
+        pending = _Pending(packet)
+        pending.timer = asyncio.get_running_loop().call_later(self._max_wait_s, self._overdue, pending)
+        self._pending.append(pending)
+        return partial(self._safe, pending)
+
+    def close(self) -> None:
+        """Send nothing more: the connection is gone, and the broker delivers the pending messages again."""
+        for pending in self._pending:
+            if pending.timer is not None:
+                pending.timer.cancel()
+        self._pending.clear()
+
+    def _safe(self, pending: _Pending) -> None:
+        pending.is_safe = True
+        if pending.timer is not None:
+            pending.timer.cancel()
+        while self._pending and self._pending[0].is_safe:
+            self._send(self._pending.popleft().packet)
+
+    def _overdue(self, pending: _Pending) -> None:
+        _log.warning("a message was not stored within %g s; acknowledging it all the same", self._max_wait_s)
+        self._safe(pending)

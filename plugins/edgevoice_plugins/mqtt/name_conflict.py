@@ -18,7 +18,7 @@ from edgevoice_plugins.mqtt.outbox import Outgoing
 from edgevoice_plugins.mqtt.topics import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from edgevoice import Context
     from edgevoice_plugins.mqtt.topics import Message
@@ -46,23 +46,13 @@ class _Rival:
 
 
 class NameConflictDetector:
-    """Publishes this node's claims through `publish`, and reports a fault for each speaker with a rival.
+    """Publishes this node's claims through `publish`, and reports a fault for each speaker with a rival."""
 
-    `subscribe` is called with the `availability` of a rival that was seen for the first time.
-    """
-
-    def __init__(
-        self,
-        context: Context,
-        base: str,
-        *,
-        publish: Callable[[Outgoing], None],
-        subscribe: Callable[[Filter], None],
-    ) -> None:
+    def __init__(self, context: Context, base: str, publish: Callable[[Outgoing], None]) -> None:
         self._context = context
         self._base = base
         self._publish = publish
-        self._subscribe = subscribe
+        self._subscribe: Callable[[Filter], None]
         self._rivals: dict[str, _Rival] = {}
         self._faulty: set[str] = set()
         self.filters = [
@@ -78,22 +68,20 @@ class NameConflictDetector:
         for speaker in self._context.speakers:
             self._claim(speaker)
 
-    def reset(self) -> None:
-        """Forget the other nodes, at the start of a connection."""
+    def connected(self, subscribe: Callable[[Filter], None]) -> None:
+        """Forget the other nodes. `subscribe` gets the `availability` of each rival that is seen from now on."""
+        self._subscribe = subscribe
         rivals, self._rivals = self._rivals, {}
         for rival in rivals.values():
             self._update(rival.speakers)
 
-    def receive(self, message: Message) -> bool:
-        """Handle a message; return whether it was about nodes and their speakers."""
+    def receive(self, message: Message) -> None:
+        """Handle a message about a node or its speakers; ignore any other."""
         name, _, kind = message.topic.removeprefix(f"{self._base}/").partition("/")
         if kind == _INFO:
             self._on_info(name, message.payload)
         elif kind == _AVAILABILITY:
             self._on_availability(name, is_online=message.payload == b"online")
-        else:
-            return False
-        return True
 
     def _on_info(self, speaker: str, payload: bytes) -> None:
         node = _claiming_node(payload)
@@ -121,7 +109,7 @@ class NameConflictDetector:
                 self._claim(speaker)
         self._update(speakers)
 
-    def _update(self, speakers: list[str] | set[str]) -> None:
+    def _update(self, speakers: Iterable[str]) -> None:
         """Raise or clear the fault of each of these speakers."""
         for speaker in speakers:
             rivals = sorted(
@@ -130,7 +118,8 @@ class NameConflictDetector:
             part = f"name of {speaker}"
             if rivals:
                 self._faulty.add(speaker)
-                self._context.fault(part, self._message(speaker, rivals))
+                claim = f"speaker {speaker} of node {self._context.node} is also claimed by node"
+                self._context.fault(part, f"{claim} {', '.join(rivals)}; rename it on one of them")
             elif speaker in self._faulty:
                 self._faulty.discard(speaker)
                 self._context.fault(part, None)
@@ -146,12 +135,6 @@ class NameConflictDetector:
         }
         topic = f"{self._base}/{speaker}/{_INFO}"
         self._publish(Outgoing(topic=topic, payload=msgspec.json.encode(info), retain=True))
-
-    def _message(self, speaker: str, rivals: list[str]) -> str:
-        return (
-            f"speaker {speaker} of node {self._context.node} is also claimed by node {', '.join(rivals)}; "
-            "rename it on one of them"
-        )
 
 
 def _claiming_node(payload: bytes) -> str | None:

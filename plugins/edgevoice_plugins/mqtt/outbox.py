@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgevoice_plugins.mqtt.errors import FAILURE_CODE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,6 +56,7 @@ class Outbox:
         self._changed: dict[str, None] = {}
         self._in_flight: dict[int, Outgoing] = {}
         self._publish: Callable[[Outgoing], int] | None = None
+        self._denied: Callable[[Outgoing], None] = _ignore
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -74,9 +77,12 @@ class Outbox:
         self._retained.pop(topic, None)
         self._changed.pop(topic, None)
 
-    def connected(self, publish: Callable[[Outgoing], int]) -> None:
-        """Start publishing. `publish` sends one message and returns its packet id."""
+    def connected(
+        self, publish: Callable[[Outgoing], int], denied: Callable[[Outgoing], None] | None = None
+    ) -> None:
+        """Start publishing. `publish` sends one message and returns its packet id; `denied` gets those refused."""
         self._publish = publish
+        self._denied = denied or _ignore
         self._flush()
 
     def disconnected(self) -> None:
@@ -88,13 +94,15 @@ class Outbox:
         self._changed = dict.fromkeys(self._retained)
         self._trim()
 
-    def acknowledged(self, packet: int) -> Outgoing | None:
-        """Take note of a PUBACK; return the message it is for."""
+    def acknowledged(self, packet: int, code: int = 0) -> None:
+        """Take note of a PUBACK and its reason code."""
         message = self._in_flight.pop(packet, None)
-        if message is not None and message.delivered is not None:
-            message.delivered()
+        if message is not None:
+            if message.delivered is not None:
+                message.delivered()
+            if code >= FAILURE_CODE:
+                self._denied(message)
         self._flush()
-        return message
 
     async def wait_empty(self) -> None:
         """Wait until the broker has acknowledged everything."""
@@ -152,3 +160,7 @@ class Outbox:
         if self._dropped:
             _log.warning("%d events were dropped before they could be published", self._dropped)
             self._dropped = 0
+
+
+def _ignore(_message: Outgoing) -> None:
+    pass

@@ -8,10 +8,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgevoice import OUTCOMES, EventType
 from edgevoice_plugins.mqtt.connection import Session, connected
 from edgevoice_plugins.mqtt.errors import FAILURE_CODE, BrokerError, not_authorized
 from edgevoice_plugins.mqtt.outbox import Outgoing
-from edgevoice_plugins.mqtt.reply_collector import ReplyCollector
 from edgevoice_plugins.mqtt.topics import Filter
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ FIRST_REPLY_S = 1.0
 _PUBACK_TIMEOUT_S = 10.0
 #: The reason code "no matching subscribers" (MQTT 5).
 _NO_SUBSCRIBERS = 0x10
+_SUCCESSES = frozenset({EventType.FINISHED, EventType.HELD})
+_FINAL = OUTCOMES | {EventType.HELD, EventType.DUPLICATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +162,45 @@ class Publisher:
     async def _wait_for_change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
+
+
+class ReplyCollector:
+    """The last event type of each speaker that has replied about the announcement `id`."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002 - the contract's name for it
+        self.id = id
+        self.last_events: dict[str, str] = {}
+        self.rejected = False
+
+    def add(self, payload: bytes) -> dict[str, Any] | None:
+        """Add the payload of an event; return the event if it is about this announcement."""
+        try:
+            event = json.loads(payload)
+        except ValueError:
+            return None
+        if not isinstance(event, dict) or event.get("id") != self.id:
+            return None
+        if event.get("event_type") == "rejected":
+            self.rejected = True
+        elif isinstance(event.get("speaker"), str):
+            self.last_events[event["speaker"]] = str(event.get("event_type"))
+        return event
+
+    @property
+    def any_reply(self) -> bool:
+        return self.rejected or bool(self.last_events)
+
+    @property
+    def done(self) -> bool:
+        """Whether every speaker that replied is done with the announcement."""
+        return self.any_reply and not self.pending
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every speaker that replied finished or held the announcement."""
+        return bool(self.last_events) and not self.rejected and set(self.last_events.values()) <= _SUCCESSES
+
+    @property
+    def pending(self) -> dict[str, str]:
+        """The last event type of each speaker that is not done."""
+        return {speaker: step for speaker, step in self.last_events.items() if step not in _FINAL}

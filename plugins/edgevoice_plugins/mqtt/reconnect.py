@@ -28,13 +28,11 @@ from typing import TYPE_CHECKING
 from edgevoice import Backoff
 from edgevoice_plugins.mqtt.connection import Session, connected
 from edgevoice_plugins.mqtt.errors import (
-    FAILURE_CODE,
     BrokerError,
     UnreachableError,
     client_id_conflict,
     not_authorized,
 )
-from edgevoice_plugins.mqtt.name_conflict import NameConflictDetector
 from edgevoice_plugins.mqtt.options import client_id_of
 from edgevoice_plugins.mqtt.outbox import Outgoing
 from edgevoice_plugins.mqtt.topics import filters
@@ -44,9 +42,10 @@ if TYPE_CHECKING:
 
     from edgevoice import Context
     from edgevoice_plugins.mqtt.connection import Connection
+    from edgevoice_plugins.mqtt.name_conflict import NameConflictDetector
     from edgevoice_plugins.mqtt.options import Broker, Mqtt, Timeouts
     from edgevoice_plugins.mqtt.outbox import Outbox
-    from edgevoice_plugins.mqtt.topics import Filter, Message
+    from edgevoice_plugins.mqtt.topics import Message
 
 #: After this many short connections in a row another client probably has our client id.
 _SHORT_CONNECTIONS = 3
@@ -56,14 +55,16 @@ _log = logging.getLogger(__name__)
 
 
 class ReconnectLoop:
-    """Connects, subscribes and publishes `availability`; `on_message` gets each command message."""
+    """Connects, subscribes and publishes `availability`; `on_message` gets each message."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the source, made once
         self,
         context: Context,
         options: Mqtt,
         broker: Broker,
+        *,
         outbox: Outbox,
+        conflicts: NameConflictDetector,
         on_message: Callable[[Message], None],
         timeouts: Timeouts,
     ) -> None:
@@ -71,18 +72,14 @@ class ReconnectLoop:
         self._broker = broker
         self._base = options.base_topic
         self._outbox = outbox
-        self._on_message = on_message
+        self._conflicts = conflicts
         self._timeouts = timeouts
-        self._connection: Connection | None = None
-        self._conflicts = NameConflictDetector(
-            context, options.base_topic, publish=outbox.put, subscribe=self._subscribe_later
-        )
         self._filters = filters(options.base_topic, context.targets)
         self._availability = f"{options.base_topic}/{context.node}/availability"
         self._session = Session(
             client_id=client_id_of(options, context.node),
-            on_message=self._receive,
-            on_published=self._on_published,
+            on_message=on_message,
+            on_published=outbox.acknowledged,
             will=self._available("offline"),
             expiry_s=options.session_expiry,
         )
@@ -109,10 +106,9 @@ class ReconnectLoop:
     async def _serve(self, connection: Connection) -> BrokerError:
         """Use a connection until it ends; return the reason."""
         started = time.monotonic()
-        self._connection = connection
         self._denied.clear()
-        self._conflicts.reset()
-        self._outbox.connected(connection.publish)
+        self._conflicts.connected(connection.request_subscription)
+        self._outbox.connected(connection.publish, self._on_denied)
         try:
             async with asyncio.TaskGroup() as group:
                 announcing = group.create_task(self._announce(connection))
@@ -122,7 +118,6 @@ class ReconnectLoop:
             await self._say_farewell(connection)
             raise
         finally:
-            self._connection = None
             self._outbox.disconnected()
             # `online` is published again only after the next subscription.
             self._outbox.discard(self._availability)
@@ -163,23 +158,10 @@ class ReconnectLoop:
         except TimeoutError:
             connection.abandon()  # the broker then publishes the last will
 
-    def _receive(self, message: Message) -> None:
-        if self._conflicts.receive(message):
-            message.acknowledge()
-        else:
-            self._on_message(message)
-
-    def _subscribe_later(self, asked: Filter) -> None:
-        if self._connection is not None:
-            self._connection.request_subscription(asked)
-
     def _available(self, payload: str) -> Outgoing:
         return Outgoing(topic=self._availability, payload=payload.encode(), retain=True)
 
-    def _on_published(self, packet: int, code: int) -> None:
-        message = self._outbox.acknowledged(packet)
-        if message is None or code < FAILURE_CODE:
-            return
+    def _on_denied(self, message: Outgoing) -> None:
         if not message.topic.startswith(f"{self._base}/"):
             # The sender chose this reply topic; that it is denied is no fault of the node.
             _log.debug("the broker does not let this node reply to %s", message.topic)

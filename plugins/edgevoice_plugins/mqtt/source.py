@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import math
 import threading
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from edgevoice import Acknowledge, ConfigError, Observer, Say, Source
-from edgevoice_plugins.mqtt.ack_relay import AckRelay
-from edgevoice_plugins.mqtt.dedup import DuplicateFilter
+from edgevoice_plugins.mqtt.name_conflict import NameConflictDetector
 from edgevoice_plugins.mqtt.options import THREAD_NAME, Mqtt, Timeouts, broker_of
 from edgevoice_plugins.mqtt.outbox import Outbox, Outgoing
-from edgevoice_plugins.mqtt.payload import encode
 from edgevoice_plugins.mqtt.topics import ACKNOWLEDGE_ALL, Origin, command_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from types import TracebackType
 
     from edgevoice import Command, Context, Event, Rejection, SpeakerState, Submit
@@ -29,6 +35,17 @@ NAME = "mqtt"
 _ALL = "all"
 #: That many network threads that no longer respond are no accident of the network.
 _MAX_HUNG_THREADS = 3
+#: Messages remembered by the duplicate filter: more than any broker leaves unacknowledged, and only
+#: unacknowledged messages are delivered again.
+MAX_DELIVERIES = 1000
+#: The outcome's reason of a repeating alert that was acknowledged.
+_ACKNOWLEDGED = "acknowledged"
+#: The payloads that mean "every alert"; anything else is an id.
+_EVERY_ALERT = frozenset({"", "press", "single", "on"})
+#: An acknowledgement is told once within this time.
+_TOLD_FOR_S = 60.0
+_MAX_TOLD = 1000
+_MAX_ACTIVE = 5000
 _log = logging.getLogger(__name__)
 
 
@@ -57,10 +74,11 @@ class MqttSource(Source, Observer):
         # Without a broker nothing is ever delivered.
         self.durable = self._broker is not None
         self._outbox = Outbox()
+        self._conflicts = NameConflictDetector(context, options.base_topic, self._outbox.put)
         self._duplicates = DuplicateFilter()
         self._ack_relay = AckRelay()
-        #: The last payload of each topic that is published only when it changes.
-        self._last_payloads: dict[str, bytes] = {}
+        #: The settings of each speaker as they were last published.
+        self._settings: dict[str, dict[str, str]] = {}
         self._listening = asyncio.Event()
         self._submit: Submit = _ignore
         self._connecting: asyncio.Task[None]
@@ -93,22 +111,27 @@ class MqttSource(Source, Observer):
         return None
 
     def on_event(self, event: Event, origin: object) -> None:
-        payload = encode(event)
-        delivered = partial(self.context.delivered, NAME, event) if event.event_type.is_outcome else None
-        self._publish(f"{event.speaker}/event", payload, delivered=delivered)
-        if event.event_type.is_outcome:
-            self._reply(origin, payload)
+        topic, payload = f"{event.speaker}/event", encode(event)
+        if not event.event_type.is_outcome:
+            self._publish(topic, payload)
+            self._ack_relay.on_progress(event)
+            return
+        self._publish(topic, payload, delivered=partial(self.context.delivered, NAME, event))
+        self._reply(origin, payload)
         if self._ack_relay.should_tell(event):
             self._publish(ACKNOWLEDGE_ALL, event.id.encode())
 
     def on_state(self, speaker: str, state: SpeakerState) -> None:
         self._publish(f"{speaker}/state", encode(state), retain=True)
-        settings = {"volume": str(state.volume), "mute": _on_off(state.mute), "dnd": _on_off(state.dnd)}
+        settings = {
+            "volume": str(state.volume),
+            "mute": "ON" if state.mute else "OFF",
+            "dnd": "ON" if state.dnd else "OFF",
+        }
+        known, self._settings[speaker] = self._settings.get(speaker, {}), settings
         for setting, value in settings.items():
-            topic, payload = f"{speaker}/{setting}", value.encode()
-            if self._last_payloads.get(topic) != payload:
-                self._last_payloads[topic] = payload
-                self._publish(topic, payload, retain=True)
+            if known.get(setting) != value:
+                self._publish(f"{speaker}/{setting}", value.encode(), retain=True)
 
     def on_rejected(self, rejection: Rejection, origin: object) -> None:
         payload = encode(rejection)
@@ -125,12 +148,18 @@ class MqttSource(Source, Observer):
         from edgevoice_plugins.mqtt.reconnect import ReconnectLoop  # noqa: PLC0415
 
         loop = ReconnectLoop(
-            self.context, self._options, self._broker, self._outbox, self._receive, self._timeouts
+            self.context,
+            self._options,
+            self._broker,
+            outbox=self._outbox,
+            conflicts=self._conflicts,
+            on_message=self._receive,
+            timeouts=self._timeouts,
         )
         await loop.run()
 
     def _receive(self, message: Message) -> None:
-        """Submit the command of a message.
+        """Submit the command of a message; give a message that is no command to the detector of name conflicts.
 
         While nothing listens the message is not acknowledged, so the broker keeps it. An announcement is
         acknowledged by the core once it is safe.
@@ -143,7 +172,9 @@ class MqttSource(Source, Observer):
         command = command_of(self._options.base_topic, first)
         if isinstance(command, Acknowledge) and command.target == _ALL:
             self._ack_relay.on_acknowledge_all(command.payload)
-        if command is not None:
+        if command is None:
+            self._conflicts.receive(first)
+        else:
             self._submit(command)
         if not isinstance(command, Say):
             first.acknowledge()
@@ -167,9 +198,99 @@ class MqttSource(Source, Observer):
             )
 
 
-def _on_off(value: bool) -> str:
-    return "ON" if value else "OFF"
-
-
 def _ignore(_command: Command) -> None:
     """Drop a command that arrives before `listen` was called."""
+
+
+def encode(struct: msgspec.Struct) -> bytes:
+    """Return the contract's JSON of an event, a rejection or a state. Every key is present; unknown values are null."""
+    values = msgspec.to_builtins(struct, builtin_types=(datetime,))
+    return json.dumps(values, default=_format_time, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _format_time(value: datetime) -> str:
+    """Format a time as the contract does (msgspec itself would write Z and microseconds)."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+class _Delivery:
+    """A message that was handed over. Its PUBACK goes to the latest delivery of it."""
+
+    def __init__(self, acknowledge: Callable[[], None]) -> None:
+        self._acknowledge = acknowledge
+        self._is_safe = False
+
+    def safe(self) -> None:
+        self._is_safe = True
+        self._acknowledge()
+
+    def redelivered(self, acknowledge: Callable[[], None]) -> None:
+        self._acknowledge = acknowledge
+        if self._is_safe:
+            acknowledge()
+
+
+class DuplicateFilter:
+    """Drops messages that the broker delivers again (DUP).
+
+    The key is session, packet id, topic and payload, because a new message may reuse an old packet id.
+    """
+
+    def __init__(self) -> None:
+        self._deliveries: OrderedDict[Hashable, _Delivery] = OrderedDict()
+
+    def first_delivery(self, message: Message) -> Message | None:
+        """Return the message to handle, or None if it was handed over before."""
+        if message.delivery is None:
+            return message
+        key = (message.delivery, message.topic, hash(message.payload))
+        if message.redelivered and (known := self._deliveries.get(key)) is not None:
+            known.redelivered(message.acknowledge)
+            return None
+        delivery = self._deliveries[key] = _Delivery(message.acknowledge)
+        self._deliveries.move_to_end(key)
+        if len(self._deliveries) > MAX_DELIVERIES:
+            self._deliveries.popitem(last=False)
+        return replace(message, acknowledge=delivery.safe)
+
+
+class AckRelay:
+    """Publishes an acknowledgement once, and never an acknowledgement that itself came by `all/ack` (contract).
+
+    `all/ack` with an id names the alert. Without one it acknowledges every alert, so the relay remembers
+    which announcements are under way.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        #: When each alert was last told, by its id; the oldest are forgotten.
+        self._told: dict[str, float] = {}
+        #: Speaker and id of the announcements without an outcome; the oldest are forgotten.
+        self._active: dict[tuple[str, str], None] = {}
+
+    def on_acknowledge_all(self, payload: bytes) -> None:
+        """Note an acknowledgement that came by `all/ack`, so that every node knows of it already."""
+        word = payload.decode(errors="replace").strip()
+        names = [name for _, name in self._active] if word.lower() in _EVERY_ALERT else [word]
+        for name in names:
+            self._tell(name)
+
+    def on_progress(self, event: Event) -> None:
+        """Note that an announcement is under way."""
+        self._active[event.speaker, event.id] = None
+        if len(self._active) > _MAX_ACTIVE:
+            del self._active[next(iter(self._active))]
+
+    def should_tell(self, outcome: Event) -> bool:
+        """Take an outcome; return whether to tell the other nodes that its announcement was acknowledged."""
+        self._active.pop((outcome.speaker, outcome.id), None)
+        return outcome.reason == _ACKNOWLEDGED and self._tell(outcome.id)
+
+    def _tell(self, name: str) -> bool:
+        """Note that an alert is told; return whether it was not told for `_TOLD_FOR_S`."""
+        now = self._clock()
+        is_new = now - self._told.pop(name, -math.inf) >= _TOLD_FOR_S
+        self._told[name] = now
+        if len(self._told) > _MAX_TOLD:
+            del self._told[next(iter(self._told))]
+        return is_new

@@ -90,12 +90,15 @@ def command_of(base: str, message: Message) -> Command | None:
     """Return the command of a message, None if its topic is none of `filters`."""
     target, _, name = message.topic.removeprefix(f"{base}/").partition("/")
     origin = origin_of(base, message)
+    command = _command(message, target, name, origin)
+    if command is None:
+        return None
     if message.retained:
         return InvalidCommand(reason="retained", target=target, origin=origin)
     if len(message.payload) > MAX_PAYLOAD_BYTES:
         allowed = f"at most {MAX_PAYLOAD_BYTES} bytes"
         return InvalidCommand(reason="too large", allowed=allowed, target=target, origin=origin)
-    return _command(message, target, name, origin)
+    return command
 
 
 def _command(message: Message, target: str, name: str, origin: Origin | None) -> Command | None:

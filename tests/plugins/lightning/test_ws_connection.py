@@ -9,7 +9,7 @@ from edgevoice.errors import AccountRefused, TooManyRequests, TransportError
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import cut_short, opened, request, said, said_until
 
-KEEPER = "edgevoice_plugins.lightning.keeper"
+LOGGER = "edgevoice_plugins.lightning.transport"
 TEXT = "d700z The first sentence. d1300z And the second one."
 
 
@@ -169,7 +169,7 @@ async def test_failed_upgrade_retried_in_background(server):
 
 
 async def test_request_does_not_wait_for_backoff(server, caplog):
-    caplog.set_level(logging.INFO, KEEPER)
+    caplog.set_level(logging.INFO, LOGGER)
     server.plan(Fault(status=503), on="upgrade")
     async with opened("websocket", server.url, limits={"retry_s": 600}) as transport:
         async with asyncio.timeout(5):
@@ -208,7 +208,7 @@ async def test_pool_reopens_after_each_closing_answer(server):
 
 
 async def test_failed_upgrades_back_off(server, caplog):
-    caplog.set_level(logging.INFO, KEEPER)
+    caplog.set_level(logging.INFO, LOGGER)
     server.plan(Fault(status=503), on="upgrade", times=99)
     async with opened("websocket", server.url):
         await asyncio.sleep(1)

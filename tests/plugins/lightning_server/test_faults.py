@@ -7,13 +7,11 @@ import signal
 import aiohttp
 import psutil
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.lightning_server.limits import ServerLimits
-from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.examples import examples
 from tests.support.speech_socket import LIVE, Client, connected
 
@@ -36,24 +34,6 @@ messages = st.dictionaries(
     st.sampled_from(KEYS), anything | st.sampled_from(["a", True, 8000, 1.0, ""]), max_size=8
 )
 some = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def voice():
-    async with VoicePool() as voice:
-        yield voice
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def url(voice):
-    async with serve(voice) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 async def still_speaks(url):

@@ -9,44 +9,16 @@ import struct
 import uuid
 import wave
 
-import aiohttp
 import numpy as np
 import pytest
-import pytest_asyncio
 
-from edgevoice_plugins.lightning_server.app import serve
-from edgevoice_plugins.lightning_server.formats import encode
-from edgevoice_plugins.local_voice.pool import VoicePool
+from edgevoice_plugins.lightning.protocol.request import PATH_LIVE, PATH_WHOLE
+from edgevoice_plugins.lightning_server.speech import encode
 from edgevoice_plugins.local_voice.voices import LANGUAGES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SENTENCE = "Please open the kitchen window."
 LEAST, MOST = 0.042 * 26, 0.105 * 26
-WHOLE, LIVE = "/waves/v1/tts", "/waves/v1/tts/live"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def url():
-    async with VoicePool() as voice, serve(voice) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-def post(session, url):
-    async def post(path=WHOLE, headers=None, **keys):
-        body = {"text": SENTENCE, "voice_id": "magnus", "sample_rate": 24000} | keys
-        body = {key: value for key, value in body.items() if value is not None}
-        async with session.post(url + path, json=body, headers=headers) as reply:
-            return reply.status, reply.headers, await reply.read()
-
-    return post
 
 
 def events(body):
@@ -108,7 +80,7 @@ async def test_g711_error_within_step(name, decoded):
 
 
 async def test_ids_are_new_and_echoed(post):
-    for path in (WHOLE, LIVE):
+    for path in (PATH_WHOLE, PATH_LIVE):
         _, given, _ = await post(path, session_id="sess-1.a", request_id="req_1-b")
         _, other, _ = await post(path)
         assert (given["X-External-Session-Id"], given["X-External-Request-Id"]) == ("sess-1.a", "req_1-b")
@@ -148,7 +120,7 @@ async def test_unknown_fields_are_ignored(post, keys):
 
 
 async def test_events_format(post):
-    status, headers, body = await post(LIVE)
+    status, headers, body = await post(PATH_LIVE)
     assert (status, headers["Content-Type"]) == (200, "text/event-stream")
     *chunks, last = events(body)
     assert last == (None, {"status": "200", "done": True})
@@ -163,7 +135,7 @@ async def test_events_format(post):
 
 async def test_events_arrive_before_speech_is_complete(session, url):
     body = {"text": "Later on. " * 700, "voice_id": "magnus"}
-    async with session.post(url + LIVE, json=body) as reply:
+    async with session.post(url + PATH_LIVE, json=body) as reply:
         first = await reply.content.readuntil(b"\n\n")
         assert first.startswith(b"event: audio\ndata: ")
         # What is unread waits at the server, which holds no more than its buffers.
@@ -209,12 +181,12 @@ async def test_pronunciation_dictionaries_are_empty(session, url):
 async def test_text_without_words_is_short_silence(post):
     _, _, body = await post(text="...")
     assert body == bytes(4800)
-    chunk, last = events((await post(LIVE, text="..."))[2])
+    chunk, last = events((await post(PATH_LIVE, text="..."))[2])
     assert base64.b64decode(chunk[1]["audio"]) == bytes(4800)
     assert last[1]["done"]
 
 
 async def test_many_requests_at_once(post):
-    answers = await asyncio.gather(*(post(path) for path in [WHOLE, LIVE] * 10))
+    answers = await asyncio.gather(*(post(path) for path in [PATH_WHOLE, PATH_LIVE] * 10))
     assert {status for status, _, _ in answers} == {200}
     assert all(LEAST < len(body) / 48000 < MOST for _, _, body in answers[::2])

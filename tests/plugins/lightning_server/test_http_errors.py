@@ -2,56 +2,31 @@
 
 import json
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
+from edgevoice_plugins.lightning.protocol.request import PATH_LIVE, PATH_WHOLE
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.lightning_server.limits import ServerLimits
 from edgevoice_plugins.local_voice.pool import VoicePool
+from tests.support.local_voice import SENTENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SENTENCE = "Please open the kitchen window."
-WHOLE, LIVE = "/waves/v1/tts", "/waves/v1/tts/live"
-
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def url():
-    async with VoicePool() as voice, serve(voice) as url:
+async def short(voice):
+    async with serve(voice, limits=ServerLimits(max_chars=250)) as url:
         yield url
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def short():
-    async with VoicePool() as voice, serve(voice, limits=ServerLimits(max_chars=250)) as url:
+async def locked(voice):
+    async with serve(voice, api_key="sk_right") as url:
         yield url
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def locked():
-    async with VoicePool() as voice, serve(voice, api_key="sk_right") as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-def post(session, url):
-    async def post(path=WHOLE, headers=None, **keys):
-        body = {"text": SENTENCE, "voice_id": "magnus", "sample_rate": 24000} | keys
-        body = {key: value for key, value in body.items() if value is not None}
-        async with session.post(url + path, json=body, headers=headers) as reply:
-            return reply.status, reply.headers, await reply.read()
-
-    return post
-
-
-@pytest.mark.parametrize("path", [WHOLE, LIVE])
+@pytest.mark.parametrize("path", [PATH_WHOLE, PATH_LIVE])
 @pytest.mark.parametrize(
     ("keys", "named"),
     [
@@ -88,21 +63,21 @@ async def test_mp3_is_refused(post):
     "body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b"[" * 60000, b'{"text": NaN}', b"null"]
 )
 async def test_body_not_object_is_refused(session, url, body):
-    for path in (WHOLE, LIVE):
+    for path in (PATH_WHOLE, PATH_LIVE):
         async with session.post(url + path, data=body) as reply:
             assert reply.status == 400
             assert (await reply.json())["error"] == "InvalidRequest"
 
 
 async def test_oversized_body_is_refused(session, url):
-    async with session.post(url + WHOLE, data=b"x" * 70000) as reply:
+    async with session.post(url + PATH_WHOLE, data=b"x" * 70000) as reply:
         assert reply.status == 413
         assert (await reply.json()).keys() == {"error", "message"}
 
 
 async def test_too_long_text_names_limit(session, short):
     for length, status in ((250, 200), (251, 400)):
-        for path in (WHOLE, LIVE):
+        for path in (PATH_WHOLE, PATH_LIVE):
             text = ("word " * 60)[:length]
             async with session.post(short + path, json={"text": text, "voice_id": "magnus"}) as reply:
                 assert reply.status == status
@@ -115,8 +90,8 @@ async def test_too_long_text_names_limit(session, short):
 )
 async def test_retired_model_names_successor(post, session, url, model):
     answers = [
-        await post(WHOLE, model=model),
-        await post(LIVE, model=model),
+        await post(PATH_WHOLE, model=model),
+        await post(PATH_LIVE, model=model),
         await post(f"/waves/v1/{model.replace('_', '-')}/get_speech"),
         await post(f"/api/v1/{model.replace('_', '-')}/stream"),
         await post(f"/waves/v1/{model.replace('_', '-')}/anything/else"),
@@ -128,7 +103,7 @@ async def test_retired_model_names_successor(post, session, url, model):
         refusal = json.loads(body)
         assert status == 410
         assert (refusal["status"], refusal["error_code"]) == ("error", "MODEL_DEPRECATED")
-        assert refusal["recommended_endpoint"] == WHOLE
+        assert refusal["recommended_endpoint"] == PATH_WHOLE
         assert "'lightning_v3.1'" in refusal["message"]
 
 
@@ -137,7 +112,7 @@ async def test_key_is_required(session, locked):
     tries = {"Bearer sk_right": 200, "bearer sk_right": 200, "Bearer sk_wrong": 401, "sk_right": 401, "": 401}
     for authorization, status in tries.items():
         headers = {"Authorization": authorization} if authorization else {}
-        for path in (WHOLE, LIVE):
+        for path in (PATH_WHOLE, PATH_LIVE):
             async with session.post(locked + path, json=body, headers=headers) as reply:
                 assert reply.status == status, authorization
                 if status == 401:
@@ -146,7 +121,7 @@ async def test_key_is_required(session, locked):
                     assert "sk_right" not in str(refusal)
     async with session.get(f"{locked}/waves/v1/lightning-v3.1/get_voices") as reply:
         assert reply.status == 401
-    async with session.post(f"{locked}{WHOLE}?token=sk_right", json=body) as reply:
+    async with session.post(f"{locked}{PATH_WHOLE}?token=sk_right", json=body) as reply:
         assert reply.status == 200
 
 
@@ -192,16 +167,16 @@ async def test_allowed_host_is_served(session):
             "nas.local.": 200,
             "other.local": 403,
         }.items():
-            async with session.post(url + WHOLE, json=body, headers={"Host": host}) as reply:
+            async with session.post(url + PATH_WHOLE, json=body, headers={"Host": host}) as reply:
                 assert reply.status == status, host
 
 
 async def test_unknown_route_is_json_error(session, url):
     for method, path, status in (
         ("GET", "/", 404),
-        ("GET", WHOLE, 405),
-        ("GET", LIVE, 426),
-        ("PUT", LIVE, 405),
+        ("GET", PATH_WHOLE, 405),
+        ("GET", PATH_LIVE, 426),
+        ("PUT", PATH_LIVE, 405),
     ):
         async with session.request(method, url + path) as reply:
             assert reply.status == status

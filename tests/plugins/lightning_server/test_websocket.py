@@ -1,35 +1,15 @@
 """Whole texts to the Lightning-compatible server over WebSocket, with the real local voice."""
 
 import pytest
-import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.lightning_server.limits import ServerLimits
-from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
 from tests.support.speech_socket import Heard, connected
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECOND = "This is the second answer."
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def voice():
-    async with VoicePool() as voice:
-        yield voice
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def url(voice):
-    async with serve(voice) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def client(url):
-    async with connected(url) as client:
-        yield client
 
 
 async def test_whole_text_is_chunks_and_complete(client):
@@ -54,6 +34,7 @@ async def test_requests_spoken_in_order_with_own_ids(client):
     assert heard.statuses == ["chunk", "complete"] * 3
     assert len({frame["session_id"] for frame in heard.frames}) == 1
     assert heard.frames[0]["session_id"].startswith("ws_")
+    assert not any("external_session_id" in frame for frame in heard.frames)
     for number, text in enumerate(texts):
         part = Heard([frame for frame in heard.frames if frame["external_request_id"] == f"r{number}"])
         assert len({frame["request_id"] for frame in part.frames}) == 1

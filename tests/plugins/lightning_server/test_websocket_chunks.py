@@ -1,35 +1,14 @@
 """Texts in pieces to the Lightning-compatible server: flushed, closed, cancelled, or spoken by sentences."""
 
 import pytest
-import pytest_asyncio
 
-from edgevoice_plugins.lightning_server.app import serve
-from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
-from tests.support.speech_socket import Heard, connected
+from tests.support.speech_socket import Heard
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECOND = "This is the second answer."
 PIECES = ["Let me ", "check ", "that for ", "you. ", "Your or", "der ships ", "tomorrow ", "morning."]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def voice():
-    async with VoicePool() as voice:
-        yield voice
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def url(voice):
-    async with serve(voice) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def client(url):
-    async with connected(url) as client:
-        yield client
 
 
 @pytest.mark.parametrize("closing", [{"text": "", "flush": True}, {"text": "", "continue": False}, None])

@@ -6,29 +6,15 @@ import json
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from edgevoice_plugins.lightning_server.app import serve
 from edgevoice_plugins.lightning_server.limits import ServerLimits
-from edgevoice_plugins.local_voice.pool import VoicePool
 from tests.support.local_voice import LONG, SENTENCE, is_speech_of
 from tests.support.speech_socket import LIVE, Heard, connected
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECOND = "This is the second answer."
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def voice():
-    async with VoicePool() as voice:
-        yield voice
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def url(voice):
-    async with serve(voice) as url:
-        yield url
 
 
 async def test_key_origin_and_host_checked_before_upgrade(voice, url):

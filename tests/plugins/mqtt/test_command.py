@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from edgevoice import EventType, Rejection
-from edgevoice_plugins.mqtt.reply_collector import format_event
+from edgevoice_plugins.mqtt.command import format_event
 from tests.support.broker import Broker, free_port
 from tests.support.mqtt_source import AT, make_event, source_and_client
 

@@ -1,4 +1,4 @@
-"""Events, states and availability that the source publishes at a real mosquitto."""
+"""Events, states and availability at a real mosquitto; acknowledgements that are told; messages that are dropped."""
 
 import asyncio
 import os
@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
-from edgevoice import EventType, Rejection, SpeakerState, Urgency
+from edgevoice import Acknowledge, EventType, Rejection, SpeakerState, Urgency
 from edgevoice.outcome import CurrentAnnouncement, Timings
+from edgevoice_plugins.mqtt import source
 from edgevoice_plugins.mqtt.outbox import MAX_EVENTS_OFFLINE
-from edgevoice_plugins.mqtt.topics import Origin
+from edgevoice_plugins.mqtt.source import AckRelay, DuplicateFilter
+from edgevoice_plugins.mqtt.topics import Message, Origin
 from tests.support.broker import Broker, MqttClient
 from tests.support.mqtt_source import (
     AT,
@@ -207,3 +209,115 @@ async def test_source_without_broker_is_not_durable():
         assert not running.source.durable
         running.source.on_event(make_event(urgency=Urgency.HIGH), None)
         assert running.delivered == []
+
+
+def acknowledged(name, speaker="kitchen"):
+    return make_event(name, EventType.FINISHED, speaker, reason="acknowledged")
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_acknowledged_alert_is_told_once(broker, version):
+    async with source_and_client(broker, version=version) as (running, client):
+        told = await client.collect("edgevoice/all/ack")
+        for speaker in ("kitchen", "hall"):
+            running.source.on_event(acknowledged("a1", speaker), None)
+        running.source.on_event(make_event("a2", step=EventType.FINISHED, reason="times"), None)
+        running.source.on_event(acknowledged("a3"), None)
+        await told.wait_for_count(2)
+        await flush_events(running, client)
+        # The other speakers of this node end it too.
+        assert await running.wait_for("a1") == Acknowledge(target="all", payload=b"a1")
+    assert [(message.payload, message.retained) for message in told.messages] == [
+        (b"a1", False),
+        (b"a3", False),
+    ]
+
+
+async def test_acknowledgement_by_all_ack_is_not_told_on(broker):
+    async with source_and_client(broker) as (running, client):
+        told = await client.collect("edgevoice/all/ack")
+        running.source.on_event(make_event("b1", EventType.STARTED), None)
+        for payload in ("theirs", "PRESS"):
+            await client.publish("edgevoice/all/ack", payload)
+            await running.wait_for(payload)
+        for name in ("theirs", "b1"):
+            running.source.on_event(acknowledged(name), None)
+        await flush_events(running, client)
+    assert [message.payload for message in told.messages] == [b"theirs", b"PRESS"]
+
+
+@pytest.mark.parametrize("payload", [b"", b"PRESS", b"press", b" single\n", b"on"])
+def test_acknowledging_every_alert_covers_active_ones_only(payload):
+    relay = AckRelay()
+    for speaker in ("kitchen", "hall"):
+        relay.on_progress(make_event("active", EventType.QUEUED, speaker))
+    relay.on_progress(make_event("over", EventType.STARTED))
+    relay.should_tell(make_event("over", EventType.FINISHED))
+    relay.on_acknowledge_all(payload)
+    assert not relay.should_tell(acknowledged("active"))
+    assert not relay.should_tell(acknowledged("active", "hall"))
+    assert relay.should_tell(acknowledged("over"))
+    relay.on_progress(make_event("later", EventType.STARTED))
+    assert relay.should_tell(acknowledged("later"))
+
+
+def test_other_outcomes_are_not_told():
+    assert not AckRelay().should_tell(make_event("a1", EventType.FINISHED, reason="times"))
+
+
+def test_active_announcements_are_bounded(monkeypatch):
+    monkeypatch.setattr(source, "_MAX_ACTIVE", 3)
+    relay = AckRelay()
+    for number in range(5):
+        relay.on_progress(make_event(str(number), EventType.STARTED))
+    relay.on_acknowledge_all(b"")
+    assert [relay.should_tell(acknowledged(str(number))) for number in range(5)] == [True, True] + [False] * 3
+
+
+def test_alert_is_told_again_after_its_time_and_names_are_bounded():
+    now = [0.0]
+    relay = AckRelay(clock=lambda: now[0])
+    assert relay.should_tell(acknowledged("a"))
+    now[0] = 59
+    assert not relay.should_tell(acknowledged("a"))
+    now[0] = 118
+    assert not relay.should_tell(acknowledged("a"))
+    now[0] = 178
+    assert relay.should_tell(acknowledged("a"))
+    for number in range(2000):
+        relay.should_tell(acknowledged(str(number)))
+    assert relay.should_tell(acknowledged("a"))
+    assert not relay.should_tell(acknowledged("1999"))
+
+
+def make_message(packet, payload=b"x", *, redelivered=False, session=1, acks=None):
+    def acknowledge():
+        (acks if acks is not None else []).append(packet)
+
+    return Message(
+        topic="t",
+        payload=payload,
+        delivery=(session, packet),
+        redelivered=redelivered,
+        acknowledge=acknowledge,
+    )
+
+
+def test_duplicate_filter_accepts_reused_packet_id():
+    duplicates = DuplicateFilter()
+    assert duplicates.first_delivery(make_message(1)) is not None
+    assert duplicates.first_delivery(make_message(1, redelivered=True)) is None
+    assert duplicates.first_delivery(make_message(1)) is not None
+    assert duplicates.first_delivery(make_message(1, b"other", redelivered=True)) is not None
+    assert duplicates.first_delivery(make_message(1, session=2, redelivered=True)) is not None
+
+
+def test_duplicate_filter_acknowledges_latest_delivery():
+    duplicates, first_acks, later_acks, last_acks = DuplicateFilter(), [], [], []
+    first = duplicates.first_delivery(make_message(1, acks=first_acks))
+    duplicates.first_delivery(make_message(1, redelivered=True, acks=later_acks))
+    assert (first_acks, later_acks) == ([], [])
+    first.acknowledge()
+    assert (first_acks, later_acks) == ([], [1])
+    duplicates.first_delivery(make_message(1, redelivered=True, acks=last_acks))
+    assert last_acks == [1]

@@ -15,7 +15,7 @@ import msgspec
 from edgevoice import TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +60,12 @@ class Problem:
 Reply: TypeAlias = Chunk | Word | Complete | Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ids:
-    """The ids in a WebSocket frame; the external ones only if the client sent them."""
-
-    session_id: str
-    request_id: str
-    external_session_id: str | None = None
-    external_request_id: str | None = None
-
-    def as_keys(self) -> dict[str, str]:
-        keys = {"session_id": self.session_id, "request_id": self.request_id}
-        if self.external_session_id is not None:
-            keys["external_session_id"] = self.external_session_id
-        if self.external_request_id is not None:
-            keys["external_request_id"] = self.external_request_id
-        return keys
-
-
 # ---- written by the server -------------------------------------------------------------------------
 
 
-def write_frame(reply: Reply, ids: Ids) -> str:
-    """Return a reply as a WebSocket text frame."""
-    frame: dict[str, Any] = ids.as_keys()
+def write_frame(reply: Reply, ids: Mapping[str, str]) -> str:
+    """Return a reply as a WebSocket text frame with the keys `ids`."""
+    frame: dict[str, Any] = {**ids}
     match reply:
         case Chunk(pcm=pcm):
             frame |= {"status": "chunk", "data": {"audio": base64.b64encode(pcm).decode()}}
@@ -187,19 +169,6 @@ class EventReader:
                 self._data_bytes += len(line)
         if self._data_bytes + len(self._buffer) > self._max_bytes:
             raise TransportError(f"the server sent an event of more than {self._max_bytes} bytes")
-
-
-class WholeSamples:
-    """Passes bytes on in whole samples of two bytes; an odd byte waits for the other one."""
-
-    def __init__(self) -> None:
-        self.odd = b""
-
-    def feed(self, piece: bytes) -> bytes:
-        data = self.odd + piece
-        whole = len(data) & ~1
-        self.odd = data[whole:]
-        return data[:whole]
 
 
 def _object(text: str | bytes, what: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from edgevoice.errors import TransportError
-from edgevoice_plugins.lightning.protocol.wav import write_wav
+from edgevoice_plugins.lightning.protocol.audio import write_wav
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import opened, request, said, said_until
 

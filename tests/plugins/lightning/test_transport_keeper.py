@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from edgevoice import TransportError
-from edgevoice_plugins.lightning.keeper import IdleLimit
+from edgevoice_plugins.lightning.transport import IdleLimit
 from tests.support.front import Front
 from tests.support.lightning import Fault, LightningServer
 from tests.support.transports import KINDS, opened, opened_together, request, said, said_until, warm

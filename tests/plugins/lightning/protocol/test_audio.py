@@ -1,4 +1,4 @@
-"""WAV files, also with wrong headers, and bytes that are not audio."""
+"""Chunks of samples, WAV files, also with wrong headers, and bytes that are not audio."""
 
 import struct
 
@@ -7,10 +7,24 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgevoice.errors import TransportError
-from edgevoice_plugins.lightning.pcm import decode_body, looks_like_text
-from edgevoice_plugins.lightning.protocol.wav import read_wav, write_wav
+from edgevoice_plugins.lightning.protocol.audio import (
+    PcmAssembler,
+    decode_body,
+    looks_like_text,
+    read_wav,
+    write_wav,
+)
 
 samples = st.binary(max_size=400).map(lambda data: data[: len(data) & ~1])
+
+
+@given(st.lists(st.binary(max_size=60), max_size=40))
+def test_pcm_assembler_any_split(pieces):
+    assembler, data = PcmAssembler(8000, max_s=60), b"".join(pieces)
+    fed = [assembler.feed(piece) for piece in pieces]
+    assert all(len(pcm) % 2 == 0 for pcm in fed)
+    assert b"".join(fed) == data[: len(data) & ~1]
+    assert assembler.duration_s == len(data) // 2 / 8000
 
 
 sizes = st.sampled_from([0, 1, 36, 44, 0x7FFFFFFF, 0xFFFFFFFF]) | st.integers(0, 2**32 - 1)

@@ -2,9 +2,8 @@
 
 import pytest
 
-from edgevoice_plugins.mqtt.dedup import DuplicateFilter, OrderedAcks, TtlSet
+from edgevoice_plugins.mqtt.connection import OrderedAcks
 from edgevoice_plugins.mqtt.options import Timeouts
-from edgevoice_plugins.mqtt.topics import Message
 from tests.support.broker import Broker, MqttClient
 from tests.support.mqtt_source import running_source
 
@@ -88,52 +87,3 @@ async def test_ordered_acks_send_nothing_after_close():
     acks.close()
     acknowledge()
     assert sent == []
-
-
-def make_message(packet, payload=b"x", *, redelivered=False, session=1, acks=None):
-    def acknowledge():
-        (acks if acks is not None else []).append(packet)
-
-    return Message(
-        topic="t",
-        payload=payload,
-        delivery=(session, packet),
-        redelivered=redelivered,
-        acknowledge=acknowledge,
-    )
-
-
-def test_duplicate_filter_accepts_reused_packet_id():
-    duplicates = DuplicateFilter()
-    assert duplicates.first_delivery(make_message(1)) is not None
-    assert duplicates.first_delivery(make_message(1, redelivered=True)) is None
-    assert duplicates.first_delivery(make_message(1)) is not None
-    assert duplicates.first_delivery(make_message(1, b"other", redelivered=True)) is not None
-    assert duplicates.first_delivery(make_message(1, session=2, redelivered=True)) is not None
-
-
-def test_duplicate_filter_acknowledges_latest_delivery():
-    duplicates, first_acks, later_acks, last_acks = DuplicateFilter(), [], [], []
-    first = duplicates.first_delivery(make_message(1, acks=first_acks))
-    duplicates.first_delivery(make_message(1, redelivered=True, acks=later_acks))
-    assert (first_acks, later_acks) == ([], [])
-    first.acknowledge()
-    assert (first_acks, later_acks) == ([], [1])
-    duplicates.first_delivery(make_message(1, redelivered=True, acks=last_acks))
-    assert last_acks == [1]
-
-
-def test_ttl_set_expires_and_is_bounded():
-    now = [0.0]
-    names = TtlSet(60, clock=lambda: now[0])
-    assert names.add("a")
-    now[0] = 59
-    assert not names.add("a")
-    now[0] = 118
-    assert not names.add("a")
-    now[0] = 178
-    assert names.add("a")
-    for number in range(2000):
-        names.add(str(number))
-    assert names.add("a")
-    assert not names.add("1999")
