@@ -7,8 +7,7 @@ import pytest
 import soxr
 
 from edgevoice import ClipError
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, in_bursts, pieces
 from tests.support.pulse import Pulse, noise
 
