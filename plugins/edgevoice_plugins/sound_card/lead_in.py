@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Self
 
@@ -58,7 +58,7 @@ class LeadInTracker:
         self._speaker = speaker
         self._options = options
         self._clock = clock
-        self._names: tuple[str, ...] = (options.device,)
+        self._names = {options.device}
         self._last_sound_at: float | None = None
         self._sink_query: asyncio.Task[None] | None = None
         self.lead_in = self._choose()
@@ -78,7 +78,7 @@ class LeadInTracker:
 
     def add_name(self, name: str) -> None:
         """Choose again, knowing one more name of the device."""
-        self._names += (name,)
+        self._names.add(name)
         chosen = self._choose()
         if chosen != self.lead_in and chosen.duration_s:
             logger.info(
@@ -105,7 +105,7 @@ class LeadInTracker:
         return choose(self._options.lead_in_ms, self._options.lead_in_after_s, self._names)
 
 
-def choose(configured_ms: int | str, after_s: float | None, names: tuple[str, ...]) -> LeadIn:
+def choose(configured_ms: int | str, after_s: float | None, names: Iterable[str]) -> LeadIn:
     """Return the lead-in as configured; for `auto`, the default of the kind of sink that `names` tell."""
     after_s = SUSPEND_AFTER_S if after_s is None else after_s
     if isinstance(configured_ms, int):

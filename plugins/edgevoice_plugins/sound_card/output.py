@@ -320,8 +320,9 @@ class Playback:
             del self._unplayed[: newly_played * BYTES_PER_FRAME]
             if len(self._unplayed) < self._ahead_bytes:
                 self._has_space.set()
-        self._progress.written(self._source_frames(self.written))
-        self._progress.played(self._source_frames(self.played))
+        source_written, source_played = self._source_frames(self.written), self._source_frames(self.played)
+        self._progress.written(source_written)
+        self._progress.played(source_played)
 
     def _source_frames(self, frames: int) -> int:
         return frames if self._resampler is None else self._resampler.source_frames(frames)

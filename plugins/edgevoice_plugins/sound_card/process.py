@@ -110,13 +110,13 @@ class ChildProcess:
         """Wait until `has_received`.
 
         Raises:
-            ProcessLostError: The process is lost.
+            ProcessLostError: The process was lost before.
         """
-        while self.lost is None and kind not in self._received:
+        while kind not in self._received:
+            if self.lost is not None:
+                raise ProcessLostError(self.lost)
             self._changed.clear()
             await self._changed.wait()
-        if self.lost is not None:
-            raise ProcessLostError(self.lost)
 
     def start(self, rate: int, lead_in_s: float, on_position: Callable[[int, int], None]) -> None:
         """Start an announcement at `rate` Hz after at least `lead_in_s` seconds of silence.
@@ -132,16 +132,14 @@ class ChildProcess:
 
     def write(self, pcm: bytes) -> None:
         """Send the next frames."""
-        if not self._has_work:
-            self._progressed_at = monotonic()
+        self._note_new_work()
         for start in range(0, len(pcm), wire.MAX_PAYLOAD_BYTES):
             self._send(wire.AUDIO, payload=pcm[start : start + wire.MAX_PAYLOAD_BYTES])
         self._sent += len(pcm) // BYTES_PER_FRAME
 
     def end(self) -> None:
         """Announce that no more frames follow; DONE confirms that they were played."""
-        if not self._has_work:
-            self._progressed_at = monotonic()
+        self._note_new_work()
         self._end_sent = True
         self._send(wire.END)
 
@@ -169,6 +167,10 @@ class ChildProcess:
     @property
     def _has_work(self) -> bool:
         return wire.OPENED not in self._received or self._end_sent or self._sent > self._played
+
+    def _note_new_work(self) -> None:
+        if not self._has_work:
+            self._progressed_at = max(self._progressed_at, monotonic())  # the lead-in may not be over
 
     def _send(self, kind: bytes, first: int = 0, second: int = 0, payload: bytes = b"") -> None:
         if self.lost is not None:
