@@ -11,7 +11,7 @@ import struct
 HEADER = struct.Struct("<cQQ")
 MAX_PAYLOAD_BYTES = 32_768
 MAX_MESSAGE_BYTES = HEADER.size + MAX_PAYLOAD_BYTES
-#: `edgevoice.BYTES_PER_FRAME`: the child does not import the core, which takes twice as long as its own start.
+#: As `edgevoice.BYTES_PER_FRAME`, without importing the core: that would triple the time the child needs to start.
 BYTES_PER_FRAME = 2
 #: DONE is sent while up to this much is still to be played, so that the next announcement follows without a
 #: gap. See docs/decisions/gapless-playback.md.
@@ -38,8 +38,9 @@ PROBE = b"T"
 #: The card is open. Payload: its name.
 OPENED = b"O"
 #: Progress. Numbers: frames written to the card, frames played. Sent after the first write, then each time
-#: another `REPORT_S` was played; in an underrun and before LOST at each change.
+#: another `REPORT_S` was played, at each change in an underrun, and before LOST.
 POSITION = b"H"
+#: After a crash of the child, up to this much is played again.
 REPORT_S = 0.05
 #: All but the last `DONE_EARLY_S` was played.
 DONE = b"D"
