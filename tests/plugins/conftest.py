@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import context
 from tests.support.pulse import Pulse
 

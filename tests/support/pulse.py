@@ -19,7 +19,8 @@ from typing import Self
 import numpy as np
 import pytest
 
-BYTES_PER_FRAME = 2
+from edgevoice import BYTES_PER_FRAME
+
 ALSA = """
 pcm.!default { type pulse hint { show on description "Default" } }
 ctl.!default { type pulse }

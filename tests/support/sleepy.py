@@ -4,7 +4,8 @@ import asyncio
 import os
 import time
 
-from tests.support.pulse import BYTES_PER_FRAME, Pulse
+from edgevoice import BYTES_PER_FRAME
+from tests.support.pulse import Pulse
 
 #: A sink that is not suspended delivers audio or silence much more often than this.
 SUSPENDED_AFTER_S = 0.5

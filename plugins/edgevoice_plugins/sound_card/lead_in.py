@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Self
 
-    from edgevoice_plugins.sound_card.options import Options
+    from edgevoice_plugins.sound_card.output import Options
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,6 @@ class LeadIn:
     #: Why it is this long, for the log.
     reason: str
 
-    def needed_s(self, silent_s: float | None) -> float:
-        """Return the seconds of silence needed after `silent_s` seconds without sound; None: no sound yet."""
-        return self.duration_s if silent_s is None or silent_s > self.after_s else 0.0
-
 
 class LeadInTracker:
     """The lead-in of one output, and whether the next sound needs it."""
@@ -62,7 +58,7 @@ class LeadInTracker:
         self._speaker = speaker
         self._options = options
         self._clock = clock
-        self._names: tuple[str, ...] = (options.device,)
+        self._names = {options.device}
         self._last_sound_at: float | None = None
         self._sink_query: asyncio.Task[None] | None = None
         self.lead_in = self._choose()
@@ -82,15 +78,20 @@ class LeadInTracker:
 
     def add_name(self, name: str) -> None:
         """Choose again, knowing one more name of the device."""
-        if name not in self._names:
-            self._names += (name,)
-            self._update()
+        self._names.add(name)
+        chosen = self._choose()
+        if chosen != self.lead_in and chosen.duration_s:
+            logger.info(
+                "%s: %.0f ms of silence before the first sound after %g s without one: %s",
+                *(self._speaker, chosen.duration_s * 1000, chosen.after_s, chosen.reason),
+            )
+        self.lead_in = chosen
 
     def needed_s(self) -> float:
         """Return the seconds of silence that must precede a sound now."""
-        return self.lead_in.needed_s(
-            None if self._last_sound_at is None else self._clock() - self._last_sound_at
-        )
+        sounded_at = self._last_sound_at
+        is_awake = sounded_at is not None and self._clock() - sounded_at <= self.lead_in.after_s
+        return 0.0 if is_awake else self.lead_in.duration_s
 
     def sound_ended(self) -> None:
         """Note that there was sound until now."""
@@ -100,35 +101,20 @@ class LeadInTracker:
         if name := await sink_name(self._options.device):
             self.add_name(name)
 
-    def _update(self) -> None:
-        chosen = self._choose()
-        if chosen != self.lead_in and chosen.duration_s:
-            logger.info(
-                "%s: %.0f ms of silence before the first sound after %g s without one: %s",
-                *(self._speaker, chosen.duration_s * 1000, chosen.after_s, chosen.reason),
-            )
-        self.lead_in = chosen
-
     def _choose(self) -> LeadIn:
         return choose(self._options.lead_in_ms, self._options.lead_in_after_s, self._names)
 
 
-def choose(configured_ms: int | str, after_s: float | None, names: tuple[str, ...]) -> LeadIn:
+def choose(configured_ms: int | str, after_s: float | None, names: Iterable[str]) -> LeadIn:
     """Return the lead-in as configured; for `auto`, the default of the kind of sink that `names` tell."""
     after_s = SUSPEND_AFTER_S if after_s is None else after_s
     if isinstance(configured_ms, int):
         return LeadIn(configured_ms / 1000, after_s, "as configured")
-    duration_s, kind = default_for_sink(names)
-    return LeadIn(duration_s, after_s, kind)
-
-
-def default_for_sink(names: tuple[str, ...]) -> tuple[float, str]:
-    """Return the lead-in in seconds of a sink with these names, and its kind; 0 for an unknown kind."""
     known = " ".join(names).casefold()
     for words, duration_s, kind in DEFAULTS:
         if any(word in known for word in words):
-            return duration_s, kind
-    return 0.0, "a sink of unknown kind"
+            return LeadIn(duration_s, after_s, kind)
+    return LeadIn(0.0, after_s, "a sink of unknown kind")
 
 
 async def sink_name(device: str) -> str | None:

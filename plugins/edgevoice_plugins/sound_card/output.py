@@ -7,13 +7,15 @@ import importlib.util
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from edgevoice import Output, OutputError, Resampler
+import msgspec
+from msgspec import Meta
+
+from edgevoice import BYTES_PER_FRAME, Output, OutputError, Resampler
 from edgevoice_plugins.sound_card.lead_in import LeadInTracker
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.playback import Playback
 from edgevoice_plugins.sound_card.process import ChildProcess, ProcessLostError
+from edgevoice_plugins.sound_card_child import wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
     from edgevoice import Context, Progress
     from edgevoice_plugins.sound_card.lead_in import LeadIn
+
+#: Audio is read and sent in pieces of this length, as long as less than one is not played. A stop drops what was
+#: sent, and a change of volume comes after it; but the daemon may be late by it.
+AHEAD_S = 0.2
 
 MISSING = (
     'needs pyaudio: pip install "edgevoice[audio]" '
@@ -45,6 +51,23 @@ class Timeouts:
     unhandled_stall_s: float = 10.0
 
 
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The keys of a speaker with `output: sound_card`."""
+
+    #: Name of the device, or a part of it.
+    device: Annotated[str, Meta(min_length=1, max_length=200)] = "default"
+    #: Rate of the card in Hz; None for the rate of the speech.
+    sample_rate: Annotated[int, Meta(ge=8000, le=192_000)] | None = None
+    #: Silence before the first sound; `auto` for the default of the kind of sink.
+    lead_in_ms: Annotated[int, Meta(ge=0, le=5000)] | Literal["auto"] = msgspec.field(
+        default="auto", name="lead_in"
+    )
+    #: Seconds without sound after which the lead-in is needed; None for `SUSPEND_AFTER_S`.
+    lead_in_after_s: Annotated[float, Meta(ge=0, le=86400)] | None = msgspec.field(
+        default=None, name="lead_in_after"
+    )
+
+
 class SoundCard(Output):
     """Plays on one device."""
 
@@ -58,11 +81,9 @@ class SoundCard(Output):
         self._lead_in = LeadInTracker(self.speaker, options, monotonic)
         #: Held during an announcement or a probe: one at a time.
         self._lock = asyncio.Lock()
-        #: Set at each change of the process's status or of the audio.
-        self._changed = asyncio.Event()
         self._child: ChildProcess | None = None
-        #: When the current playback counts as stalled; monotonic seconds.
-        self._deadline: float | None = None
+        #: When the progress of the current playback is checked next; monotonic seconds.
+        self._check_at: float | None = None
         self._stack = AsyncExitStack()
 
     @classmethod
@@ -80,7 +101,7 @@ class SoundCard(Output):
         return self._lead_in.lead_in
 
     def stall_reason(self) -> str | None:
-        if self._deadline is None or monotonic() < self._deadline + self._timeouts.unhandled_stall_s:
+        if self._check_at is None or monotonic() < self._check_at + self._timeouts.unhandled_stall_s:
             return None
         return f"the sound card of {self.speaker} makes no progress and cannot be replaced"
 
@@ -107,10 +128,8 @@ class SoundCard(Output):
                 child = await self._running_child()
                 child.probe(self._card_rate(self._speech_rate))
                 async with asyncio.timeout(self._timeouts.recovery_s):
-                    while not child.status.is_open:
-                        await self._wait_for_change()
-                        child.check()
-                self._lead_in.add_name(child.status.device)
+                    await child.wait_for(wire.OPENED)
+                self._lead_in.add_name(child.device)
             except ProcessLostError as error:
                 raise self._output_error(error) from error
             except TimeoutError as error:
@@ -121,20 +140,23 @@ class SoundCard(Output):
 
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
         async with self._lock:
-            resampler = await self._resampler(rate)
             playback = Playback(
-                audio, resampler, progress, self._changed.set, lead_in_s=self._lead_in.needed_s()
+                audio,
+                self._card_rate(rate),
+                await self._resampler(rate),
+                progress,
+                lead_in_s=self._lead_in.needed_s(),
             )
             filling = asyncio.create_task(playback.fill())
             try:
                 await self._play(playback)
             except asyncio.CancelledError:
-                await self._stop(playback)
+                await self._stop()
                 raise
             finally:
-                if playback.has_sounded:
+                if playback.written:
                     self._lead_in.sound_ended()
-                self._deadline = None
+                self._check_at = None
                 filling.cancel()
                 await asyncio.gather(filling, return_exceptions=True)
 
@@ -157,54 +179,42 @@ class SoundCard(Output):
 
     async def _play_on(self, child: ChildProcess, playback: Playback) -> None:
         playback.start_on(child)
-        while True:
-            self._changed.clear()
-            playback.advance(child)
-            if playback.is_done(child):
-                return
-            self._deadline = (
-                playback.progressed_at + self._timeouts.stall_s if playback.expects_progress else None
-            )
+        while not child.has_received(wire.DONE):
+            self._check_at = monotonic() + self._timeouts.stall_s - child.stalled_s
             try:
-                async with asyncio.timeout_at(self._deadline):
-                    await self._changed.wait()
+                async with asyncio.timeout_at(self._check_at):
+                    await child.wait_for(wire.DONE)
             except TimeoutError:
-                self._kill("it made no progress")
+                if child.stalled_s >= self._timeouts.stall_s:
+                    child.kill("it made no progress")
+        playback.finish()
 
-    async def _stop(self, playback: Playback) -> None:
-        """Stop the sound at once, and report how much was played."""
+    async def _stop(self) -> None:
+        """Stop the sound at once; the process reports how much was played."""
         child = self._child
         if child is None or child.lost is not None:
             return
+        child.stop()
         try:
-            child.stop()
             async with asyncio.timeout(self._timeouts.stop_s):
-                while not child.status.is_stopped:
-                    await self._wait_for_change()
-                    child.check()
+                await child.wait_for(wire.STOPPED)
         except (ProcessLostError, TimeoutError):
-            self._kill("it did not stop")
+            child.kill("it did not stop")
         except asyncio.CancelledError:
-            self._kill("its stop was cancelled")
+            child.kill("its stop was cancelled")
             raise
-        finally:
-            playback.report(child)
 
     async def _drain(self) -> None:
         """Wait until the last frames of the last announcement were played."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timeouts.stop_s):
-                while self._child is not None and self._child.is_draining:
-                    await self._wait_for_change()
-
-    async def _wait_for_change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+        if self._child is not None and self._child.has_received(wire.DONE):
+            with suppress(ProcessLostError, TimeoutError):
+                async with asyncio.timeout(self._timeouts.stop_s):
+                    await self._child.wait_for(wire.DRAINED)
 
     async def _running_child(self) -> ChildProcess:
         """Return the child process; spawn one if there is none or it is lost."""
         if self._child is None or self._child.lost is not None:
-            self._child = await ChildProcess.spawn(self._options.device, self._changed.set)
+            self._child = await ChildProcess.spawn(self._options.device)
         return self._child
 
     def _kill(self, reason: str) -> None:
@@ -214,10 +224,105 @@ class SoundCard(Output):
     def _card_rate(self, rate: int) -> int:
         return self._options.sample_rate or rate
 
-    async def _resampler(self, rate: int) -> Resampler:
+    async def _resampler(self, rate: int) -> Resampler | None:
         if self._card_rate(rate) == rate:
-            return Resampler(rate, rate)
+            return None
         return await asyncio.to_thread(Resampler, rate, self._card_rate(rate))
 
     def _output_error(self, reason: object) -> OutputError:
         return OutputError(f"the sound card of {self.speaker} ({self._options.device}): {reason}")
+
+
+class Playback:
+    """The frames of an announcement at the card's rate, from the first that was not played yet.
+
+    If the child process is lost, another one continues there.
+    """
+
+    def __init__(
+        self,
+        audio: AsyncIterator[bytes],
+        rate: int,
+        resampler: Resampler | None,
+        progress: Progress,
+        *,
+        lead_in_s: float,
+    ) -> None:
+        #: Frames written to the card, and frames played.
+        self.written = self.played = 0
+        self._audio = audio
+        self._rate = rate
+        self._resampler = resampler
+        self._progress = progress
+        self._lead_in_s = lead_in_s
+        self._child: ChildProcess | None = None
+        #: Frame from which the current process counts.
+        self._start_frame = 0
+        self._ahead_bytes = round(rate * AHEAD_S) * BYTES_PER_FRAME
+        self._unplayed = bytearray()
+        self._is_complete = False
+        self._audio_error: Exception | None = None
+        self._has_space = asyncio.Event()
+
+    async def fill(self) -> None:
+        """Read the audio and send it, a little ahead of what is played. An error of the audio is kept for `finish`."""
+        try:
+            async for pcm in self._audio:
+                await self._send(pcm if self._resampler is None else self._resampler.feed(pcm))
+            if self._resampler is not None:
+                await self._send(self._resampler.feed(b"", last=True))
+        except Exception as error:  # noqa: BLE001 - raised by `finish`, once the audio before it was played
+            self._audio_error = error
+        self._is_complete = True
+        if self._child is not None:
+            self._child.end()
+
+    def start_on(self, child: ChildProcess) -> None:
+        """Start on a process that has nothing of this announcement."""
+        self._child = child
+        self._start_frame = self.played
+        child.start(self._rate, 0.0 if self.written else self._lead_in_s, self._report)
+        child.write(bytes(self._unplayed))
+        if self._is_complete:
+            child.end()
+
+    def finish(self) -> None:
+        """Report all of it as played.
+
+        Raises:
+            Exception: The error that `audio` ended with, if any.
+        """
+        if self._resampler is not None and self._audio_error is None:
+            frames = self._resampler.taken
+        else:
+            frames = self._source_frames(self.played + len(self._unplayed) // BYTES_PER_FRAME)
+        self._progress.written(frames)
+        self._progress.played(frames)
+        if self._audio_error is not None:
+            raise self._audio_error
+
+    async def _send(self, pcm: bytes) -> None:
+        for start in range(0, len(pcm), self._ahead_bytes):
+            piece = pcm[start : start + self._ahead_bytes]
+            self._unplayed += piece
+            if self._child is not None:
+                self._child.write(piece)
+            while len(self._unplayed) >= self._ahead_bytes:
+                self._has_space.clear()
+                await self._has_space.wait()
+
+    def _report(self, written: int, played: int) -> None:
+        """Take the frames that the current process has written and played."""
+        self.written = max(self.written, self._start_frame + written)
+        newly_played = self._start_frame + played - self.played
+        if newly_played > 0:
+            self.played += newly_played
+            del self._unplayed[: newly_played * BYTES_PER_FRAME]
+            if len(self._unplayed) < self._ahead_bytes:
+                self._has_space.set()
+        source_written, source_played = self._source_frames(self.written), self._source_frames(self.played)
+        self._progress.written(source_written)
+        self._progress.played(source_played)
+
+    def _source_frames(self, frames: int) -> int:
+        return frames if self._resampler is None else self._resampler.source_frames(frames)

@@ -41,7 +41,7 @@ def play(connection: socket.socket, device: str) -> None:
     try:
         Player(connection, device).run()
     except CardLostError as error:
-        connection.send(wire.LOST + str(error).encode())
+        connection.send(wire.HEADER.pack(wire.LOST, 0, 0) + str(error).encode())
 
 
 def exit_with_daemon(connection: socket.socket) -> None:

@@ -100,8 +100,6 @@ class Card:
         self._stream: Stream | None = None
         #: Full name of the device; empty until it was opened.
         self.name = ""
-        #: Rate in Hz of the open stream.
-        self.rate = 0
         #: Frames that the card holds.
         self.capacity = 0
 
@@ -110,13 +108,11 @@ class Card:
         return self._stream is not None
 
     def open(self, rate: int) -> None:
-        """Open the card at `rate` Hz, unless it is open at that rate.
+        """Open the card at `rate` Hz; close it first if it is open.
 
         Raises:
             CardLostError: The card cannot be opened.
         """
-        if self.is_open and self.rate == rate:
-            return
         self.close()
         device = choose(output_devices(self._audio), self._wanted)
         try:
@@ -130,7 +126,7 @@ class Card:
             )
         except OSError as error:
             raise CardLostError(_open_error(device, rate, error)) from error
-        self.name, self.rate = device.name, rate
+        self.name = device.name
         self.capacity = self.room()
 
     def close(self) -> None:

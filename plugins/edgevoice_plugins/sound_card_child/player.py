@@ -28,7 +28,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from edgevoice_plugins.sound_card_child import wire
-from edgevoice_plugins.sound_card_child.device_queue import DeviceQueue
+from edgevoice_plugins.sound_card_child.card import Card, CardLostError
+from edgevoice_plugins.sound_card_child.timeline import Gap, PlayoutTimeline
 
 if TYPE_CHECKING:
     import socket
@@ -71,13 +72,6 @@ class Player:
         self._reported = (0, 0)
         #: When audio last arrived or progressed, or the state changed; monotonic seconds.
         self._changed_at = monotonic()
-        self._handlers = {
-            wire.START: self._on_start,
-            wire.AUDIO: self._on_audio,
-            wire.END: self._on_end,
-            wire.STOP: self._on_stop,
-            wire.PROBE: self._on_probe,
-        }
 
     def run(self) -> None:
         """Play until the daemon is gone.
@@ -87,16 +81,21 @@ class Player:
         """
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
-        while True:
-            if poll.poll(self._poll_ms()):
-                message = self._connection.recv(wire.MAX_MESSAGE_BYTES)
-                if not message:
-                    return
-                self._handlers[message[:1]](message)
-            if self._has_work:
-                self._work()
-            elif self._can_close and monotonic() - self._changed_at >= IDLE_CLOSE_S:
-                self._device.card.close()
+        try:
+            while True:
+                if poll.poll(self._poll_ms()):
+                    message = self._connection.recv(wire.MAX_MESSAGE_BYTES)
+                    if not message:
+                        return
+                    self._handle(message)
+                if self._has_work:
+                    self._work()
+                elif self._can_close and monotonic() - self._changed_at >= IDLE_CLOSE_S:
+                    self._device.card.close()
+        except CardLostError:
+            if self._has_announcement:
+                self._send(wire.POSITION, *self._position)  # the next process continues there
+            raise
 
     def _poll_ms(self) -> float | None:
         """Return for how long to wait for a message; None for as long as it takes."""
@@ -136,37 +135,41 @@ class Player:
         """Whether no sound of the current announcement was written."""
         return not self._has_announcement or self._device.timeline.written == self._start_frame
 
-    def _on_start(self, message: bytes) -> None:
-        self._rate, self._lead_in = wire.unpack(message)
+    def _handle(self, message: bytes) -> None:
+        kind, first, second = wire.HEADER.unpack_from(message)
+        if kind == wire.START:
+            self._start(rate=first, lead_in=second)
+        elif kind == wire.AUDIO and self._state is State.PLAYING:
+            self._queue += message[wire.HEADER.size :]
+            self._changed_at = monotonic()  # `STARVED_S` counts from the last audio, not from the start
+        elif kind == wire.END and self._state is State.PLAYING:
+            self._enter(State.ENDING)
+        elif kind == wire.STOP:
+            self._stop()
+        elif kind == wire.PROBE:
+            self._probe(rate=first)
+
+    def _start(self, rate: int, lead_in: int) -> None:
+        self._rate, self._lead_in = rate, lead_in
         self._queue.clear()
         self._start_frame, self._reported = self._device.timeline.written, (0, 0)
         self._enter(State.PLAYING)
-        if not self._device.is_open(self._rate):
-            return
-        if self._lead_in:
-            self._device.update()
-            self._device.timeline.start_lead_in()
-        self._send_opened()
+        if self._device.is_open(rate):
+            if lead_in:
+                self._device.update()
+                self._device.timeline.start_lead_in()
+            self._send_opened()
 
-    def _on_audio(self, message: bytes) -> None:
-        self._queue += message[1:]
-        self._changed_at = monotonic()  # `STARVED_S` counts from the last audio, not from the start
-
-    def _on_end(self, message: bytes) -> None:  # noqa: ARG002 - same signature as the other handlers
-        if self._state is State.PLAYING:
-            self._enter(State.ENDING)
-
-    def _on_stop(self, message: bytes) -> None:  # noqa: ARG002
+    def _stop(self) -> None:
         self._queue.clear()
         if not self._has_announcement:  # it has just ended
-            self._send(wire.pack(wire.STOPPED, 0, 0))
+            self._send(wire.STOPPED, *self._position)
         elif self._has_no_sound:
-            self._finish_stop((0, 0))
+            self._finish_stop(self._position)
         else:
             self._enter(State.STOPPING)
 
-    def _on_probe(self, message: bytes) -> None:
-        (rate,) = wire.unpack(message)
+    def _probe(self, rate: int) -> None:
         if not self._device.card.is_open:
             self._device.open(rate)
             self._device.card.close()
@@ -227,7 +230,7 @@ class Player:
     def _finish_stop(self, position: tuple[int, int]) -> None:
         self._lead_in = 0
         self._enter(State.IDLE)
-        self._send(wire.pack(wire.STOPPED, *position))
+        self._send(wire.STOPPED, *position)
 
     @property
     def _position(self) -> tuple[int, int]:
@@ -235,12 +238,21 @@ class Player:
         timeline = self._device.timeline
         return timeline.written - self._start_frame, max(0, timeline.played - self._start_frame)
 
+    @property
+    def _must_report(self) -> bool:
+        """Whether the daemon must know the position now; each report wakes it up."""
+        if not self._has_announcement or self._position == self._reported:
+            return False
+        written, played = self._reported
+        is_underrun = self._state is State.PLAYING and not self._queue
+        return not written or is_underrun or self._position[1] - played >= self._rate * wire.REPORT_S
+
     def _report(self) -> None:
         device = self._device
-        if self._has_announcement and self._position != self._reported:
+        if self._must_report:
             self._reported = self._position
             self._changed_at = device.now
-            self._send(wire.pack(wire.POSITION, *self._reported))
+            self._send(wire.POSITION, *self._reported)
         left = device.timeline.sound_left(device.now)
         if (
             self._state is State.ENDING
@@ -255,7 +267,85 @@ class Player:
             self._send(wire.DRAINED)
 
     def _send_opened(self) -> None:
-        self._send(wire.pack(wire.OPENED, self._device.timeline.capacity) + self._device.card.name.encode())
+        self._send(wire.OPENED, payload=self._device.card.name.encode())
 
-    def _send(self, message: bytes) -> None:
-        self._connection.send(message)
+    def _send(self, kind: bytes, first: int = 0, second: int = 0, payload: bytes = b"") -> None:
+        self._connection.send(wire.HEADER.pack(kind, first, second) + payload)
+
+
+class DeviceQueue:
+    """The audio queue of one card, which is written without blocking; a new timeline each time the card is opened.
+
+    Raises:
+        CardLostError: Raised by every method that touches the card, if the card cannot be used.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.card = Card(device)
+        self.timeline = PlayoutTimeline()
+        #: Monotonic time in seconds of the last `update`.
+        self.now = monotonic()
+        #: Whether sound waits until silence that is still needed was played.
+        self.is_waiting = False
+        #: Frames that the card took without blocking at the last `update`, less those written since.
+        self.room = 0
+
+    @property
+    def period(self) -> int:
+        """Return a period in frames."""
+        return round(self.timeline.rate * wire.PERIOD_S)
+
+    @property
+    def is_drained(self) -> bool:
+        return self.timeline.is_drained(monotonic())
+
+    def is_open(self, rate: int) -> bool:
+        return self.card.is_open and self.timeline.rate == rate
+
+    def open(self, rate: int) -> None:
+        self.card.open(rate)
+        self.timeline = PlayoutTimeline(rate, self.card.capacity, round(rate * wire.PERIOD_S))
+
+    def update(self) -> None:
+        """Ask the card how far it has come."""
+        self.now = monotonic()
+        self.room = self.card.room()
+        self.timeline.update(self.room, self.now)
+
+    def write_sound(self, pcm: bytearray, lead_in: int) -> bool:
+        """Move the beginning of `pcm` to the card, after at least `lead_in` frames of silence.
+
+        Returns:
+            Whether any was written.
+        """
+        if not pcm or self.timeline.trailing_silence < lead_in:
+            return False
+        gap = self.timeline.gap_before_sound(lead_in, self.now)
+        self.is_waiting = gap is Gap.NEEDED
+        if self.is_waiting:
+            return False
+        if gap is Gap.SURPLUS:
+            self.drop()
+        chunk = bytes(pcm[: self.room * wire.BYTES_PER_FRAME])
+        if not chunk:
+            return False
+        self.card.write(chunk)
+        del pcm[: len(chunk)]
+        frames = len(chunk) // wire.BYTES_PER_FRAME
+        self.timeline.add_sound(frames, self.now)
+        self.room -= frames
+        return True
+
+    def write_silence(self, frames: int) -> None:
+        """Write silence, as much of it as there is room for."""
+        frames = min(frames, self.room)
+        if frames > 0:
+            self.card.write(bytes(frames * wire.BYTES_PER_FRAME))
+            self.timeline.add_silence(frames, self.now)
+            self.room -= frames
+
+    def drop(self) -> None:
+        """Drop what the card holds."""
+        self.card.reset()
+        self.timeline.drop()
+        self.room = self.timeline.capacity

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 
 from edgevoice import OutputError
 from edgevoice.cli import edgevoice
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, noise
 
@@ -126,8 +125,7 @@ def test_devices_portaudio_crash(
 PROBE = """
 import asyncio
 from pathlib import Path
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import context
 
 async def main():

@@ -14,8 +14,7 @@ import pytest
 
 from edgevoice import OutputError
 from edgevoice_plugins.sound_card import process
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard, Timeouts
+from edgevoice_plugins.sound_card.output import Options, SoundCard, Timeouts
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, longest_run_at_the_beginning, longest_run_at_the_end, noise
 
@@ -239,8 +238,7 @@ async def test_process_that_cannot_be_started(
 DAEMON = """
 import asyncio
 from pathlib import Path
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import noise
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, pieces
 from tests.support.pulse import Pulse, longest_run_at_the_beginning, noise
 

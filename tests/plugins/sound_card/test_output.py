@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,7 @@ import pytest
 import soxr
 
 from edgevoice import ClipError
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard
 from tests.support.outputs import Recorder, context, in_bursts, pieces
 from tests.support.pulse import Pulse, noise
 
@@ -52,6 +52,35 @@ async def test_resampled_to_48_khz_equals_soxr_oneshot(
             await card.play(pieces(pcm), RATE, Recorder())
         assert await pulse.hears(once, within=1)
         assert not await pulse.hears(once[2:] + once[:2], within=1, timeout=0)
+
+
+async def test_long_piece_at_the_highest_rate_fits_the_socket(pulse: Pulse, tmp_path: Path) -> None:
+    progress = Recorder()
+    async with SoundCard(context(tmp_path), Options(sample_rate=192_000)) as card:
+        pid = card.pid
+        await card.play(pieces(noise(2 * RATE), largest=2 * RATE), RATE, progress)
+        assert card.pid == pid
+    assert progress.frames_heard == 2 * RATE
+    assert pulse.without_silence()
+
+
+async def test_progress_is_reported_rarely(card: SoundCard) -> None:
+    positions: list[int] = []
+
+    class Counter(Recorder):
+        def played(self, frames: int) -> None:
+            super().played(frames)
+            positions.append(frames)
+
+    progress = Counter()
+    await card.play(pieces(noise(2 * RATE)), RATE, progress)
+    steps = [after - before for before, after in pairwise(positions)]
+    # The first report is that of the first write, the last that of the end.
+    assert positions[0] == 0
+    assert positions[-1] == 2 * RATE
+    assert min(steps[:-1]) >= 0.05 * RATE
+    # A busy machine may be late for some of them.
+    assert sorted(steps)[len(steps) // 2] <= 0.1 * RATE
 
 
 async def test_slow_source_loses_no_sample(pulse: Pulse, card: SoundCard) -> None:

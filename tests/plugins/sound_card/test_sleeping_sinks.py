@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice_plugins.sound_card.options import Options
-from edgevoice_plugins.sound_card.output import SoundCard
+from edgevoice_plugins.sound_card.output import Options, SoundCard, Timeouts
 from tests.support.outputs import Recorder, context, in_bursts, pieces
 from tests.support.pulse import Pulse, noise
 from tests.support.sleepy import SleepySpeaker
@@ -82,6 +81,16 @@ async def test_lead_in_plays_during_synthesis_and_the_sound_is_whole(
         assert progress.frames_handed == 0
         await playing
     assert await sleepy.until(lambda: sleepy.without_silence() == WORD)
+
+
+async def test_lead_in_longer_than_a_stall_is_no_stall(pulse: Pulse, tmp_path: Path) -> None:
+    options = Options(lead_in_ms=1200)
+    async with SoundCard(context(tmp_path), options, Timeouts(stall_s=0.6)) as card:
+        await card.probe()
+        pid = card.pid
+        await card.play(in_bursts([b"", WORD], 0.3), RATE, Recorder())
+        assert card.pid == pid
+    assert await pulse.until(lambda: pulse.without_silence() == WORD)
 
 
 async def test_cancel_during_lead_in_reports_nothing_played(sleepy: SleepySpeaker, tmp_path: Path) -> None:
