@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.storage.writer import Timeouts
+from edgevoice.storage.store import Timeouts
 from tests.support.stores import Faults, Rig, ids, outcome
 
 if TYPE_CHECKING:
