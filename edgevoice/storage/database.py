@@ -1,7 +1,9 @@
 """The SQLite file: opened, repaired, read whole once, and written in transactions.
 
-Every method may block, and raises `sqlite3.Error` or `OSError`. Length: everything that knows SQLite is here.
+Every method may block, and raises `sqlite3.Error` or `OSError`.
 See docs/decisions/storage.md for durability, damage, and what happens to times when the clock is set.
+
+Length: everything that knows SQLite is here.
 """
 
 from __future__ import annotations
