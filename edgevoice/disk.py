@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from concurrent.futures import Future
 from functools import partial
@@ -16,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def start_in_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Start blocking work in a daemon thread of its own.
+    """Start blocking work in a daemon thread of its own; OSError if there can be no further thread.
 
     An executor would not do: a call that hangs would hold one of its few threads, and keep the process from exiting.
     """
@@ -29,7 +30,10 @@ def start_in_thread(work: Callable[[], Result]) -> Future[Result]:
         except Exception as error:  # noqa: BLE001 - raised where the future is awaited
             future.set_exception(error)
 
-    threading.Thread(target=run, name="disk", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="disk", daemon=True).start()
+    except RuntimeError as error:  # too many threads
+        future.set_exception(OSError(errno.EAGAIN, str(error)))
     return future
 
 

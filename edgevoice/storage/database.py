@@ -86,16 +86,13 @@ class Database:
         self._inode = 0
         self._untrimmed = 0
 
-    @property
-    def is_open(self) -> bool:
-        return self._connection is not None
-
     def open(self) -> str | None:
         """Open the file, or make it; return a sentence for the user if it had to be replaced.
 
         Raises:
             ConfigError: another process uses the folder.
         """
+        self._disconnect()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_folder()
         damaged: Path | None = None
@@ -130,15 +127,11 @@ class Database:
         """Read what is there, without rows that cannot be understood."""
         return self._read(self._opened)
 
-    def load_read_only(self) -> Snapshot | None:
-        """Read what is there on a disk that cannot be written; None if that is not possible either."""
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(_open_read_only(self.path, self._connect)) as connection,
-        ):
+    def load_read_only(self) -> Snapshot:
+        """Read what is there on a disk that cannot be written."""
+        with contextlib.closing(_open_read_only(self.path, self._connect)) as connection:
             self._stamp = self._stamp_of(connection)
             return self._read(connection)
-        return None
 
     def write(self, changes: Changes, *, durable: bool) -> None:
         """Write all of it in one transaction; if `durable`, return when it would survive a power cut."""
@@ -159,13 +152,12 @@ class Database:
 
     def close(self) -> None:
         """Close the file, and leave the folder to others."""
-        self.disconnect()
+        self._disconnect()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def disconnect(self) -> None:
-        """Close the file."""
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):

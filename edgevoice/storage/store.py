@@ -80,7 +80,7 @@ class Store:
         #: The promises of the transaction that is being written.
         self._taken: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
-        self._is_failing = self._is_stalled = self._is_stopping = False
+        self._is_open = self._is_failing = self._is_stalled = self._is_stopping = False
         self._snapshot: asyncio.Future[Snapshot] = asyncio.Future()
         self._first_result: asyncio.Future[Exception | None] = asyncio.Future()
         self._writer: asyncio.Task[None] | None = None
@@ -260,12 +260,11 @@ class Store:
             if error is not None and not self._is_failing:
                 _log.warning("%s: %s; it is opened again", self._database.path, error)
                 error = await self._write(changes, is_durable=is_durable)
-            if error is None:
-                backoff.reset()
-                if self._changes:
-                    self._wake.set()
-            else:
+            if error is not None:
                 await self._keep_back(changes, error)
+            elif self._is_failing:
+                backoff.reset()
+                self._wake.set()  # for changes that were not worth another attempt
             self._is_failing, self._is_stalled = error is not None, False
             if not self._first_result.done():
                 self._first_result.set_result(error)
@@ -279,18 +278,17 @@ class Store:
         """Write changes to the database, which is opened and read before if necessary; return what failed."""
         trouble = None
         try:
-            if not self._database.is_open:
+            if not self._is_open:
                 trouble = await in_thread(self._database.open)
                 # After a failure it is unknown what the disk has. What was set later counts.
                 pending = self._pending | changes.pending | self._pending
                 changes = dataclasses.replace(changes, pending=pending, values=dict(self._values))
-                is_durable = True
-            if changes or is_durable:
-                await in_thread(self._database.write, changes, durable=is_durable)
+                self._is_open = is_durable = True
+            await in_thread(self._database.write, changes, durable=is_durable)
             if not self.is_loaded:
                 self._absorb(await in_thread(self._database.load))
         except Exception as error:  # noqa: BLE001 - reported
-            await in_thread(self._database.disconnect)
+            self._is_open = False
             return error
         if is_durable:
             self._fault("storage", trouble)
@@ -305,8 +303,9 @@ class Store:
         else:
             # A row that cannot be written must not keep back all that comes after it.
             _log.error("changes are not stored", exc_info=error)
-        if not self.is_loaded and (snapshot := await in_thread(self._database.load_read_only)) is not None:
-            self._absorb(snapshot)
+        if not self.is_loaded:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                self._absorb(await in_thread(self._database.load_read_only))
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         is_refused = isinstance(error, ConfigError)
         self._fault("storage", why if is_refused else f"{self._database.path}: {why}; {_AT_RISK}")
