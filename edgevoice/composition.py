@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import CoreOptions, QuietHours, SpeakerOptions
     from edgevoice.faults import Faults
-    from edgevoice.observers import Observers
     from edgevoice.plugin import Output
     from edgevoice.storage.recorder import Recorder
     from edgevoice.synthesis.synthesizer import Synthesizer
@@ -54,7 +53,6 @@ def build_node(
     settings: Settings,
     outputs: Mapping[str, Output],
     synthesis: Synthesizer,
-    observers: Observers,
     recorder: Recorder,
     faults: Faults,
 ) -> Node:
@@ -81,7 +79,7 @@ def build_node(
         core.node,
         answering,
         synthesis,
-        observers,
+        recorder,
         escalations=escalations,
         rate_limiter=RateLimiter(rate_limits(core)),
         persist=recorder.persist,

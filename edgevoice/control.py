@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.cache.cache import cache_dir
+from edgevoice.cache.cache import KeyScheme, cache_dir
 from edgevoice.cache.files import ClipFiles
-from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
 from edgevoice.components import (
     available_transports,

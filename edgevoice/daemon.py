@@ -26,11 +26,9 @@ from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.intake.factory import payload_of
-from edgevoice.observers import Observers
 from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder
-from edgevoice.storage.recovery import Recovery
 from edgevoice.storage.store import Store
 from edgevoice.synthesis.context import SynthesisContext, Timeouts
 from edgevoice.synthesis.latency import LatencyModel
@@ -100,7 +98,6 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
     watching = await start_plugins(settings, context, components, plugins.observers)
     sources = await start_plugins(settings, context, components, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-    observers = Observers(watching)
     cache = await stack.enter_async_context(build_cache(settings, folder))
     save_latency = partial(store.set_value, LATENCY_NAMESPACE)
     latency = LatencyModel(saved=store.values(LATENCY_NAMESPACE), save=save_latency)
@@ -124,16 +121,16 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
         )
     )
     prerenderer = Prerenderer(core.phrases, cache, synthesizer, faults.set)
-    recorder = Recorder(store, observers, has_texts=core.history.texts)
-    node = build_node(settings, outputs, synthesizer, observers, recorder, faults)
+    recorder = Recorder(store, watching, has_texts=core.history.texts)
+    node = build_node(settings, outputs, synthesizer, recorder, faults)
     for speaker in node.speakers.values():
         await stack.enter_async_context(speaker)
     faults.subscribe(node.publish_state)
     handlers = build_handlers(settings, node, cache, prerenderer, synthesizer.predict_latency)
     await stack.enter_async_context(Control(folder, handlers))
-    recovery = Recovery(store, recorder, observers, node.speakers, node.intake.restore)
+    restore = partial(recorder.restore, node.speakers, node.intake.restore)
     if store.is_loaded:
-        await recovery.run()  # before anything new arrives
+        await restore()  # before anything new arrives
     return _Runtime(
         node,
         services={name: partial(source.listen, node.intake.submit) for name, source in sources.items()},
@@ -141,7 +138,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
             **{f"{name}, observing": observer.run for name, observer in watching.items()},
             "intake": node.intake.run,
             "phrases": prerenderer.run,
-            "storage": recovery.run,
+            "storage": restore,
         },
         recorder=recorder,
         probe_outputs=partial(probe_outputs, context, outputs),

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from edgevoice.cache.files import (
-    RESERVE_BYTES,
-    ClipFiles,
-    CorruptClipError,
-    call_in_thread,
-    file_size,
-)
-from edgevoice.cache.key import KeyScheme
+from edgevoice.cache.files import RESERVE_BYTES, ClipFiles, CorruptClipError, file_size
 from edgevoice.config.options import max_clip_bytes
+from edgevoice.disk import in_thread, start_in_thread
+from edgevoice.speech_request import speech_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -31,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Version of what a key is made of, and of the file it names.
+KEY_VERSION = 2
 BYTES_PER_MB = 1_000_000
 DAY_S = 86_400.0
 #: A clip that takes longer to open is a miss: a request is about as fast.
@@ -41,6 +39,36 @@ CLOSE_TIMEOUT_S = 5.0
 SCAN_INTERVAL_S = 3600.0
 #: Clips that may wait for the disk, each up to 256 KiB of memory; a further one is not cached.
 MAX_PENDING_WRITES = 8
+
+
+class KeyScheme:
+    """Derives the cache keys of one configuration.
+
+    The voice enters a key as the transport's own `voice_identity`, so that transports of one service share
+    clips and no other voice is taken for theirs. See docs/decisions/plugin-api.md.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kinds = settings.plugins.transports
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the clips in Hz."""
+        return self._settings.speech.sample_rate
+
+    def key(self, announcement: Announcement, text: str | None, transport: str) -> str | None:
+        """Return the key of `text` as a transport speaks it; None if it is live, private or not cacheable."""
+        kind = self._kinds.get(transport)
+        if text is None or announcement.private or kind is None:
+            return None
+        request = speech_request(announcement, self._settings.speech)
+        identity = kind.voice_identity(self._settings.transport_options(transport), request)
+        if identity is None:
+            return None
+        made_of = (KEY_VERSION, identity, self.sample_rate, text.strip())
+        # repr, because a text may hold what cannot be encoded.
+        return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()
 
 
 class Cache:
@@ -75,6 +103,7 @@ class Cache:
         self._scanned = asyncio.Event()
         self._jobs: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
+        self._next_scan: asyncio.TimerHandle | None = None
         #: A read that timed out. Until it returns, the disk hangs and every lookup is a miss.
         self._hung_read: Future[PcmSnapshot | None] | None = None
         self._write_failed = False
@@ -88,6 +117,8 @@ class Cache:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._close_timeout_s):
                 await self.flush()
+        if self._next_scan is not None:
+            self._next_scan.cancel()
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -118,7 +149,7 @@ class Cache:
             return None
         if self._hung_read is not None and not self._hung_read.done():
             return None
-        read, samples = call_in_thread(partial(self._files.open, key, rate)), None
+        read, samples = start_in_thread(partial(self._files.open, key, rate)), None
         try:
             async with asyncio.timeout(self._open_timeout_s):
                 samples = await asyncio.wrap_future(read)
@@ -175,16 +206,8 @@ class Cache:
         }
 
     async def _work(self) -> None:
-        next_scan_at = asyncio.get_running_loop().time() + SCAN_INTERVAL_S
         while True:
-            try:
-                async with asyncio.timeout_at(next_scan_at):
-                    job = await self._jobs.get()
-            except TimeoutError:
-                next_scan_at += SCAN_INTERVAL_S
-                if self._options.enabled:
-                    self._jobs.put_nowait(self._scan)
-                continue
+            job = await self._jobs.get()
             try:
                 await job()
             except OSError as error:
@@ -197,7 +220,7 @@ class Cache:
     async def _scan(self) -> None:
         """Read the folder, and remove what is too old or, after `max_mb` was lowered, too much."""
         try:
-            found = await asyncio.wrap_future(call_in_thread(self._files.scan))
+            found = await in_thread(self._files.scan)
             self._sizes = {key: size for key, (size, _) in found.items()}
             oldest = time.time() - self._options.max_days * DAY_S
             await self._remove(k for k, (_, used) in found.items() if used < oldest and k not in self._pinned)
@@ -205,6 +228,8 @@ class Cache:
             await self._remove(self._victims(0, sorted(self._sizes, key=self._pinned.__contains__)) or [])
         finally:
             self._scanned.set()
+            again = partial(self._jobs.put_nowait, self._scan)
+            self._next_scan = asyncio.get_running_loop().call_later(SCAN_INTERVAL_S, again)
 
     async def _write(self, key: str, rate: int, samples: PcmSnapshot) -> None:
         size = file_size(samples)
@@ -214,14 +239,14 @@ class Cache:
         if victims is None:
             return
         await self._remove(victims)
-        await asyncio.wrap_future(call_in_thread(partial(self._files.write, key, rate, samples)))
+        await in_thread(self._files.write, key, rate, samples)
         self._sizes[key] = size
         if self._write_failed:
             self._write_failed = False
             logger.info("cache: %s can be written again", self._files.path)
 
     async def _remove_all(self) -> None:
-        found = await asyncio.wrap_future(call_in_thread(self._files.scan))
+        found = await in_thread(self._files.scan)
         await self._remove(found)
         self._scanned.set()
 
@@ -230,7 +255,7 @@ class Cache:
         for key in keys:
             self._sizes.pop(key, None)
         if keys:
-            await asyncio.wrap_future(call_in_thread(partial(self._files.remove, keys)))
+            await in_thread(self._files.remove, keys)
 
     def _victims(self, size: int, candidates: Iterable[str]) -> list[str] | None:
         """Return the first candidates whose removal makes room for `size` bytes; None if all of them do not."""
@@ -258,13 +283,3 @@ def build_cache(settings: Settings, state_dir: Path) -> Cache:
 
 def cache_dir(state_dir: Path) -> Path:
     return state_dir / "cache"
-
-
-def describe(state: Mapping[str, Any]) -> str:
-    """Return the state of a cache as a sentence."""
-    count = state["clips"]
-    size = f"{count} clip{'s' * (count != 1)}, {state['mb']:g} of {state['max_mb']} MB"
-    lookups = state["hits"] + state["misses"]
-    if not lookups:
-        return f"{size}; no lookups yet"
-    return f"{size}; {state['hits']} of {lookups} needed no request ({state['hits'] / lookups:.0%})"

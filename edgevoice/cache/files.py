@@ -1,6 +1,6 @@
 """Files of the cache: one checked file for each clip, in one folder.
 
-Every method blocks and may raise OSError: the event loop calls them with `call_in_thread` only.
+Every method blocks and may raise OSError: the event loop calls them in threads only (`disk.py`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import os
 import re
 import stat
 import struct
-import threading
 import zlib
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from edgevoice.audio.clip import READ_BYTES, PcmSnapshot, SpoolFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
 #: Disk space that the cache leaves free: the database needs it more.
@@ -31,8 +29,6 @@ _HEADER = struct.Struct("<8s40sIQ")
 _CHECKSUM = struct.Struct("<I")
 _CLIP, _PART = ".clip", ".part"
 _FILE_NAME = re.compile(r"[0-9a-f]{40}\.clip")
-
-Result = TypeVar("Result")
 
 
 class CorruptClipError(Exception):
@@ -121,24 +117,6 @@ class ClipFiles:
 
     def _file(self, key: str, suffix: str) -> Path:
         return self.path / f"{key}{suffix}"
-
-
-def call_in_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Run blocking disk work in a daemon thread of its own.
-
-    An executor would not do: a call that hangs would hold one of its few threads, and keep the process from exiting.
-    """
-    future: Future[Result] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised where the future is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="cache", daemon=True).start()
-    return future
 
 
 def file_size(samples: PcmSnapshot) -> int:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,6 @@ class Prerenderer:
             spoken = synthesizer.filtered(phrase)
             by_key[synthesizer.cache_key(spoken, spoken.text)] = phrase
         self._phrases = {key: phrase for key, phrase in by_key.items() if key is not None}
-        self._next = deque(self._phrases)
         self._check_now = asyncio.Event()
         self._logged_ready = -1
         self._failures = 0
@@ -97,12 +95,13 @@ class Prerenderer:
 
     async def _make_missing(self) -> str | None:
         """Return why a phrase could not be made; that phrase is the last to be tried next time."""
-        for _ in range(len(self)):
-            key = self._next[0]
-            self._next.rotate(-1)
+        for key in list(self._phrases):
             problem = None if await self._cache.is_intact(key) else await self._make(key)
-            self._log_progress()
+            if self.ready != self._logged_ready:
+                self._logged_ready = self.ready
+                logger.info("%d of %d phrases ready", self.ready, len(self))
             if problem is not None:
+                self._phrases[key] = self._phrases.pop(key)
                 return problem
         return None
 
@@ -128,11 +127,6 @@ class Prerenderer:
         if self._cache.contains(key):
             return None
         return "no room in the cache (see cache.max_mb), or the audio was cut short"
-
-    def _log_progress(self) -> None:
-        if self.ready != self._logged_ready:
-            self._logged_ready = self.ready
-            logger.info("%d of %d phrases ready", self.ready, len(self))
 
 
 def _announcement(phrase: str | Phrase) -> Announcement:

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from edgevoice.cache.cache import describe
 from edgevoice.config import configured_state_dir
 from edgevoice.control import query
 from edgevoice.errors import EdgeVoiceError
@@ -35,3 +34,13 @@ def _lines(state: dict[str, Any], *, cleared: bool) -> list[str]:
     if state["phrases"]:
         lines.append(f"{state['ready']} of {state['phrases']} phrases ready")
     return [*lines, "cleared"] if cleared else lines
+
+
+def describe(state: dict[str, Any]) -> str:
+    """Return the state of a cache as a sentence."""
+    count = state["clips"]
+    size = f"{count} clip{'s' * (count != 1)}, {state['mb']:g} of {state['max_mb']} MB"
+    lookups = state["hits"] + state["misses"]
+    if not lookups:
+        return f"{size}; no lookups yet"
+    return f"{size}; {state['hits']} of {lookups} needed no request ({state['hits'] / lookups:.0%})"

@@ -13,7 +13,7 @@ import click
 from edgevoice.config import configured_state_dir
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.outcome import OUTCOMES
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from edgevoice.storage.schema import FILE
 
 _SPAN = re.compile(r"(\d+)([smhd])")

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from edgevoice.intake.rate_limit import RateLimiter
-    from edgevoice.observers import Observers
     from edgevoice.playback.speaker import Speaker
+    from edgevoice.storage.recorder import Recorder
     from edgevoice.storage.schema import PendingAnnouncement
     from edgevoice.synthesis.speech import SpeechJob
     from edgevoice.synthesis.synthesizer import Synthesizer
@@ -69,7 +69,7 @@ class Intake:
         node: str,
         speakers: Mapping[str, Sequence[Speaker]],
         synthesis: Synthesizer,
-        observers: Observers,
+        observers: Recorder,
         *,
         escalations: asyncio.Queue[Announcement],
         rate_limiter: RateLimiter,

@@ -1,7 +1,9 @@
-"""The SQLite file: opened, repaired, read whole once, and written in transactions, all by one thread.
+"""The SQLite file: opened, repaired, read whole once, and written in transactions.
 
 Every method may block, and raises `sqlite3.Error` or `OSError`.
 See docs/decisions/storage.md for durability, damage, and what happens to times when the clock is set.
+
+Length: everything that knows SQLite is here.
 """
 
 from __future__ import annotations
@@ -12,37 +14,41 @@ import logging
 import os
 import sqlite3
 import uuid
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgevoice.errors import ConfigError, ConfigIssue
+from edgevoice.errors import ConfigError, ConfigIssue, EdgeVoiceError
 from edgevoice.outcome import Event
-from edgevoice.storage import import_journal, repair
+from edgevoice.storage.import_journal import read_journal
 from edgevoice.storage.schema import (
     DEDUPLICATION_S,
     FILE,
     HISTORY,
     MAX_FINISHED,
+    MAX_UNDELIVERED,
+    MIGRATIONS,
+    TABLES,
     VERSION,
     Changes,
-    OutcomeRecord,
     PendingAnnouncement,
     Snapshot,
     ValueKey,
-    migrate,
-    open_read_only,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: Seconds by which the two clocks drift apart before it counts as the wall clock having been set.
 CLOCK_STEP_S = 1.0
 #: Outcomes between two deletions of old ones.
 TRIM_EVERY = 50
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+#: Files that are set aside at most; the last one is replaced.
+_MAX_ASIDE = 9
 _PUT = (
     "INSERT OR REPLACE INTO pending VALUES (:id, :speaker, :target, :topic, :payload, :urgency, :received,"
     " :due, :expires, :held_since)"
@@ -50,12 +56,11 @@ _PUT = (
 _PUT_OUTCOME = "INSERT INTO outcome (at, speaker, id, type, event, text) VALUES (:at, :speaker, :id, :type, :event, :text)"
 _PUT_UNDELIVERED = "INSERT OR REPLACE INTO outbox VALUES (:observer, :speaker, :id, :told_at, :event)"
 _PUT_VALUE = {table: f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)" for table in ("setting", "kv")}  # noqa: S608
-_encode = msgspec.json.encode
 _log = logging.getLogger(__name__)
 
 
 class Database:
-    """A SQLite file in `folder`, which one process has for itself.
+    """A SQLite file in `folder`, which one process has for itself; one call at a time, from any thread.
 
     `now` and `monotonic` are the two clocks; `connect` is `sqlite3.connect`, or a test's own.
     """
@@ -81,35 +86,32 @@ class Database:
         self._inode = 0
         self._untrimmed = 0
 
-    @property
-    def is_open(self) -> bool:
-        return self._connection is not None
-
     def open(self) -> str | None:
         """Open the file, or make it; return a sentence for the user if it had to be replaced.
 
         Raises:
             ConfigError: another process uses the folder.
         """
+        self._disconnect()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._take_folder()
-        trouble, salvaged = None, {}
+        self._lock_folder()
+        damaged: Path | None = None
+        trouble: str | None = None
         try:
             connection, version = self._open_file()
         except sqlite3.DatabaseError as error:
-            if not repair.is_damage(error):
+            if not is_damage(error):
                 raise
-            salvaged = repair.salvage(self.path, self._connect)
-            aside = repair.set_aside(self.path, "damaged")
-            trouble = f"{self.path} was damaged: it lies in {aside}, and what can be read of it is used"
+            damaged = self._set_aside("damaged")
+            trouble = f"{self.path} was damaged: it lies in {damaged}, and what can be read of it is used"
             connection, version = self._open_file()
         if version > VERSION:
             connection.close()
-            aside = repair.set_aside(self.path, f"version-{version}")
+            aside = self._set_aside(f"version-{version}")
             trouble = f"a newer edgevoice wrote {self.path}: it lies in {aside}, and is not used"
             connection, version = self._open_file()
         try:
-            self._prepare(connection, version, salvaged)
+            self._prepare(connection, version, damaged)
         except BaseException:
             connection.close()
             raise
@@ -125,15 +127,11 @@ class Database:
         """Read what is there, without rows that cannot be understood."""
         return self._read(self._opened)
 
-    def load_read_only(self) -> Snapshot | None:
-        """Read what is there on a disk that cannot be written; None if that is not possible either."""
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(open_read_only(self.path, self._connect)) as connection,
-        ):
+    def load_read_only(self) -> Snapshot:
+        """Read what is there on a disk that cannot be written."""
+        with contextlib.closing(_open_read_only(self.path, self._connect)) as connection:
             self._stamp = self._stamp_of(connection)
             return self._read(connection)
-        return None
 
     def write(self, changes: Changes, *, durable: bool) -> None:
         """Write all of it in one transaction; if `durable`, return when it would survive a power cut."""
@@ -154,13 +152,12 @@ class Database:
 
     def close(self) -> None:
         """Close the file, and leave the folder to others."""
-        self.disconnect()
+        self._disconnect()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def disconnect(self) -> None:
-        """Close the file."""
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -168,7 +165,7 @@ class Database:
 
     # ---- opening -------------------------------------------------------------------------------------
 
-    def _take_folder(self) -> None:
+    def _lock_folder(self) -> None:
         if self._lock is not None:
             return
         lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -185,7 +182,9 @@ class Database:
     def _open_file(self) -> tuple[sqlite3.Connection, int]:
         # SQLite gives its other files the mode of this one.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = self._connect(self.path, timeout=1.0, isolation_level=None, cached_statements=32)
+        connection = self._connect(
+            self.path, timeout=1.0, isolation_level=None, cached_statements=32, check_same_thread=False
+        )
         try:
             # Small pages: an outcome of 500 bytes rewrites 2 kB rather than 8 kB of an SD card.
             for pragma in ("page_size = 1024", "cache_size = -256", "temp_store = MEMORY"):
@@ -193,42 +192,65 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA journal_size_limit = 1048576")
             [version] = connection.execute("PRAGMA user_version").fetchone()
-            repair.check(connection)
+            _check(connection)
         except BaseException:
             connection.close()
             raise
         return connection, version
 
-    def _prepare(
-        self, connection: sqlite3.Connection, version: int, salvaged: dict[str, list[tuple[Any, ...]]]
-    ) -> None:
+    def _set_aside(self, mark: str) -> Path:
+        """Rename the file and those that belong to it; it is never deleted. Returns its new name."""
+        for number in range(1, _MAX_ASIDE + 1):
+            aside = self.path.with_suffix(f".{mark}{f'-{number}' if number > 1 else ''}.db")
+            if not aside.exists():
+                break
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
+        return aside
+
+    def _prepare(self, connection: sqlite3.Connection, version: int, damaged: Path | None) -> None:
         # What an earlier connection could not sync is synced now, and not appended to.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA synchronous = FULL")
-        migrate(connection, version)
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            with _transaction(connection):
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
         with _transaction(connection):
-            for table, rows in salvaged.items():
-                for row in rows:
-                    with contextlib.suppress(sqlite3.Error):
-                        places = ", ".join("?" * len(row))
-                        connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)  # noqa: S608
+            if damaged is not None:
+                self._salvage(damaged, connection)
             self._stamp = self._stamp_of(connection)
             self._follow_clock(connection)
             self._trim(connection)
 
+    def _salvage(self, damaged: Path, connection: sqlite3.Connection) -> None:
+        """Take over the rows of a damaged database that can be read."""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(_open_read_only(damaged, self._connect)) as source,
+        ):
+            for table in TABLES:
+                with contextlib.suppress(sqlite3.Error, ValueError):
+                    for row in source.execute(f"SELECT * FROM {table}"):  # noqa: S608
+                        with contextlib.suppress(sqlite3.Error):
+                            places = ", ".join("?" * len(row))
+                            connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)  # noqa: S608
+
     def _import_journal(self) -> None:
         """Take over, once, what version 0.1.0 kept."""
-        connection = self._opened
-        journal = import_journal.find(self._folder)
-        if journal is None:
+        journal = self._folder / "journal" / "journal.jsonl"
+        if not journal.exists():
             return
+        content = journal.read_bytes()
         # In the transaction of what is imported: a crash before the rename must not import it twice.
-        mark = {("kv", "import", "journal"): import_journal.mark_of(journal)}
-        if mark.items() - dict(_values(connection)).items():
-            changes = import_journal.read(journal, self._boot, self._now() - self._monotonic())
+        mark = {("kv", "import", "journal"): f"{zlib.crc32(content):08x}"}
+        if mark.items() - dict(_values(self._opened)).items():
+            changes = read_journal(content, self._boot, self._now() - self._monotonic())
             changes.values.update(mark)
             self.write(changes, durable=True)
-        import_journal.set_aside(journal)
+        journal.replace(journal.with_name("journal.imported.jsonl"))
 
     # ---- the two clocks ------------------------------------------------------------------------------
 
@@ -287,9 +309,7 @@ class Database:
         return Snapshot(
             pending=tuple(pending),
             finished={(speaker, id_): at - offset for speaker, id_, at in finished},
-            undelivered=tuple(
-                _events(connection.execute("SELECT observer, event FROM outbox ORDER BY rowid"))
-            ),
+            undelivered=tuple(_undelivered(connection)),
             values=dict(_values(connection)),
         )
 
@@ -301,24 +321,21 @@ class Database:
             else:
                 connection.execute(_PUT, msgspec.structs.asdict(row.moved(offset)))
         for outcome in changes.outcomes:
-            self._write_outcome(connection, outcome, offset)
+            fields = msgspec.structs.asdict(outcome)
+            connection.execute(_PUT_OUTCOME, fields | {"at": outcome.at + offset})
+            for observer in outcome.observers:
+                connection.execute(_PUT_UNDELIVERED, fields | {"observer": observer})
         connection.executemany(
             "DELETE FROM outbox WHERE observer = ? AND speaker = ? AND id = ? AND at = ?", changes.delivered
         )
         for (table, owner, key), value in changes.values.items():
-            connection.execute(_PUT_VALUE[table], (owner, key, _encode(value)))
+            connection.execute(_PUT_VALUE[table], (owner, key, msgspec.json.encode(value)))
         self._untrimmed += len(changes.outcomes)
         if self._untrimmed >= TRIM_EVERY:
             self._trim(connection)
 
-    def _write_outcome(self, connection: sqlite3.Connection, outcome: OutcomeRecord, offset: float) -> None:
-        fields = msgspec.structs.asdict(outcome)
-        connection.execute(_PUT_OUTCOME, fields | {"at": outcome.at + offset})
-        for observer in outcome.observers:
-            connection.execute(_PUT_UNDELIVERED, fields | {"observer": observer})
-
     def _trim(self, connection: sqlite3.Connection) -> None:
-        """Drop the events of all but the last outcomes, and the ids that are no longer needed."""
+        """Drop the events of all but the last outcomes, the ids that are no longer needed, and old deliveries."""
         self._untrimmed = 0
         [last] = connection.execute("SELECT coalesce(max(seq), 0) FROM outcome").fetchone()
         connection.execute(
@@ -329,6 +346,83 @@ class Database:
             "DELETE FROM outcome WHERE event IS NULL AND (type <> 'finished' OR at < ? OR seq <= ?)",
             (self._now() - DEDUPLICATION_S, last - MAX_FINISHED),
         )
+        connection.execute(
+            "DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
+            " (PARTITION BY observer ORDER BY rowid DESC) AS age FROM outbox) WHERE age > ?)",
+            (MAX_UNDELIVERED,),
+        )
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Look at every page, and raise the error of a damaged file if one is wrong."""
+    [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        error = sqlite3.DatabaseError(verdict)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether an error says that the file itself is damaged."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _DAMAGED
+
+
+def read_history(
+    path: Path,
+    *,
+    last: int,
+    speaker: str | None = None,
+    outcome: str | None = None,
+    since: float = 0.0,
+    text: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return the `last` outcomes that match, oldest first, with `text` where it was kept.
+
+    `since` is UTC seconds; `text` is a part of what was announced, in any case. The daemon may run or not.
+
+    Raises:
+        EdgeVoiceError: the database cannot be read.
+    """
+    try:
+        with contextlib.closing(_open_read_only(path)) as connection:
+            rows = connection.execute(
+                "SELECT speaker, type, at, event, text FROM outcome WHERE event IS NOT NULL ORDER BY seq"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise EdgeVoiceError(f"{path} cannot be read: {error}") from None
+    found = []
+    for of, type_, at, event, announced in rows:
+        with contextlib.suppress(ValueError, TypeError, AttributeError):  # salvaged from a damaged file
+            is_wanted = speaker in {None, of} and outcome in {None, type_} and at >= since
+            if text is not None:
+                is_wanted &= announced is not None and text.casefold() in announced.casefold()
+            if is_wanted:
+                told = msgspec.json.decode(event, type=dict[str, Any])
+                found.append(told if announced is None else told | {"text": announced})
+    return found[-last:]
+
+
+def _open_read_only(
+    path: Path, connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+) -> sqlite3.Connection:
+    """Open a database for reading alone, also where the disk cannot be written.
+
+    Raises:
+        sqlite3.Error: it is missing, damaged, or may not be read.
+    """
+    # Without write access SQLite needs the files of the write-ahead log; a clean end leaves none of them.
+    for how in ("mode=ro", "immutable=1"):
+        connection = connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=2.0, isolation_level=None)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema")
+        except sqlite3.Error as error:
+            connection.close()
+            failure = error
+        else:
+            connection.text_factory = lambda text: text.decode(errors="replace")
+            return connection
+    raise failure
 
 
 @contextlib.contextmanager
@@ -343,8 +437,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _events(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Event]]:
-    for observer, event in rows:
+def _undelivered(connection: sqlite3.Connection) -> Iterator[tuple[str, Event]]:
+    for observer, event in connection.execute("SELECT observer, event FROM outbox ORDER BY rowid"):
         with contextlib.suppress(ValueError, TypeError):
             yield observer, msgspec.json.decode(event, type=Event)
 

@@ -14,7 +14,6 @@ from edgevoice.storage.schema import Changes, Key, OutcomeRecord, PendingAnnounc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _HEAD = b'{"crc":"'
 _START = len(_HEAD) + 8 + 2
@@ -60,30 +59,17 @@ _Line: TypeAlias = _Stamp | _Accepted | _Ended | _Held | _Switched
 _decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 
 
-def find(state_dir: Path) -> Path | None:
-    """Return the journal that is still to be imported."""
-    journal = state_dir / "journal" / "journal.jsonl"
-    return journal if journal.exists() else None
+def read_journal(content: bytes, boot: str, offset: float) -> Changes:
+    """Return what a journal holds, with times in monotonic seconds.
 
-
-def mark_of(journal: Path) -> str:
-    """Return what tells one content from another, so that a crash does not import the same twice."""
-    return f"{zlib.crc32(journal.read_bytes()):08x}"
-
-
-def set_aside(journal: Path) -> None:
-    """Rename it, so that it is not imported again."""
-    journal.replace(journal.with_name("journal.imported.jsonl"))
-
-
-def read(journal: Path, boot: str, offset: float) -> Changes:
-    """Return what the journal holds; `offset` is by how much wall seconds are more than monotonic ones now."""
+    `offset` is by how much wall seconds are more than monotonic ones now, in this `boot`.
+    """
     found = _Journal()
-    for line in _lines(journal.read_bytes()):
+    for line in _lines(content):
         found.apply(line)
-    if found.stamp is not None and found.stamp.boot == boot:
-        offset = found.stamp.offset
-    return found.changes(offset)
+    stamp = found.stamp
+    found.move(-(stamp.offset if stamp is not None and stamp.boot == boot else offset))
+    return Changes(pending={**found.pending}, outcomes=found.outcomes, values=found.values)
 
 
 def _lines(data: bytes) -> Iterator[_Line]:
@@ -99,58 +85,32 @@ class _Journal:
 
     def __init__(self) -> None:
         self.stamp: _Stamp | None = None
-        self._pending: dict[Key, PendingAnnouncement] = {}
-        self._outcomes: list[OutcomeRecord] = []
-        self._values: dict[ValueKey, Any] = {}
+        self.pending: dict[Key, PendingAnnouncement] = {}
+        self.outcomes: list[OutcomeRecord] = []
+        self.values: dict[ValueKey, Any] = {}
 
     def apply(self, line: _Line) -> None:
         match line:
             case _Stamp():
                 if self.stamp is not None and self.stamp.boot == line.boot:
-                    self._move(line.offset - self.stamp.offset)
+                    self.move(line.offset - self.stamp.offset)
                 self.stamp = line
             case _Accepted():
-                for speaker in line.speakers:
-                    self._pending[speaker, line.id] = _pending_of(line, speaker)
-            case _Held() if (row := self._pending.get(line.key)) is not None:
+                self.pending |= {(speaker, line.id): _pending_of(line, speaker) for speaker in line.speakers}
+            case _Held() if (row := self.pending.get(line.key)) is not None:
                 since = (line.at if row.held_since is None else row.held_since) if line.held else None
                 expires = row.expires if line.held else row.expires_from(line.at)
-                self._pending[line.key] = msgspec.structs.replace(row, expires=expires, held_since=since)
+                self.pending[line.key] = msgspec.structs.replace(row, expires=expires, held_since=since)
             case _Ended():
-                self._end(line)
+                self.pending.pop(line.key or ("", ""), None)
+                if line.finished is not None or line.outcome:
+                    self.outcomes.append(_outcome_of(line, line.outcome or {}))
             case _Switched():
-                self._values |= {("setting", line.speaker, key): value for key, value in line.values.items()}
+                self.values |= {("setting", line.speaker, key): value for key, value in line.values.items()}
 
-    def changes(self, offset: float) -> Changes:
-        """Return all of it with monotonic times."""
-        outcomes = [msgspec.structs.replace(one, at=one.at - offset) for one in self._outcomes]
-        return Changes(
-            pending={key: row.moved(-offset) for key, row in self._pending.items()},
-            outcomes=outcomes,
-            values=self._values,
-        )
-
-    def _end(self, line: _Ended) -> None:
-        if line.key is not None:
-            self._pending.pop(line.key, None)
-        told = line.outcome or {}
-        if line.finished is None and not told:
-            return
-        speaker, id_ = line.key or (str(told.get("speaker")), str(told.get("id")))
-        self._outcomes.append(
-            OutcomeRecord(
-                at=_seconds_of(told) if line.finished is None else line.finished,
-                speaker=speaker,
-                id=id_,
-                type=str(told.get("event_type", "finished")),
-                told_at=str(told.get("at", "")),
-                event=msgspec.json.encode(told) if told else None,
-            )
-        )
-
-    def _move(self, by: float) -> None:
-        self._pending = {key: row.moved(by) for key, row in self._pending.items()}
-        self._outcomes = [msgspec.structs.replace(one, at=one.at + by) for one in self._outcomes]
+    def move(self, by: float) -> None:
+        self.pending = {key: row.moved(by) for key, row in self.pending.items()}
+        self.outcomes = [msgspec.structs.replace(one, at=one.at + by) for one in self.outcomes]
 
 
 def _pending_of(line: _Accepted, speaker: str) -> PendingAnnouncement:
@@ -167,7 +127,17 @@ def _pending_of(line: _Accepted, speaker: str) -> PendingAnnouncement:
     )
 
 
-def _seconds_of(outcome: dict[str, Any]) -> float:
-    with contextlib.suppress(ValueError):
-        return datetime.fromisoformat(str(outcome.get("at"))).timestamp()
-    return 0.0
+def _outcome_of(line: _Ended, told: dict[str, Any]) -> OutcomeRecord:
+    at = line.finished
+    if at is None:
+        with contextlib.suppress(ValueError):
+            at = datetime.fromisoformat(str(told.get("at"))).timestamp()
+    speaker, id_ = line.key or (str(told.get("speaker")), str(told.get("id")))
+    return OutcomeRecord(
+        at=at or 0.0,
+        speaker=speaker,
+        id=id_,
+        type=str(told.get("event_type", "finished")),
+        told_at=str(told.get("at", "")),
+        event=msgspec.json.encode(told) if told else None,
+    )

@@ -5,7 +5,6 @@ Times are UTC seconds in the file and monotonic seconds in memory; `Database` co
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,9 +13,6 @@ import msgspec
 from edgevoice.announcement import Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from edgevoice.outcome import Event
 
 #: The database's name in the state folder.
@@ -128,17 +124,22 @@ class Changes:
         return bool(self.pending or self.outcomes or self.delivered or self.values)
 
     def extend(self, later: Changes) -> None:
-        """Add later changes to these, bounded."""
+        """Add later changes to these."""
         self.pending.update(later.pending)
+        self.outcomes += later.outcomes
+        self.delivered.update(later.delivered)
+        self.values.update(later.values)
+        self.shorten()
+
+    def shorten(self) -> None:
+        """Drop the oldest of what grows without bound while the disk refuses."""
         if len(self.pending) > MAX_UNWRITTEN:
             deleted = [key for key, row in self.pending.items() if row is None]
             for key in deleted[: len(deleted) // 2]:
                 del self.pending[key]
-        self.outcomes = (self.outcomes + later.outcomes)[-HISTORY:] if later.outcomes else self.outcomes
-        self.delivered.update(later.delivered)
         while len(self.delivered) > MAX_UNWRITTEN:
             del self.delivered[next(iter(self.delivered))]
-        self.values.update(later.values)
+        del self.outcomes[:-HISTORY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,35 +152,3 @@ class Snapshot:
     #: Events that an observer has not delivered, oldest first.
     undelivered: tuple[tuple[str, Event], ...] = ()
     values: dict[ValueKey, Any] = field(default_factory=dict)
-
-
-def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring a database from `version` to `VERSION`, each step in one transaction."""
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in filter(str.strip, script.split(";")):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-
-
-def open_read_only(
-    path: Path, connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-) -> sqlite3.Connection:
-    """Open a database for reading alone, also where the disk cannot be written.
-
-    Raises:
-        sqlite3.Error: it is missing, damaged, or may not be read.
-    """
-    # Without write access SQLite needs the files of the write-ahead log; a clean end leaves none of them.
-    for how in ("mode=ro", "immutable=1"):
-        connection = connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=2.0, isolation_level=None)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_schema")
-        except sqlite3.Error as error:
-            connection.close()
-            failure = error
-        else:
-            connection.text_factory = lambda text: text.decode(errors="replace")
-            return connection
-    raise failure

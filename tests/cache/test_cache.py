@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from edgevoice.audio.clip import MAX_MEMORY_BYTES, Clip
 from edgevoice.cache import files
-from edgevoice.cache.cache import Cache, describe
+from edgevoice.cache.cache import Cache
+from edgevoice.cli.cache import describe
 from edgevoice.config.options import MAX_CLIP_BYTES, CacheOptions
 from edgevoice.errors import ClipError
 from tests.support.announcements import announcement

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from edgevoice import Transport
-from edgevoice.cache.key import KeyScheme
+from edgevoice.cache.cache import KeyScheme
 from edgevoice.config import settings_from
 from edgevoice.text.live import LiveText
 from tests.support.announcements import announcement

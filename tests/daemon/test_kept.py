@@ -17,7 +17,7 @@ import yaml
 
 from edgevoice.audio.gain import Ramp
 from edgevoice.paths import mount_table
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from edgevoice.storage.schema import FILE
 from tests.support.broker import Broker
 from tests.support.child import EDGEVOICE, ChildHouse, ended

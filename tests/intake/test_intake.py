@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -22,9 +23,9 @@ from edgevoice.intake.intake import Intake
 from edgevoice.intake.payload import parse_payload
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.intake.replay import MAX_REPLAYABLE
-from edgevoice.observers import Observers
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
+from edgevoice.storage.recorder import Recorder
 from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis
 from tests.support.examples import examples
@@ -89,7 +90,7 @@ def make_house(rates=None):
         "attic",
         {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]},
         NoSynthesis(),
-        Observers({"o": observer}),
+        Recorder(Mock(), {"o": observer}),
         escalations=escalations,
         rate_limiter=RateLimiter(rates or RateLimits()),
         persist=persist,

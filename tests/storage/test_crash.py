@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgevoice import ConfigError
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from edgevoice.storage.store import Store
 from tests.support.stores import Faults, Rig, ids, pending
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.storage.writer import Timeouts
+from edgevoice.storage.store import Timeouts
 from tests.support.stores import Faults, Rig, ids, outcome
 
 if TYPE_CHECKING:
@@ -317,3 +317,17 @@ async def test_a_folder_that_comes_late_is_read_then(rig: Rig, tmp_path: Path) -
     async with rig.enter(folder) as again:
         assert ids(again) == ["a", "c"]
         assert again.settings("kitchen") == {"volume": 50, "mute": True}
+
+
+async def test_a_thousand_failures_do_not_end_the_attempts(rig: Rig, tmp_path: Path) -> None:
+    """Defect: the pause was a power of the number of failures, which overflowed."""
+    folder = tmp_path / "late"
+    folder.write_text("no folder")
+    async with rig.enter(folder) as store:
+        for number in range(1100):
+            await store.put([rig.pending(f"a{number}")])
+        assert rig.faults.now is not None
+        folder.unlink()
+        await until_no_fault(rig.faults)
+    async with rig.enter(folder) as again:
+        assert len(again.pending) == 1100

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgevoice.storage import database
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from tests.support.stores import Rig, ids
 
 if TYPE_CHECKING:

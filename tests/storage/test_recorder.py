@@ -1,19 +1,19 @@
-"""The effect of events on the store: outcomes, texts, deadlines and settings."""
+"""The effect of events on the store and the observers: outcomes, texts, deadlines and settings."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgevoice import Observer, Urgency
+from edgevoice import Observer, Rejection, SpeakerState, Urgency
 from edgevoice.announcement import RepeatPolicy
-from edgevoice.observers import Observers
 from edgevoice.scheduler.item import QueueItem
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.store import Store
 from tests.support.announcements import announcement
@@ -31,6 +31,19 @@ class Heard(Observer):
     def on_event(self, event: Any, origin: object) -> None:
         self.told.append((event, origin))
 
+    def on_state(self, speaker: Any, state: Any) -> None:
+        self.told.append((speaker, state))
+
+    def on_rejected(self, rejection: Any, origin: object) -> None:
+        self.told.append((rejection, origin))
+
+
+class Raises(Heard):
+    def on_event(self, event: Any, origin: object) -> None:
+        raise RuntimeError("no ears")
+
+    on_state = on_rejected = on_event
+
 
 class Durable(Heard):
     durable = True
@@ -40,7 +53,7 @@ class Durable(Heard):
 async def kitchen(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     observers = {"plain": Heard(), "durable": Durable()}
     async with Store(tmp_path, fault=lambda _part, _sentence: None) as store:
-        recorder = Recorder(store, Observers(observers))
+        recorder = Recorder(store, observers)
         yield SimpleNamespace(store=store, recorder=recorder, file=tmp_path / "edgevoice.db", **observers)
 
 
@@ -58,6 +71,20 @@ async def test_outcome_is_stored_and_told(kitchen: SimpleNamespace) -> None:
     assert kitchen.plain.told == kitchen.durable.told == [(outcome("a"), origin)]
 
 
+async def test_all_observers_are_told_whatever_one_of_them_does(
+    kitchen: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, last, origin = Heard(), Heard(), object()
+    recorder = Recorder(kitchen.store, {"first": first, "broken": Raises(), "last": last})
+    event, state = outcome("a1", event_type="queued"), SpeakerState()
+    rejection = Rejection(node="n", at=datetime.now(UTC), target=None, reason="r")
+    recorder.on_event(event, item_of("a1", origin=origin))
+    recorder.on_state("kitchen", state)
+    recorder.on_rejected(rejection, None)
+    assert first.told == last.told == [(event, origin), ("kitchen", state), (rejection, None)]
+    assert caplog.text.count("observer broken failed; the others run on") == 3
+
+
 @pytest.mark.parametrize(("urgency", "kept"), [("normal", 0), ("high", 1), ("critical", 1)])
 async def test_only_urgent_outcomes_wait_for_delivery(
     kitchen: SimpleNamespace, urgency: str, kept: int, tmp_path: Path
@@ -71,9 +98,7 @@ async def test_only_urgent_outcomes_wait_for_delivery(
 async def test_text_is_kept_unless_private_or_switched_off(kitchen: SimpleNamespace) -> None:
     kitchen.recorder.on_event(outcome("open"), item_of("open", text="Dinner."))
     kitchen.recorder.on_event(outcome("private"), item_of("private", text="Dinner.", private=True))
-    Recorder(kitchen.store, Observers({}), has_texts=False).on_event(
-        outcome("off"), item_of("off", text="Dinner.")
-    )
+    Recorder(kitchen.store, {}, has_texts=False).on_event(outcome("off"), item_of("off", text="Dinner."))
     await kitchen.store.flush()
     told = {one["id"]: one.get("text") for one in read_history(kitchen.file, last=9)}
     assert told == {"open": "Dinner.", "private": None, "off": None}
@@ -124,7 +149,7 @@ async def test_keep_stores_what_was_not_stored_before(kitchen: SimpleNamespace) 
 async def test_settings_are_stored_one_by_one(
     kitchen: SimpleNamespace, lasts_s: float, stored: object
 ) -> None:
-    recorder = Recorder(kitchen.store, Observers({}), now=lambda: 1_000_000.0)
+    recorder = Recorder(kitchen.store, {}, now=lambda: 1_000_000.0)
     until = asyncio.get_running_loop().time() + lasts_s if lasts_s else 0.0
     settings: Any = SimpleNamespace(volume=40, mute=True, dnd_until=until)
     recorder.on_setting("kitchen", "dnd", settings)

@@ -9,9 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from edgevoice import Observer, Urgency
-from edgevoice.observers import Observers
 from edgevoice.storage.recorder import Recorder
-from edgevoice.storage.recovery import Recovery
 from edgevoice.storage.schema import DEDUPLICATION_S
 from edgevoice.storage.store import Store
 from tests.support.stores import outcome, pending
@@ -57,8 +55,8 @@ async def recovered(folder: Path, *readable: str) -> AsyncIterator[SimpleNamespa
     """Start with the speakers kitchen and study; only the ids of `readable` can be read."""
     speakers: Any = {"kitchen": Speaker(), "study": Speaker()}
     rows: list[list[PendingAnnouncement]] = []
-    durable = Durable()
-    observers = Observers({"durable": durable})
+    durable, plain = Durable(), Durable()
+    plain.durable = False
 
     def restore(group: Any) -> list[str]:
         rows.append(list(group))
@@ -66,11 +64,10 @@ async def recovered(folder: Path, *readable: str) -> AsyncIterator[SimpleNamespa
         return known if group[0].id in readable else []
 
     async with store_in(folder) as store:
-        recorder = Recorder(store, observers)
-        recovery = Recovery(store, recorder, observers, speakers, restore, now=lambda: NOW)
-        await recovery.run()
-        await recovery.run()
-        yield SimpleNamespace(store=store, rows=rows, told=durable.told, **speakers)
+        recorder = Recorder(store, {"durable": durable, "plain": plain}, now=lambda: NOW)
+        await recorder.restore(speakers, restore)
+        await recorder.restore(speakers, restore)
+        yield SimpleNamespace(store=store, rows=rows, told=durable.told, plain=plain.told, **speakers)
 
 
 async def test_announcement_is_restored_once_for_all_speakers(tmp_path: Path) -> None:
@@ -136,10 +133,11 @@ async def test_settings_and_finished_ids_are_restored(tmp_path: Path) -> None:
 
 async def test_undelivered_outcomes_are_told_again_to_whoever_still_wants_them(tmp_path: Path) -> None:
     async with store_in(tmp_path) as store:
-        store.record(outcome("a"), observers=["durable", "gone"])
+        store.record(outcome("a"), observers=["durable", "plain", "gone"])
     async with recovered(tmp_path) as house:
         [event] = house.told
         assert (event.id, event.repeated) == ("a", True)
+        assert house.plain == []
     async with recovered(tmp_path) as again:
         assert len(again.told) == 1
         again.store.delivered("durable", again.told[0])

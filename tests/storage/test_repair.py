@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from tests.support.stores import Rig, ids, outcome
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.storage.history import read_history
+from edgevoice.storage.database import read_history
 from edgevoice.storage.schema import HISTORY, MAX_UNDELIVERED
 from tests.support.stores import Rig, ids, outcome
 

@@ -7,8 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from edgevoice.audio.clip import Clip, PcmSnapshot
-from edgevoice.cache.cache import Cache
-from edgevoice.cache.key import KeyScheme
+from edgevoice.cache.cache import Cache, KeyScheme
 from edgevoice.config import settings_from
 from edgevoice.config.options import CacheOptions
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgevoice import Urgency
 from edgevoice.outcome import Event, EventType
 from edgevoice.storage.schema import PendingAnnouncement
-from edgevoice.storage.store import Store
-from edgevoice.storage.writer import Timeouts
+from edgevoice.storage.store import Store, Timeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
