@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edgevoice.audio import BYTES_PER_FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection
 
 #: Responses of a transport that are remembered.
 TRACES = 16
@@ -72,7 +72,7 @@ class JitterStats:
 
     async def observe(
         self, transport: str, audio: AsyncIterator[bytes], rate: int, *, learns: bool
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield what a transport yields, s16le mono at `rate` Hz, and learn from when it arrived.
 
         The time for which the consumer did not ask for more is no lateness of the transport.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from edgevoice.speech_request import speech_request
+from edgevoice.plugin import speech_request
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement

@@ -31,6 +31,11 @@ class RoutingRequest:
         """Whether a transport may go first only to be measured; never with high and critical."""
         return self.urgency.rank < Urgency.HIGH.rank
 
+    @property
+    def depends_on_latency(self) -> bool:
+        """Whether a route decides, by what the text takes; a live one has no length yet."""
+        return not self.private and self.forced is None and self.length is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
