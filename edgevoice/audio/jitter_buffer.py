@@ -106,18 +106,6 @@ def target_buffer_s(traces: Collection[ArrivalTrace]) -> float:
     return min(MAX_BUFFER_S, max(most, min(nearly_all, allowed_s)))
 
 
-def ready_at(ahead_s: float, newest_s: float, arrived: float, wanted_s: float) -> float | None:
-    """Return the moment at which a sound with `wanted_s` of buffer may go on; None if more must arrive first.
-
-    The buffer is `ahead_s`, of which the last piece, which arrived at a monotonic moment, holds `newest_s`. It is
-    filled by audio and not by time: while nothing arrives is the worst moment to begin. Only what one more piece
-    would exceed is made up for by the time for which the last one has been there.
-    """
-    if ahead_s < wanted_s:
-        return None
-    return arrived + max(0.0, wanted_s - (ahead_s - newest_s))
-
-
 def rebuffer_s(underruns: int) -> float:
     """Return the seconds to buffer after the n-th underrun: more, as the server is too slow."""
     return min(MAX_BUFFER_S, REBUFFER_S * 2.0 ** max(0, underruns - 3))
