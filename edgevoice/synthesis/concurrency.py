@@ -120,11 +120,6 @@ class ConcurrencyLimiter:
         """Whether a slot is free that no request waits for."""
         return not self._waiting and len(self._holding) < self._limit.at(_now())
 
-    @property
-    def waiting(self) -> int:
-        """The number of requests that wait for a slot."""
-        return len(self._waiting)
-
     @contextlib.asynccontextmanager
     async def acquire(self, requester: SpeechJob, transport: str = "") -> AsyncIterator[Slot]:
         """Wait for a slot in the order of rank, and hold it for a request over `transport`.

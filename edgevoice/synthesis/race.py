@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class FirstAudioTimeoutError(TransportError):
-    """The first audio did not arrive in time."""
-
-
-class LostRaceError(TransportError):
-    """Another transport delivered audio first; nothing is wrong with this one."""
-
-
 class ClipFiller:
     """Speaks the segments of a speech job in order; if a request fails, another transport continues."""
 
@@ -318,21 +310,21 @@ class Race:
         unmute_local = self._schedule and self._schedule.unmute_local
         is_late = winner is self._standby and unmute_local is not None and now >= unmute_local
         for attempt, task in self._running.items():
-            if attempt is not winner:
-                task.cancel()
-                self._lost(attempt, winner, is_late=is_late)
+            if attempt is winner:
+                continue
+            task.cancel()
+            if is_late:
+                self.filler.drop(attempt.name, _late(attempt))
+            elif attempt is not self._standby:
+                is_hedge = attempt is self._hedge
+                why = (
+                    "begun as {} was late, which spoke first"
+                    if is_hedge
+                    else "later than usual; {} spoke first"
+                )
+                self.filler.failed(attempt.name, TransportError(why.format(winner.name)))
         others = [name for name in self.filler.candidates if name != winner.name]
         self.filler.candidates = [winner.name, *others]
-
-    def _lost(self, attempt: AttemptTask, winner: AttemptTask, *, is_late: bool) -> None:
-        if is_late:
-            self.filler.drop(attempt.name, _late(attempt))
-        elif attempt is self._hedge:
-            error = LostRaceError(f"begun as {winner.name} was late, which spoke first")
-            self.filler.failed(attempt.name, error)
-        elif attempt is not self._standby:
-            error = LostRaceError(f"later than usual; {winner.name} spoke first")
-            self.filler.failed(attempt.name, error)
 
     def _ended(self, attempt: AttemptTask, task: asyncio.Task[None]) -> None:
         del self._running[attempt]
@@ -412,7 +404,7 @@ class AttemptTask:
             except Preempted:
                 continue
             except TimeoutError:
-                raise FirstAudioTimeoutError("timed out: no slot of the account in time") from None
+                raise TransportError("timed out: no slot of the account in time") from None
             if not self.frames:
                 raise TransportError("the server sent no audio")
             if self.account is not None:
@@ -450,8 +442,7 @@ class AttemptTask:
         except Exception as error:
             if limit.expired():
                 what = "no more audio" if self.frames else "no audio in time"
-                kind = TransportError if self.frames else FirstAudioTimeoutError
-                raise kind(f"timed out: {what}") from None
+                raise TransportError(f"timed out: {what}") from None
             # An exception that a transport must not raise; another one may still speak.
             logger.exception("transport %s broke", self.name)
             raise TransportError(f"broke: {type(error).__name__}: {error}") from error
@@ -482,9 +473,9 @@ def _all_failed(attempts: Sequence[Attempt]) -> str:
     return f"no transport spoke ({tried})" if tried else "no transport is available"
 
 
-def _late(attempt: AttemptTask) -> FirstAudioTimeoutError:
+def _late(attempt: AttemptTask) -> TransportError:
     waited = "no audio in time" if attempt.asked_at else "no slot of the account in time"
-    return FirstAudioTimeoutError(f"timed out: {waited}")
+    return TransportError(f"timed out: {waited}")
 
 
 def _now() -> float:

@@ -361,9 +361,10 @@ class Synthesizer:
                 return
             await filler.run(decision.order)
             clip.finish()
-            spoken = {self._cache.key(announcement, speech.text, name) for name in speech.spoken_by}
-            if speech.is_faithful and spoken == {key}:
-                self._cache.store(key, clip)
+            if key is not None and speech.is_faithful:
+                spoken = {self._cache.key(announcement, speech.text, name) for name in speech.spoken_by}
+                if spoken == {key}:
+                    self._cache.store(key, clip)
         except EdgeVoiceError as error:
             clip.finish(error)
         except asyncio.CancelledError:
