@@ -30,9 +30,8 @@ from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.store import Store
-from edgevoice.synthesis.context import SynthesisContext, Timeouts
 from edgevoice.synthesis.latency import LatencyModel
-from edgevoice.synthesis.synthesizer import Synthesizer
+from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping

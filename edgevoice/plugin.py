@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from edgevoice.announcement import Urgency
+    from edgevoice.announcement import Announcement, Urgency
     from edgevoice.commands import Submit
     from edgevoice.outcome import Event, Rejection, SpeakerState
 
@@ -220,6 +220,26 @@ class SpeechRequest:
     #: A transport that learns when each word is spoken appends it here, in order. If the speech breaks
     #: off, the next transport continues at the first word that was not spoken to its end.
     marks: list[WordMark] = field(default_factory=list, compare=False, repr=False)
+
+
+def speech_request(
+    announcement: Announcement,
+    options: SpeechOptions,
+    *,
+    text: str | None = None,
+    text_stream: AsyncIterator[str] | None = None,
+) -> SpeechRequest:
+    """Build the request for a part of an announcement, with the node's defaults for what it leaves open."""
+    return SpeechRequest(
+        id=announcement.id,
+        text=text,
+        text_stream=text_stream,
+        sample_rate=options.sample_rate,
+        urgency=announcement.urgency,
+        voice=announcement.voice,
+        language=announcement.language or options.language,
+        speed=announcement.speed or options.speed,
+    )
 
 
 class Role(Enum):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.audio import BYTES_PER_FRAME
-from edgevoice.audio.jitter_buffer import ready_at
 from edgevoice.errors import ClipError
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class Clip:
         self._file: SpoolFile | None = None
         #: Readers wait for this event; the first reader makes it, because a thousand queued clips may have none.
         self._more: asyncio.Event | None = None
+        #: The same for those who wait for the end; they are not woken by each piece.
+        self._end: asyncio.Event | None = None
 
     @property
     def ended(self) -> bool:
@@ -100,8 +101,9 @@ class Clip:
         Raises:
             ClipError: it failed.
         """
-        while not self.ended:
-            await self._changed()
+        if not self.ended:
+            self._end = self._end or asyncio.Event()
+            await self._end.wait()
         if self.error is not None:
             raise ClipError(str(self.error)) from self.error
 
@@ -112,6 +114,8 @@ class Clip:
         self.error = error
         self.complete = error is None
         self._wake()
+        if self._end is not None:
+            self._end.set()
 
     def close(self) -> None:
         """Free the file and the memory; nothing can be read any more."""
@@ -133,16 +137,22 @@ class Clip:
             await self._changed()
         return True
 
-    async def wait_buffered(self, frame: int, wanted: float) -> None:
-        """Wait until `wanted` seconds are buffered from `frame` on, or the clip has ended."""
-        loop = asyncio.get_running_loop()
+    async def wait_buffered(self, frame: int, wanted_s: float) -> None:
+        """Wait until `wanted_s` seconds are buffered from `frame` on, or the clip has ended.
+
+        The buffer is filled by audio and not by time: while nothing arrives is the worst moment to begin. Only what
+        one more piece would exceed is made up for by the time for which the last one has been there.
+        """
+        now = asyncio.get_running_loop().time
         while not self.ended:
-            ahead = (self.frames - frame) / self.rate
-            moment = ready_at(ahead, self._newest / self.rate, self._arrived, wanted)
-            if moment is not None and moment <= loop.time():
-                return
+            ahead_s, newest_s = (self.frames - frame) / self.rate, self._newest / self.rate
+            ready_at = None
+            if ahead_s >= wanted_s:
+                ready_at = self._arrived + max(0.0, wanted_s - (ahead_s - newest_s))
+                if ready_at <= now():
+                    return
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(moment):
+                async with asyncio.timeout_at(ready_at):
                     await self._changed()
 
     async def read(self, frame: int, most: int = READ_BYTES) -> bytes:

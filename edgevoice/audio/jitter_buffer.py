@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edgevoice.audio import BYTES_PER_FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection
 
 #: Responses of a transport that are remembered.
 TRACES = 16
@@ -72,7 +72,7 @@ class JitterStats:
 
     async def observe(
         self, transport: str, audio: AsyncIterator[bytes], rate: int, *, learns: bool
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield what a transport yields, s16le mono at `rate` Hz, and learn from when it arrived.
 
         The time for which the consumer did not ask for more is no lateness of the transport.
@@ -104,18 +104,6 @@ def target_buffer_s(traces: Collection[ArrivalTrace]) -> float:
     nearly_all, most = (lateness_s[ceil(share * len(lateness_s)) - 1] for share in (NEARLY_ALL, MOST))
     allowed_s = MAX_DELAY_S * fmean(trace.speed for trace in traces)
     return min(MAX_BUFFER_S, max(most, min(nearly_all, allowed_s)))
-
-
-def ready_at(ahead_s: float, newest_s: float, arrived: float, wanted_s: float) -> float | None:
-    """Return the moment at which a sound with `wanted_s` of buffer may go on; None if more must arrive first.
-
-    The buffer is `ahead_s`, of which the last piece, which arrived at a monotonic moment, holds `newest_s`. It is
-    filled by audio and not by time: while nothing arrives is the worst moment to begin. Only what one more piece
-    would exceed is made up for by the time for which the last one has been there.
-    """
-    if ahead_s < wanted_s:
-        return None
-    return arrived + max(0.0, wanted_s - (ahead_s - newest_s))
 
 
 def rebuffer_s(underruns: int) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from edgevoice.cache.files import RESERVE_BYTES, ClipFiles, CorruptClipError, file_size
 from edgevoice.config.options import max_clip_bytes
 from edgevoice.disk import in_thread, start_in_thread
-from edgevoice.speech_request import speech_request
+from edgevoice.plugin import speech_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from edgevoice.playback.speaker import Speaker
     from edgevoice.storage.recorder import Recorder
     from edgevoice.storage.schema import PendingAnnouncement
-    from edgevoice.synthesis.speech import SpeechJob
-    from edgevoice.synthesis.synthesizer import Synthesizer
+    from edgevoice.synthesis.synthesizer import SpeechJob, Synthesizer
     from edgevoice.text.live import LiveText
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from edgevoice.announcement import Announcement
-    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.synthesis.synthesizer import SpeechJob
 
 #: Announcements that can be played again.
 MAX_REPLAYABLE = 20

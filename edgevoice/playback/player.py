@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgevoice.audio.chimes import Chimes
     from edgevoice.plugin import Output
     from edgevoice.scheduler.actions import Play, PlaybackEvent
-    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.synthesis.synthesizer import SpeechJob
     from edgevoice.text.live import LiveText
 
 #: Seconds between attempts to open a lost output again.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgevoice.scheduler.item import QueueItem
     from edgevoice.scheduler.settings import SpeakerSettings
     from edgevoice.storage.recorder import Recorder
-    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.synthesis.synthesizer import SpeechJob
 
 logger = logging.getLogger(__name__)
 

@@ -19,14 +19,14 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edgevoice.errors import TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.priority import Rank
+    from edgevoice.synthesis.synthesizer import SpeechJob
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +36,6 @@ RELEASE_TIMEOUT_S = 1.0
 RESTORE_S = 600.0
 #: Seconds for which a transport is not asked at most, however long its server says.
 MAX_RETRY_AFTER_S = 30.0
-
-
-class Requester(Protocol):
-    """The owner of a request; call `ConcurrencyLimiter.rebalance` when its rank has changed."""
-
-    @property
-    def rank(self) -> Rank:
-        """Its rank now."""
 
 
 class Preempted(Exception):
@@ -56,7 +48,7 @@ class Preempted(Exception):
 class Slot:
     """A request: it waits until `granted`, then holds a slot until `release`."""
 
-    def __init__(self, requester: Requester, number: int, limiter: ConcurrencyLimiter) -> None:
+    def __init__(self, requester: SpeechJob, number: int, limiter: ConcurrencyLimiter) -> None:
         self.requester = requester
         self.number = number
         #: Concurrent requests that were allowed when it was granted.
@@ -102,6 +94,7 @@ class Slot:
 class ConcurrencyLimiter:
     """At most `limit` requests of an account at once, fewer while its server refuses that many.
 
+    A request has the `rank` of its requester; call `rebalance` when that has changed.
     `fault` takes what to set, or None. `section` is the account's section of the configuration.
     Use as `async with limiter.acquire(requester): ...`.
     """
@@ -127,13 +120,8 @@ class ConcurrencyLimiter:
         """Whether a slot is free that no request waits for."""
         return not self._waiting and len(self._holding) < self._limit.at(_now())
 
-    @property
-    def waiting(self) -> int:
-        """The number of requests that wait for a slot."""
-        return len(self._waiting)
-
     @contextlib.asynccontextmanager
-    async def acquire(self, requester: Requester, transport: str = "") -> AsyncIterator[Slot]:
+    async def acquire(self, requester: SpeechJob, transport: str = "") -> AsyncIterator[Slot]:
         """Wait for a slot in the order of rank, and hold it for a request over `transport`.
 
         Raises:

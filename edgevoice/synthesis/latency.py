@@ -96,6 +96,10 @@ class _Ring:
         self._offset = median([seconds - self._slope * size for size, seconds in samples] or [UNKNOWN_S])
 
 
+#: The ring of a transport without samples.
+_NO_SAMPLES = _Ring()
+
+
 class LatencyModel:
     """Learns from every request. `save` takes the samples of a transport, which a later run gets as `saved`."""
 
@@ -113,14 +117,12 @@ class LatencyModel:
         self._penalties: dict[str, tuple[float, float]] = {}
         for name, value in (saved or {}).items():
             with suppress(msgspec.ValidationError):  # of another version
-                self._load(name, msgspec.convert(value, SavedLatency))
-
-    def _load(self, name: str, old: SavedLatency) -> None:
-        age_s = max(0.0, time.time() - old.at)  # a wall clock that was set back tells no age
-        if age_s < MAX_AGE_S:
-            rings = {(name, True): old.warm, (name, False): old.cold}
-            self._rings |= {key: _Ring(ring, self._now() - age_s) for key, ring in rings.items() if ring}
-            self._requests[name] = len(old.warm) + len(old.cold)
+                old = msgspec.convert(value, SavedLatency)
+                age_s = max(0.0, time.time() - old.at)  # a wall clock that was set back tells no age
+                for samples, warm in ((old.warm, True), (old.cold, False)):
+                    if samples and age_s < MAX_AGE_S:
+                        self._rings[name, warm] = _Ring(samples, now() - age_s)
+                        self._requests[name] += len(samples)
 
     @contextmanager
     def timed(self, name: str, characters: int | None, *, warm: bool) -> Iterator[Callable[[], None]]:
@@ -144,13 +146,13 @@ class LatencyModel:
 
     def answered(self, name: str, characters: int, seconds: float, *, warm: bool) -> None:
         """Learn that the first audio of a request came after `seconds`."""
-        old, now = self._rings.get((name, warm), _Ring()), self._now()
+        old, now = self._rings.get((name, warm), _NO_SAMPLES), self._now()
         news = 1 if now - old.at > STALE_S else SHIFT_SAMPLES
         ring = self._rings[name, warm] = _Ring([*old.samples, (characters, seconds)], now, news)
         if ring.has_shifted:
             self._rings.pop((name, not warm), None)
         self._count(name, self._penalty_s(name) / 2)
-        rings = (self._rings.get((name, kind), _Ring()).samples for kind in (True, False))
+        rings = (self._rings.get((name, kind), _NO_SAMPLES).samples for kind in (True, False))
         self._save(name, SavedLatency(time.time(), *rings))
 
     def failed(self, name: str, characters: int, seconds: float, *, warm: bool) -> None:
@@ -180,12 +182,12 @@ class LatencyModel:
 
     def _expected(self, name: str, characters: int, *, warm: bool) -> ExpectedLatency:
         seconds = self._seconds(name, characters, warm=warm) + self._penalty_s(name)
-        ring = self._rings.get((name, warm)) or self._rings.get((name, not warm), _Ring())
+        ring = self._rings.get((name, warm)) or self._rings.get((name, not warm), _NO_SAMPLES)
         doubt, requests = float(2 ** ((self._now() - ring.at) / AGE_S)), self._requests[name]
         return ExpectedLatency(seconds, seconds / doubt if requests else 0.0, requests, warm)
 
     def _seconds(self, name: str, characters: int, *, warm: bool) -> float:
-        own, other = self._rings.get((name, warm)), self._rings.get((name, not warm), _Ring())
+        own, other = self._rings.get((name, warm)), self._rings.get((name, not warm), _NO_SAMPLES)
         if own is None:
             return other.seconds(characters) + (0.0 if warm else COLD_S)
         is_sure = not warm or len(own.samples) >= ENOUGH or not other.samples

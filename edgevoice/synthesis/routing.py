@@ -31,6 +31,11 @@ class RoutingRequest:
         """Whether a transport may go first only to be measured; never with high and critical."""
         return self.urgency.rank < Urgency.HIGH.rank
 
+    @property
+    def depends_on_latency(self) -> bool:
+        """Whether a route decides, by what the text takes; a live one has no length yet."""
+        return not self.private and self.forced is None and self.length is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -116,9 +121,9 @@ def _by_rule(request: RoutingRequest, routes: Sequence[Route]) -> tuple[Decision
         order = (forced, FALLBACK_ALIAS) if is_critical and forced != FALLBACK_ALIAS else (forced,)
         return Decision(order, f"the announcement asks for {forced}"), None
     for route in routes:
-        if route.when is None or matches(route.when, request):
+        why = _matching(route.when, request) if route.when else _last_reason(routes, request)
+        if why is not None:
             use = (route.use,) if isinstance(route.use, str) else tuple(dict.fromkeys(route.use))
-            why = _reason(route.when, request) if route.when else _last_reason(routes, request)
             return Decision(use, why), route
     return Decision((FALLBACK_ALIAS,), "no route applies"), None
 
@@ -153,29 +158,23 @@ def _by_latency(
     rule, _ = _by_rule(request, DEFAULT_ROUTES)
     if request.length is None:
         return Decision(rule.order, f"{AUTO}: {rule.why}")
-    names = [name for name in rule.order if name != FALLBACK_ALIAS]
-    names = [name for name in names if available is None or name in available]
+    usable = [name for name in rule.order if available is None or name in available]
+    names = tuple(name for name in usable if name != FALLBACK_ALIAS)
     if not names:
         return Decision((FALLBACK_ALIAS,), f"{AUTO}: no transport to choose from")
-    order, why = _fastest_first(names, latency, may_try=request.may_try, rule=rule.why)
-    return Decision((*order, FALLBACK_ALIAS), f"{AUTO}: {why}")
-
-
-def _fastest_first(
-    names: Sequence[str], latency: LatencyPrediction, *, may_try: bool, rule: str
-) -> tuple[Sequence[str], str]:
     best_s = min((latency[name].seconds for name in names if latency[name].requests), default=math.inf)
-    few, is_measured = _unmeasured(latency, names, best_s), any(latency[n].requests >= ENOUGH for n in names)
-    if few and (may_try or not is_measured):
-        order = _moved_first(few[0], names) if may_try and latency.of else tuple(names)
+    few = _unmeasured(latency, names, best_s)
+    if few and (request.may_try or all(latency[name].requests < ENOUGH for name in names)):
+        order = _moved_first(few[0], names) if request.may_try and latency.of else names
         seen = ", ".join(f"{name} {latency[name].requests}" for name in names)
-        how = "by the rules" if order == tuple(names) else f"{few[0]} is tried, else by the rules"
-        return order, f"knows too little yet (requests: {seen}), {how}: {rule}"
-    fastest = sorted(names, key=lambda name: (not latency[name].requests, latency[name].seconds))
-    numbers = _in_numbers(latency, fastest)
-    if may_try and (tried := _outdated(latency, fastest[1:], latency[fastest[0]].seconds)):
-        return _moved_first(tried, fastest), f"{tried} is tried, which may be faster by now; {numbers}"
-    return fastest, numbers
+        how = "by the rules" if order == names else f"{few[0]} is tried, else by the rules"
+        why = f"knows too little yet (requests: {seen}), {how}: {rule.why}"
+        return Decision((*order, FALLBACK_ALIAS), f"{AUTO}: {why}")
+    order = tuple(sorted(names, key=lambda name: (not latency[name].requests, latency[name].seconds)))
+    why = _in_numbers(latency, order)
+    if request.may_try and (tried := _outdated(latency, order[1:], latency[order[0]].seconds)):
+        order, why = _moved_first(tried, order), f"{tried} is tried, which may be faster by now; {why}"
+    return Decision((*order, FALLBACK_ALIAS), f"{AUTO}: {why}")
 
 
 def _unmeasured(latency: LatencyPrediction, names: Sequence[str], limit_s: float) -> list[str]:
@@ -209,29 +208,22 @@ def _moved_first(name: str, names: Sequence[str]) -> tuple[str, ...]:
     return (name, *(other for other in names if other != name))
 
 
-def matches(when: When, request: RoutingRequest) -> bool:
-    """Return whether every condition that is given holds; a live text has no length yet."""
-    length = request.length
-    if when.live is not None and when.live != (length is None):
-        return False
-    if when.urgency is not None and request.urgency not in _urgencies(when):
-        return False
-    if when.longer_than is not None and (length is None or length <= when.longer_than):
-        return False
-    return when.up_to is None or (length is not None and length <= when.up_to)
-
-
-def _reason(when: When, request: RoutingRequest) -> str:
-    parts = []
+def _matching(when: When, request: RoutingRequest) -> str | None:
+    """Return the conditions of a route in words; None if one does not hold. A live text has no length yet."""
+    length, is_live, parts = request.length, request.length is None, []
     if when.live is not None:
-        parts.append("the text is live" if when.live else "the text is whole")
+        parts.append((when.live == is_live, "the text is live" if is_live else "the text is whole"))
     if when.urgency is not None:
-        parts.append(f"urgency is {request.urgency}")
+        urgencies = (when.urgency,) if isinstance(when.urgency, Urgency) else when.urgency
+        parts.append((request.urgency in urgencies, f"urgency is {request.urgency}"))
     if when.longer_than is not None:
-        parts.append(f"longer than {when.longer_than} characters")
+        holds = length is not None and length > when.longer_than
+        parts.append((holds, f"longer than {when.longer_than} characters"))
     if when.up_to is not None:
-        parts.append(f"up to {when.up_to} characters")
-    return ", ".join(parts) or "the route applies to everything"
+        parts.append((length is not None and length <= when.up_to, f"up to {when.up_to} characters"))
+    if not all(holds for holds, _ in parts):
+        return None
+    return ", ".join(words for _, words in parts) or "the route applies to everything"
 
 
 def _last_reason(routes: Sequence[Route], request: RoutingRequest) -> str:
@@ -239,9 +231,3 @@ def _last_reason(routes: Sequence[Route], request: RoutingRequest) -> str:
     bounds = [route.when.up_to for route in routes if route.when and route.when.up_to]
     exceeded = [bound for bound in bounds if request.length is not None and request.length > bound]
     return f"longer than {max(exceeded)} characters" if exceeded else "no other route applies"
-
-
-def _urgencies(when: When) -> tuple[Urgency, ...]:
-    if when.urgency is None:
-        return ()
-    return (when.urgency,) if isinstance(when.urgency, Urgency) else tuple(when.urgency)

@@ -22,11 +22,6 @@ def sentence_ends(text: str, *, complete: bool = True) -> list[int]:
     return ends
 
 
-def clause_ends(text: str) -> list[int]:
-    """Return the offsets after each clause within a sentence."""
-    return [match.end() for match in _CLAUSE.finditer(text)]
-
-
 def split(text: str, most: int) -> list[str]:
     """Split a text into parts of at most `most` characters, each as long as possible. Joined they are the text."""
     parts = []
@@ -54,7 +49,7 @@ def _cut(text: str, most: int) -> int:
     """Return the best offset in 1..most to cut a longer text. White space after it stays in the first part."""
     window = text[:most]
     ends = [end for end in sentence_ends(text[: most + 1]) if end <= most]
-    clauses = [end for end in clause_ends(text[: most + 1]) if end <= most]
+    clauses = [match.end() for match in _CLAUSE.finditer(text[: most + 1]) if match.end() <= most]
     if ends and (ends[-1] >= most // 4 or not clauses):
         return _past_space(text, ends[-1], most)
     if clauses and clauses[-1] >= most // 4:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edgevoice.audio.clip import MAX_MEMORY_BYTES, Clip
 from edgevoice.errors import ClipError
+from tests.support import virtual_time
 from tests.support.examples import examples
 
 NOISE = random.Random(1).randbytes(2 * 1024 * 1024)
@@ -272,3 +273,28 @@ async def test_wait_returns_the_end_of_the_clip():
     await waiting[0]
     with pytest.raises(ClipError, match="the server went away"):
         await waiting[1]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "wanted_s", "ready_s"),
+    [
+        (1, 0.0, 0.0),
+        (1, 0.1, None),
+        (2, 0.1, 0.02),  # only the rest is waited for in time
+        (3, 0.1, 0.0),
+    ],
+)
+def test_buffer_is_waited_for_in_audio_and_only_its_rest_in_time(pieces, wanted_s, ready_s):
+    async def main():
+        clip, now = Clip(24_000, nowhere), asyncio.get_running_loop().time
+        for _ in range(pieces):
+            await clip.append(bytes(2 * 1920))  # 80 ms
+        began = now()
+        try:
+            async with asyncio.timeout(5):
+                await clip.wait_buffered(0, wanted_s)
+        except TimeoutError:
+            return None
+        return now() - began
+
+    assert virtual_time.run(main()) == (None if ready_s is None else pytest.approx(ready_s))

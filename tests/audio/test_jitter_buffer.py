@@ -10,7 +10,6 @@ from edgevoice.audio.jitter_buffer import (
     MAX_DELAY_S,
     ArrivalTrace,
     JitterStats,
-    ready_at,
     rebuffer_s,
     target_buffer_s,
 )
@@ -199,10 +198,3 @@ def test_the_worst_of_several_responses_is_an_outlier():
 def test_rebuffering_grows_with_the_underruns():
     seconds = [rebuffer_s(underruns) for underruns in (1, 3, 4, 5, 30)]
     assert seconds == [0.025, 0.025, 0.05, 0.1, MAX_BUFFER_S]
-
-
-def test_it_is_waited_for_in_audio_and_only_its_rest_in_time():
-    assert ready_at(ahead_s=0.08, newest_s=0.08, arrived=7.0, wanted_s=0.0) == 7.0
-    assert ready_at(ahead_s=0.08, newest_s=0.08, arrived=7.0, wanted_s=0.1) is None
-    assert ready_at(ahead_s=0.16, newest_s=0.08, arrived=7.0, wanted_s=0.1) == pytest.approx(7.02)
-    assert ready_at(ahead_s=0.24, newest_s=0.08, arrived=7.0, wanted_s=0.1) == 7.0

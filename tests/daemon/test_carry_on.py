@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edgevoice.synthesis.context import Timeouts
+from edgevoice.synthesis.synthesizer import Timeouts
 from tests.support.bursts import WINDOW, check, heard_in, text_of
 from tests.support.house import House
 from tests.support.lightning import Fault

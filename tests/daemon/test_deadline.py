@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from edgevoice.synthesis.context import Timeouts
+from edgevoice.synthesis.synthesizer import Timeouts
 from edgevoice_plugins.lightning import transport
 from edgevoice_plugins.lightning.transport import Limits
 from tests.support.house import House

@@ -13,9 +13,8 @@ from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.plugin import NoOptions
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
-from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.latency import LatencyModel
-from edgevoice.synthesis.synthesizer import Synthesizer
+from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE

@@ -11,7 +11,7 @@ from edgevoice.intake import intake
 from edgevoice.intake.live_streams import LiveStreams
 from edgevoice.playback import player
 from edgevoice.synthesis import segments
-from edgevoice.synthesis.context import Timeouts
+from edgevoice.synthesis.synthesizer import Timeouts
 from tests.support.house import House
 from tests.support.lightning import Fault
 

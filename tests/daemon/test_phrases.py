@@ -12,9 +12,8 @@ from edgevoice.cache.prerender import Prerenderer
 from edgevoice.config.options import CoreOptions, Phrase
 from edgevoice.control import query
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
-from edgevoice.synthesis.context import SynthesisContext
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
-from edgevoice.synthesis.synthesizer import Synthesizer
+from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer
 from tests.support.announcements import announcement
 from tests.support.caches import clips, running
 from tests.support.house import House

@@ -6,7 +6,7 @@ from pathlib import Path
 from edgevoice.announcement import DEFAULT_TTL_S, Announcement, Urgency
 from edgevoice.audio.clip import Clip
 from edgevoice.audio.jitter_buffer import JitterStats
-from edgevoice.synthesis.speech import SpeechJob
+from edgevoice.synthesis.synthesizer import SpeechJob
 
 
 class NoSynthesis:
@@ -29,7 +29,7 @@ class NoSynthesis:
     def new_clip(self) -> Clip:
         return Clip(24000, lambda: Path("/var/tmp"))
 
-    def priority_changed(self) -> None:
+    def priority_raised(self, _speech: SpeechJob) -> None:
         self.hurried += 1
 
     def fill(self, speech: SpeechJob) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from edgevoice.config import settings_from
 from edgevoice.daemon import run
-from edgevoice.synthesis.context import Timeouts
+from edgevoice.synthesis.synthesizer import Timeouts
 from tests.support.broker import Broker, Mailbox, MqttClient
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from edgevoice.plugin import Progress
-    from edgevoice.synthesis.speech import SpeechJob
+    from edgevoice.synthesis.synthesizer import SpeechJob
 
 RATE = 24000
 #: Seconds that a sound card takes before they are heard.

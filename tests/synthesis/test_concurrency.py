@@ -59,7 +59,7 @@ async def test_the_more_urgent_goes_first_and_within_one_urgency_the_older():
         ]
     ]
     await settle()
-    assert limiter.waiting == 5
+    assert len(limiter._waiting) == 5
     for request in [first, *waiting]:
         request.done.set()
     await asyncio.gather(*(request.task for request in waiting))
@@ -186,7 +186,7 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
     async with asyncio.timeout(20):
         await asyncio.gather(*tasks, return_exceptions=True)
     assert max(crowd) <= places
-    assert not limiter.waiting
+    assert not limiter._waiting
     assert not limiter._holding
     assert not {repr(task.exception()) for task in tasks if not task.cancelled()} - {"None"}
     await all_places_are_free(limiter, places)

@@ -5,14 +5,13 @@ import contextlib
 
 import pytest
 
-from edgevoice import SpeechOptions
+from edgevoice import SpeechOptions, Urgency
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.plugin import Transport
 from edgevoice.priority import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
-from edgevoice.synthesis.context import SynthesisContext, Timeouts
-from edgevoice.synthesis.synthesizer import Synthesizer
+from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer, Timeouts
 from tests.support.announcements import announcement
 from tests.support.caches import RECIPE
 
@@ -91,12 +90,33 @@ async def test_request_does_not_wait_for_a_slot_without_a_limit(tmp_path):
         assert "no slot" in str(job.clip.error)
 
 
-async def test_raised_priority_reaches_the_running_race(tmp_path):
-    transport = Hanging()
-    async with synthesizer_of(transport, tmp_path, Timeouts()) as synthesizer:
-        job = await begun(synthesizer, transport)
-        waiting = asyncio.create_task(job.wait_priority_raised())
-        await asyncio.sleep(0)
+class Slow(Transport):
+    """Speaks a little at once, and the rest never."""
+
+    async def synthesize(self, request):
+        yield AUDIO
+        await asyncio.Event().wait()
+
+
+async def test_raised_priority_shortens_the_stall_timeout_of_a_running_request(tmp_path):
+    context = SynthesisContext(
+        {"acme": Slow(None, None), "other": Slow(None, None)},
+        CoreOptions(critical_deadline=0.1),
+        SpeechOptions(),
+        {},
+        lambda _account, _problem: None,
+    )
+    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    routes = [Route(use=("acme", "other"))]
+    async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
+        job = synthesizer.new_job(announcement(Urgency.CRITICAL, text="Fire. Leave the house."))
+        job.request(priority=Priority.PREFETCH)
+        async with asyncio.timeout(3):
+            await job.clip.wait_past(0)
+        await asyncio.sleep(0.3)
+        assert not job.attempts
         job.request()
-        async with asyncio.timeout(1):
-            await waiting
+        async with asyncio.timeout(3):
+            while not job.attempts:
+                await asyncio.sleep(0.01)
+        assert "no more audio" in job.attempts[0].error

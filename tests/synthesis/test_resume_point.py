@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgevoice.audio.gain import FADE_S, fade_tail
 from edgevoice.plugin import WordMark
-from edgevoice.synthesis.resume_point import (
+from edgevoice.synthesis.segments import (
     SLOWEST_LETTERS_PER_S,
     offset_from_share,
     offset_from_word_marks,

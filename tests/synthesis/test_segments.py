@@ -4,7 +4,7 @@ import pytest
 
 from edgevoice import Urgency
 from edgevoice.plugin import SpeechOptions
-from edgevoice.synthesis.segments import LiveSegment, segments_of
+from edgevoice.synthesis.segments import segments_of
 from edgevoice.text.live import LiveText
 from tests.support.announcements import announcement
 
@@ -78,7 +78,7 @@ async def test_a_part_of_which_nothing_was_spoken_comes_again():
     accepts_text_stream = [True]
     async for part in segments_of(announcement(live=live), None, LIGHTNING, lambda: accepts_text_stream[0]):
         request = part.request()
-        if isinstance(part, LiveSegment):
+        if part.live is not None:
             assert [piece async for piece in request.text_stream] == ["One. Two."]
             assert [piece async for piece in part.request().text_stream] == ["One. Two."]
             part.end = part.start

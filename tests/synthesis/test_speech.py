@@ -10,8 +10,7 @@ from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
 from edgevoice.priority import Priority, Rank
-from edgevoice.synthesis.context import SynthesisContext
-from edgevoice.synthesis.synthesizer import Synthesizer
+from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer
 from tests.support.announcements import NoSynthesis, announcement
 from tests.support.caches import RECIPE
 
