@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.observers import Observers
     from edgevoice.outcome import Event, SpeakerState
-    from edgevoice.scheduler.item import QueueItem
-    from edgevoice.scheduler.settings import SpeakerSettings
+    from edgevoice.scheduler.policy import SpeakerSettings
+    from edgevoice.scheduler.queue import QueueItem
     from edgevoice.storage.store import Store
 
 #: Events after which an announcement may wait longer than before.

@@ -24,7 +24,7 @@ from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.observers import Observers
 from edgevoice.scheduler.actions import Admission
-from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import SpeakerPolicy, SpeakerSettings
 from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis
 from tests.support.examples import examples

@@ -12,7 +12,7 @@ import pytest
 from edgevoice import Observer, Urgency
 from edgevoice.announcement import RepeatPolicy
 from edgevoice.observers import Observers
-from edgevoice.scheduler.item import QueueItem
+from edgevoice.scheduler.queue import QueueItem
 from edgevoice.storage.history import read_history
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.store import Store
