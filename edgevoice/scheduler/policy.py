@@ -78,22 +78,14 @@ def preemption_for(new: Announcement, current: Announcement, heard_s: float) -> 
             return Preemption.NOW
         if is_same_alarm(new, current):
             return Preemption.COALESCE
-        may_interrupt = heard_s >= UNDERSTOOD_S and is_different_alarm(new, current)
-        return Preemption.NOW if may_interrupt else Preemption.WAIT
+        # The same tag is the same thing: its newer text is played next instead of interrupting the older one.
+        # Without tags, an unknown topic counts as a different thing.
+        has_same_topic = new.topic is not None and new.topic == current.topic
+        is_same_thing = new.tag == current.tag and (new.tag is not None or has_same_topic)
+        return Preemption.NOW if heard_s >= UNDERSTOOD_S and not is_same_thing else Preemption.WAIT
     if new.urgency is Urgency.HIGH and current.urgency.rank < Urgency.HIGH.rank:
         return Preemption.AT_PAUSE
     return Preemption.WAIT
-
-
-def is_different_alarm(new: Announcement, current: Announcement) -> bool:
-    """Return whether two critical announcements are about different things.
-
-    The same tag is the same thing: its newer text is played next instead of interrupting the older one.
-    An unknown topic counts as a different one.
-    """
-    if new.tag is not None and new.tag == current.tag:
-        return False
-    return new.topic is None or new.topic != current.topic or new.tag != current.tag
 
 
 def is_same_alarm(new: Announcement, current: Announcement) -> bool:
@@ -103,10 +95,9 @@ def is_same_alarm(new: Announcement, current: Announcement) -> bool:
 
 def is_update(new: Announcement, current: Announcement) -> bool:
     """Return whether a critical announcement brings another text for the tag that is playing."""
-    both_critical = new.urgency is current.urgency is Urgency.CRITICAL
-    return (
-        both_critical and new.tag is not None and new.tag == current.tag and not is_same_alarm(new, current)
-    )
+    if new.tag is None or new.tag != current.tag:
+        return False
+    return new.urgency is current.urgency is Urgency.CRITICAL and not is_same_alarm(new, current)
 
 
 def replaces(new: Announcement, old: Announcement) -> bool:

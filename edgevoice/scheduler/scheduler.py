@@ -29,7 +29,7 @@ from edgevoice.text import messages
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgevoice.announcement import Announcement, RepeatPolicy
+    from edgevoice.announcement import Announcement
     from edgevoice.scheduler.actions import Action, PlaybackEvent
     from edgevoice.scheduler.policy import SpeakerSettings
 
@@ -110,7 +110,11 @@ class Scheduler:
         """Return what would become of an announcement that is submitted now."""
         if self._is_duplicate(announcement.id, now):
             return Admission.DUPLICATE
-        return Admission.COALESCED if self._coalesces(announcement) else Admission.QUEUED
+        playing = self._playing
+        if playing is None or playing.stop is not None or playing.item.superseded_by is not None:
+            return Admission.QUEUED
+        preemption = preemption_for(announcement, playing.item.announcement, 0.0)
+        return Admission.COALESCED if preemption is Preemption.COALESCE else Admission.QUEUED
 
     def find(self, what: str) -> list[QueueItem]:
         """Return the items that `stop` would end.
@@ -119,7 +123,10 @@ class Scheduler:
         """
         items = self._all_items
         if what == "":
-            return _with_interrupted(self.playing, items)
+            found = [self._playing.item] if self._playing is not None else []
+            for one in found:
+                found += [item for item in items if item.preempted_by is one]
+            return found
         if what == "all":
             return items
         by_id = [item for item in items if item.announcement.id == what]
@@ -167,29 +174,25 @@ class Scheduler:
         item.held_since = held_since
         admission = self.admission(announcement, now)
         if admission is Admission.DUPLICATE:
-            self._reject_duplicate(item)
-            return self._flush(now)
-        self._emit(item, EventType.QUEUED)
-        if admission is Admission.COALESCED:
+            self._finish(item, EventType.DUPLICATE, None, now)
+        elif admission is Admission.COALESCED:
+            self._emit(item, EventType.QUEUED)
             self._finish(item, EventType.REPLACED, "the same is being said", now)
-            return self._flush(now)
-        playing = self.playing
-        if playing is not None and is_update(announcement, playing.announcement):
-            item.precedence = next(self._sequence)  # it is said next
-        if playing is not None and replaces(announcement, playing.announcement):
-            playing.superseded_by = announcement
-        self._replace_tagged(item, now)
-        self._enqueue_or_hold(item, now)
-        self._check_preemption(now)
+        else:
+            if (playing := self.playing) is not None:
+                if is_update(announcement, playing.announcement):
+                    item.precedence = next(self._sequence)  # it is said next
+                if replaces(announcement, playing.announcement):
+                    playing.superseded_by = announcement
+            self._queue(item, now)
         return self._flush(now)
 
     def refuse(self, announcement: Announcement, reason: str, now: float) -> list[Action]:
         """End an announcement as suppressed before it is queued; a duplicate has its outcome already."""
         item = self._new_item(announcement, now)
-        if self._is_duplicate(announcement.id, now):
-            self._reject_duplicate(item)
-        else:
-            self._finish(item, EventType.SUPPRESSED, reason, now)
+        is_duplicate = self._is_duplicate(announcement.id, now)
+        type_ = EventType.DUPLICATE if is_duplicate else EventType.SUPPRESSED
+        self._finish(item, type_, None if is_duplicate else reason, now)
         return self._flush(now)
 
     def stop(self, what: str, now: float) -> list[Action]:
@@ -250,7 +253,10 @@ class Scheduler:
         if isinstance(event, act.Synthesized):
             item.progress.synthesized_s = event.seconds
         elif isinstance(event, act.TextArrived):
-            self._unpark(item, now)
+            item.progress.waiting_for_text = False
+            if item.status is Status.PARKED:
+                item.status = item.waiting_status
+                self._check_preemption(now)
         elif playing is None or item is not playing.item:
             return []
         elif isinstance(event, act.Finished | act.Stopped | act.Failed):
@@ -313,14 +319,18 @@ class Scheduler:
         self._close_digests(now)
 
     def _obey_stop(self, item: QueueItem, stop: StopRequest, now: float) -> None:
-        if stop.type is EventType.FAILED:
-            self._cut_off(item, now)
+        is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
+        if stop.type is EventType.FAILED and (is_urgent or item.status is not Status.PLAYING):
+            self._abandon(item, now)  # an urgent one is played again after the next start
         elif stop.type.is_outcome:
             self._finish(item, stop.type, stop.reason, now)
         else:
             self._displace(item, now)
-            if stop.by is not None and stop.by.order > item.order:
-                self._move_to_front(stop.by, now)
+            by = stop.by
+            if by is not None and by.order > item.order and by in self._ready.items:
+                self._ready.items.remove(by)
+                by.precedence = next(self._sequence)
+                self._enqueue_or_hold(by, now)
 
     def _displace(self, item: QueueItem, now: float) -> None:
         """Keep an item that was cut, or fell silent, for later."""
@@ -337,15 +347,13 @@ class Scheduler:
 
     def _round_over(self, item: QueueItem, now: float) -> None:
         """The item was heard to its end: it has finished, or waits for its next round."""
-        repeat = item.announcement.repeat
+        repeat, rounds = item.announcement.repeat, item.progress.round
         if repeat is None:
             self._finish(item, EventType.FINISHED, None, now)
-        elif not self._end_if_superseded(item, now):
-            self._repeat(item, repeat, now)
-
-    def _repeat(self, item: QueueItem, repeat: RepeatPolicy, now: float) -> None:
-        progress, rounds = item.progress, item.progress.round
-        since_first_s = now - (progress.first_sound_at or now)
+            return
+        if self._end_if_superseded(item, now):
+            return
+        since_first_s = now - (item.progress.first_sound_at or now)
         gap = next_gap(repeat, rounds, since_first_s, self._settings.policy.growth)
         if gap is None:
             self._finish(item, EventType.FINISHED, "times", now)
@@ -354,12 +362,6 @@ class Scheduler:
             self._enqueue_or_hold(item, now)
         if repeat.escalate_after == rounds:
             self._actions.append(act.Escalate(item.announcement))
-
-    def _unpark(self, item: QueueItem, now: float) -> None:
-        item.progress.waiting_for_text = False
-        if item.status is Status.PARKED:
-            item.status = item.waiting_status
-            self._check_preemption(now)
 
     # Starting and preempting
 
@@ -403,34 +405,21 @@ class Scheduler:
         playing.wants_pause = False
         if playing.stop is not None or not self._ready.items:
             return
-        is_silent = playing.item.status is Status.STARTING
+        current = playing.item
+        is_silent = current.status is Status.STARTING
         for item in self._ready.ready(now):
-            if item.announcement.urgency.rank < Urgency.HIGH.rank:
+            new = item.announcement
+            if new.urgency.rank < Urgency.HIGH.rank:
                 return
-            preemption = self._preemption_for(item, playing.item)
+            if new.urgency is current.announcement.urgency and item.sequence < current.sequence:
+                continue  # the older one was interrupted, and does not interrupt in turn
+            preemption = preemption_for(new, current.announcement, current.progress.heard_s)
             if preemption is Preemption.NOW or (preemption is Preemption.AT_PAUSE and is_silent):
                 self._request_stop(EventType.INTERRUPTED, by=item)
                 return
             if preemption is Preemption.AT_PAUSE:
                 playing.wants_pause = True
                 return
-
-    @staticmethod
-    def _preemption_for(item: QueueItem, current: QueueItem) -> Preemption:
-        same_urgency = item.announcement.urgency is current.announcement.urgency
-        if same_urgency and item.sequence < current.sequence:
-            return Preemption.WAIT  # the older one was interrupted, and does not interrupt in turn
-        return preemption_for(item.announcement, current.announcement, current.progress.heard_s)
-
-    def _coalesces(self, announcement: Announcement) -> bool:
-        """Return whether a new critical announcement is playing already."""
-        playing = self._playing
-        return (
-            playing is not None
-            and playing.stop is None
-            and playing.item.superseded_by is None
-            and preemption_for(announcement, playing.item.announcement, 0.0) is Preemption.COALESCE
-        )
 
     def _end_if_superseded(self, item: QueueItem, now: float) -> bool:
         """End an item whose place was taken while it was playing; return whether it has ended."""
@@ -439,6 +428,22 @@ class Scheduler:
         return item.status is Status.ENDED
 
     # Waiting and holding
+
+    def _queue(self, item: QueueItem, now: float) -> None:
+        """Accept a new item, in the place of the older waiting ones of its tag."""
+        self._emit(item, EventType.QUEUED)
+
+        def is_older(other: QueueItem) -> bool:
+            return replaces(item.announcement, other.announcement)
+
+        if item.announcement.tag is not None:
+            for other in [*self._ready.pop_if(is_older), *self._held.pop_if(is_older)]:
+                if other.announcement.urgency is item.announcement.urgency:
+                    item.sequence = min(item.sequence, other.sequence)
+                    item.precedence = max(item.precedence, other.precedence)
+                self._replace(other, item.announcement, now)
+        self._enqueue_or_hold(item, now)
+        self._check_preemption(now)
 
     def _enqueue_or_hold(self, item: QueueItem, now: float) -> None:
         item.progress.ended_at = None
@@ -471,27 +476,6 @@ class Scheduler:
         if item.is_internal or item.due > now:
             return None
         return self.hold_state.holds(item.announcement.urgency, has_begun=item.progress.has_begun)
-
-    def _move_to_front(self, item: QueueItem, now: float) -> None:
-        """Put a waiting item before all others of its urgency."""
-        if item in self._ready.items:
-            self._ready.items.remove(item)
-            item.precedence = next(self._sequence)
-            self._enqueue_or_hold(item, now)
-
-    def _replace_tagged(self, item: QueueItem, now: float) -> None:
-        """Let a new item take the place of the older waiting ones of its tag."""
-        if item.announcement.tag is None:
-            return
-
-        def is_older(other: QueueItem) -> bool:
-            return replaces(item.announcement, other.announcement)
-
-        for other in [*self._ready.pop_if(is_older), *self._held.pop_if(is_older)]:
-            if other.announcement.urgency is item.announcement.urgency:
-                item.sequence = min(item.sequence, other.sequence)
-                item.precedence = max(item.precedence, other.precedence)
-            self._replace(other, item.announcement, now)
 
     # Time and settings
 
@@ -587,10 +571,7 @@ class Scheduler:
             text, self._name, received_monotonic=now, received_at=local, private=private, tag=tag
         )
         item = self._new_item(announcement, now, is_internal=True)
-        self._emit(item, EventType.QUEUED)
-        self._replace_tagged(item, now)
-        self._enqueue_or_hold(item, now)
-        self._check_preemption(now)
+        self._queue(item, now)
         return item
 
     # Outcomes
@@ -622,14 +603,6 @@ class Scheduler:
             type_ = EventType.CANCELLED if was_heard else EventType.SUPPRESSED
             self._finish(item, type_, "overflow", now)
 
-    def _cut_off(self, item: QueueItem, now: float) -> None:
-        """The daemon ends while this is playing: a high or critical one is played again after the next start."""
-        is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
-        if item.status is Status.PLAYING and not is_urgent:
-            self._finish(item, EventType.FAILED, "restart", now)
-        else:
-            self._abandon(item, now)
-
     def _abandon(self, item: QueueItem, now: float) -> None:
         """The daemon ends before this was played: the next start brings it back, or it has failed."""
         if item.is_restorable:
@@ -646,11 +619,6 @@ class Scheduler:
         self._emit(item, type_, reason)
         if type_ is EventType.FINISHED and not item.is_internal:
             self._finished.remember(item.announcement.id, now)
-        self._actions.append(act.Release(item))
-
-    def _reject_duplicate(self, item: QueueItem) -> None:
-        item.status = Status.ENDED
-        self._emit(item, EventType.DUPLICATE)
         self._actions.append(act.Release(item))
 
     def _is_duplicate(self, id_: str, now: float) -> bool:
@@ -711,14 +679,6 @@ class Scheduler:
     def _all_items(self) -> list[QueueItem]:
         playing = self.playing
         return [*self._ready.items, *self._held.items, *([playing] if playing is not None else [])]
-
-
-def _with_interrupted(current: QueueItem | None, items: list[QueueItem]) -> list[QueueItem]:
-    """Return the playing item, and the items that were interrupted for it, directly or indirectly."""
-    found = [current] if current is not None else []
-    for one in found:
-        found += [item for item in items if item.preempted_by is one]
-    return found
 
 
 def _newest_per_tag(items: Sequence[QueueItem]) -> list[QueueItem]:
