@@ -11,7 +11,7 @@ from edgevoice.announcement import Urgency
 from edgevoice.audio import BYTES_PER_FRAME, gain, silence
 from edgevoice.audio.jitter_buffer import MAX_BUFFER_S, rebuffer_s
 from edgevoice.errors import ClipError, OutputError
-from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved
+from edgevoice.scheduler import actions as act
 from edgevoice.synthesis.segments import LIVE_IDLE_S
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Player:
         if self._play.resume_not_before_s is not None:
             not_before = round(self._play.resume_not_before_s * self._clip.rate)
             self._position = await resume_position(self._clip, self._position, not_before)
-            self._report(Resumed(self._item, self._position / self._clip.rate))
+            self._report(act.Resumed(self._item, self._position / self._clip.rate))
         while True:
             try:
                 await self._play_once()
@@ -135,19 +135,20 @@ class Player:
         if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(_now())
 
-    async def wait_for_pause(self) -> None:
-        """Wait until a pause is being heard, for at most 2 s."""
+    async def report_pause(self) -> None:
+        """Report when a pause is being heard, after at most 2 s."""
         with contextlib.suppress(ClipError):
             await wait_for_pause(self._clip, lambda: self._position)
+        self._report(act.PauseReached(self._item))
 
     def written(self, frames: int) -> None:
         """Take the number of frames that the output has taken in this pass."""
         if frames > self._pass.lead and not self._has_spoken:
             self._has_spoken = True
-            self._report(SpeechStarted(self._item))
+            self._report(act.SpeechStarted(self._item))
         if frames > 0 and not self._pass.has_written:
             self._pass.has_written = self._has_sounded = True
-            self._report(Started(self._item))
+            self._report(act.Started(self._item))
 
     def played(self, frames: int) -> None:
         """Take the number of frames that were heard in this pass."""
@@ -160,7 +161,7 @@ class Player:
     def _report_progress(self) -> None:
         self._reported = self._position, self._clip.frames
         rate, buffered = self._clip.rate, max(0, self._clip.frames - self._position)
-        self._report(Progressed(self._item, self._position / rate, buffered / rate))
+        self._report(act.Progressed(self._item, self._position / rate, buffered / rate))
 
     def _give_up_at(self) -> float:
         """Return when a lost output is waited for no longer: its deadline, or its ttl of silence in all."""
@@ -257,10 +258,10 @@ class Player:
                 is_silent = self._has_sounded or not live.text.strip()
                 if is_silent is not is_starved:
                     is_starved = is_silent
-                    self._report(Starved(self._item) if is_silent else Refilled(self._item))
+                    self._report(act.Starved(self._item) if is_silent else act.Refilled(self._item))
             else:
                 if is_starved:
-                    self._report(Refilled(self._item))
+                    self._report(act.Refilled(self._item))
                 return pcm
             finally:
                 self._patience = None

@@ -230,9 +230,9 @@ class Speaker:
         has_changed = False
         while self._inbox:
             event, at = self._inbox.popleft()
-            actions = self._scheduler.playback(event, at)
-            self._execute(actions)
-            has_changed = has_changed or bool(actions)
+            if actions := self._scheduler.playback(event, at):
+                self._execute(actions)
+                has_changed = True
         if has_changed:
             self._settle()
 
@@ -280,8 +280,8 @@ class Speaker:
                 if self._playback is not None:
                     self._playback.cancel()
             case act.StopAtPause():
-                if self._player is not None and self._scheduler.playing is not None:
-                    self._tasks.start("pause", self._wait_for_pause(self._player, self._scheduler.playing))
+                if self._player is not None:
+                    self._tasks.start("pause", self._player.report_pause())
             case act.CancelStopAtPause():
                 self._tasks.cancel("pause")
             case act.Park():
@@ -338,10 +338,6 @@ class Speaker:
         if policy.say_age is None or age_s < policy.say_age:
             return None
         return lambda text: messages.with_age(text, age_s, policy.language)
-
-    async def _wait_for_pause(self, player: Player, item: QueueItem) -> None:
-        await player.wait_for_pause()
-        self._post(act.PauseReached(item))
 
     async def _watch_clip(self, item: QueueItem, clip: Clip) -> None:
         with contextlib.suppress(ClipError):  # told when the item is played
