@@ -103,7 +103,8 @@ class Speaker:
 
     def admission(self, announcement: Announcement) -> Admission:
         """Return what would become of an announcement that is submitted now."""
-        self._handle_inbox()
+        if self._handle_inbox():
+            self._settle()
         return self._scheduler.admission(announcement, _now())
 
     def submit(
@@ -175,7 +176,8 @@ class Speaker:
         if (task := self._playback) is not None and not (await asyncio.wait({task}, timeout=within_s))[0]:
             self._do(self._scheduler.abort)
             await asyncio.wait({task})
-        self._handle_inbox()
+        if self._handle_inbox():
+            self._settle()
         return self._kept
 
     # Queries
@@ -220,21 +222,23 @@ class Speaker:
         """Play what is submitted, forever."""
         while True:
             self._wake.clear()
-            self._handle_inbox()
+            has_changed = self._handle_inbox()
             if self._playback is None:
                 self._execute(self._scheduler.start_next(_now()))
+                has_changed = True
+            if has_changed:
                 self._settle()
             await self._wake.wait()
 
-    def _handle_inbox(self) -> None:
+    def _handle_inbox(self) -> bool:
+        """Give the scheduler the playback events; return whether an action followed, and `_settle` is due."""
         has_changed = False
         while self._inbox:
             event, at = self._inbox.popleft()
             if actions := self._scheduler.playback(event, at):
                 self._execute(actions)
                 has_changed = True
-        if has_changed:
-            self._settle()
+        return has_changed
 
     def _post(self, event: PlaybackEvent) -> None:
         self._inbox.append((event, _now()))
@@ -263,47 +267,44 @@ class Speaker:
 
     # Actions
 
-    def _execute(self, actions: Iterable[Action]) -> None:
+    def _execute(self, actions: Iterable[Action]) -> None:  # noqa: C901, PLR0912, PLR0915 - one case each
         for action in actions:
-            self._execute_one(action)
-
-    def _execute_one(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case each
-        match action:
-            case act.Emit():
-                self._tell(action)
-            case act.Play():
-                self._start_playback(action)
-            case act.SetVolume():
-                if self._player is not None:
-                    self._player.set_volume(action.volume)
-            case act.StopNow():
-                if self._playback is not None:
-                    self._playback.cancel()
-            case act.StopAtPause():
-                if self._player is not None:
-                    self._tasks.start("pause", self._player.report_pause())
-            case act.CancelStopAtPause():
-                self._tasks.cancel("pause")
-            case act.Park():
-                if self._player is not None:
-                    self._player.park()
-            case act.WatchText():
-                self._tasks.start(("text", action.item), self._watch_text(action.item))
-            case act.Prefetch():
-                job = self._job(action.item)
-                job.request(self._age_prefix(action.item, action.by), action.priority)
-                self._tasks.start(action.item, self._watch_clip(action.item, job.clip))
-            case act.CancelPrefetch():
-                self._tasks.cancel(action.item)
-                self._job(action.item).cancel_prefetch()
-            case act.Escalate():
-                self._escalate(action.announcement)
-            case act.Keep():
-                self._kept.append(action.item)
-            case act.Release():
-                self._tasks.cancel(action.item)
-                self._tasks.cancel(("text", action.item))
-                self._jobs.pop(action.item.announcement).leave()
+            match action:
+                case act.Emit():
+                    self._tell(action)
+                case act.Play():
+                    self._start_playback(action)
+                case act.SetVolume():
+                    if self._player is not None:
+                        self._player.set_volume(action.volume)
+                case act.StopNow():
+                    if self._playback is not None:
+                        self._playback.cancel()
+                case act.StopAtPause():
+                    if self._player is not None:
+                        self._tasks.start("pause", self._player.report_pause())
+                case act.CancelStopAtPause():
+                    self._tasks.cancel("pause")
+                case act.Park():
+                    if self._player is not None:
+                        self._player.park()
+                case act.WatchText():
+                    self._tasks.start(("text", action.item), self._watch_text(action.item))
+                case act.Prefetch():
+                    job = self._job(action.item)
+                    job.request(self._age_prefix(action.item, action.by), action.priority)
+                    self._tasks.start(action.item, self._watch_clip(action.item, job.clip))
+                case act.CancelPrefetch():
+                    self._tasks.cancel(action.item)
+                    self._job(action.item).cancel_prefetch()
+                case act.Escalate():
+                    self._escalate(action.announcement)
+                case act.Keep():
+                    self._kept.append(action.item)
+                case act.Release():
+                    self._tasks.cancel(action.item)
+                    self._tasks.cancel(("text", action.item))
+                    self._jobs.pop(action.item.announcement).leave()
 
     def _start_playback(self, play: act.Play) -> None:
         item, part = play.item, f"speaker {self.name}"

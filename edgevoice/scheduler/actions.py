@@ -24,7 +24,7 @@ class Admission(Enum):
 
 
 class Action:
-    """What the speaker must do; actions are executed in their order."""
+    """A task for the speaker; actions are executed in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Release(Action):
 
 @dataclass(frozen=True, slots=True)
 class PlaybackEvent:
-    """What happened to an item in the player, or to its clip."""
+    """A report about an item from the player, or about its clip."""
 
     item: QueueItem
 

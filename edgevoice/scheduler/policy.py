@@ -192,10 +192,6 @@ class SpeakerSettings:
         quiet = bool(hours) and is_quiet(hours, self.local_now())
         return HoldState(mute=self.mute, dnd=now < self.dnd_until, quiet=quiet)
 
-    def next_change(self, now: float) -> float:
-        """Return when do not disturb ends by itself; infinite if never."""
-        return self.dnd_until if self.dnd_until > now else math.inf
-
     def effective_volume(self, announcement: Announcement, now: float, round_: int = 1) -> int:
         """Return the volume at which an announcement is played now."""
         policy = self.policy

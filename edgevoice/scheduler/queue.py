@@ -30,7 +30,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from edgevoice.announcement import Announcement
     from edgevoice.outcome import EventType
@@ -242,19 +242,20 @@ class ReadyQueue(ItemQueue):
         """Return whether no further interrupted item can be kept."""
         return sum(item.progress.has_begun for item in self.items) >= MAX_INTERRUPTED
 
-    def ready(self, now: float) -> list[QueueItem]:
-        """Return the items that could be played now, in order."""
-        return [
+    def ready(self, now: float) -> Iterator[QueueItem]:
+        """Yield the items that could be played now, in order."""
+        return (
             item
             for item in self.items
             if item.status is not Status.PARKED
             and item.due <= now
             and (item.deadline is None or item.deadline > now)
-        ]
+        )
 
     def pop_expired(self, now: float) -> list[QueueItem]:
         """Remove and return the items whose first sound, or continuation, would be too late."""
-        return self.pop_if(lambda item: item.deadline is not None and item.deadline <= now)
+        expired = [item for item in self.items if item.deadline is not None and item.deadline <= now]
+        return self.pop_if(expired.__contains__) if expired else []
 
     def next_change(self, now: float) -> float:
         """Return when the next item becomes due, if that comes after `now`, or expires; infinite if never."""

@@ -142,7 +142,8 @@ class Scheduler:
 
     def next_wakeup(self) -> float:
         """Return a moment before which `tick` would change nothing, except for the start of quiet hours."""
-        moment = self._settings.next_change(self._evaluated_at)
+        dnd_until = self._settings.dnd_until
+        moment = dnd_until if dnd_until > self._evaluated_at else math.inf
         if self._ready.items:
             moment = min(moment, self._ready.next_change(self._evaluated_at))
         if self._held.items:
@@ -227,8 +228,8 @@ class Scheduler:
     def start_next(self, now: float) -> list[Action]:
         """Start the next item; to be called when the player is free."""
         self._reevaluate(now)
-        if self._playing is None and self._ready.items and (ready := self._ready.ready(now)):
-            self._start(ready[0], now)
+        if self._playing is None and (item := next(self._ready.ready(now), None)) is not None:
+            self._start(item, now)
         return self._flush(now)
 
     def restore_finished(self, until: Mapping[str, float]) -> None:
@@ -500,8 +501,9 @@ class Scheduler:
         if self._ready.items:
             for item in self._ready.pop_expired(now):
                 self._finish(item, EventType.EXPIRED, "ttl", now)
-            for item in self._ready.pop_if(lambda item: self._hold_reason(item, now) is not None):
-                self._enqueue_or_hold(item, now)
+            if self.hold_state != HoldState():
+                for item in self._ready.pop_if(lambda item: self._hold_reason(item, now) is not None):
+                    self._enqueue_or_hold(item, now)
         if self._held.items:
             for item in self._held.pop_expired(now):
                 self._finish(item, EventType.EXPIRED, "held too long", now)
@@ -643,20 +645,23 @@ class Scheduler:
         if (playing := self._playing) is not None and playing.wants_pause is not playing.looks_for_pause:
             playing.looks_for_pause = playing.wants_pause
             self._actions.append(act.StopAtPause() if playing.wants_pause else act.CancelStopAtPause())
-        if self._ready.items and (ready := self._ready.ready(now)):
-            if playing is not None and playing.is_starved and not playing.is_parking and playing.stop is None:
-                playing.is_parking = True
-                self._actions.append(act.Park())
-            self._prefetch(ready, now)
+        if self._ready.items:
+            self._plan_ahead(now)
         actions, self._actions = self._actions, []
         return actions
 
-    def _prefetch(self, ready: Sequence[QueueItem], now: float) -> None:
-        """Have the next item synthesized, and more while all are short and complete."""
+    def _plan_ahead(self, now: float) -> None:
+        """Let live text that fell silent make room for the next item, and have that synthesized.
+
+        While all are short and complete, more are synthesized.
+        """
         playing, priority, by, ahead_s = self._playing, Priority.NEEDED_NOW, now, 0.0
         if playing is not None and not playing.wants_pause and playing.stop is None:
             priority, by = Priority.PREFETCH, now + playing.item.progress.buffered_s
-        for item in ready:
+        for item in self._ready.ready(now):
+            if playing is not None and playing.is_starved and not playing.is_parking and playing.stop is None:
+                playing.is_parking = True
+                self._actions.append(act.Park())
             self._request(item, priority, by + ahead_s)
             if item.progress.synthesized_s is None:
                 return

@@ -72,13 +72,13 @@ def test_dnd_lasts_until_switched_off_or_for_some_minutes():
 
     def dnd(value):
         kitchen.apply("dnd", value, NOW)
-        return kitchen.hold_state(NOW).dnd, kitchen.next_change(NOW)
+        return kitchen.hold_state(NOW).dnd, kitchen.dnd_until
 
     assert dnd("ON") == (True, math.inf)
     assert dnd("5") == (True, NOW + 300)
     assert not kitchen.hold_state(NOW + 300).dnd
     assert dnd(str(MAX_DND_MINUTES)) == (True, NOW + MAX_DND_MINUTES * 60)
-    assert dnd("OFF") == (False, math.inf)
+    assert dnd("OFF") == (False, 0.0)
 
 
 def test_the_chime_is_the_announcements_else_its_urgencys():

@@ -14,9 +14,9 @@ LOW, NORMAL, HIGH, CRITICAL = Urgency
 
 def taken(queue, now=100.0):
     numbers = []
-    while ready := queue.ready(now):
-        queue.items.remove(ready[0])
-        numbers.append(ready[0].sequence)
+    while (first := next(queue.ready(now), None)) is not None:
+        queue.items.remove(first)
+        numbers.append(first.sequence)
     return numbers
 
 
@@ -57,9 +57,9 @@ def test_what_may_not_be_said_before_a_moment_waits_for_it():
     queue = ReadyQueue(5)
     queue.add(item(1, CRITICAL, not_before=50))
     queue.add(item(2))
-    assert queue.ready(100)[0].sequence == 2
+    assert next(queue.ready(100)).sequence == 2
     assert queue.next_change(100) == 150
-    assert queue.ready(150)[0].sequence == 1
+    assert next(queue.ready(150)).sequence == 1
 
 
 def test_the_stale_are_taken_out_but_not_what_has_begun():
@@ -84,9 +84,9 @@ def test_a_parked_one_is_passed_over_until_it_is_unparked():
     parked.status = Status.PARKED
     queue.add(parked)
     queue.add(item(2))
-    assert queue.ready(100)[0].sequence == 2
+    assert next(queue.ready(100)).sequence == 2
     parked.status = Status.QUEUED
-    assert queue.ready(100)[0] is parked
+    assert next(queue.ready(100)) is parked
 
 
 def test_those_that_are_wanted_are_taken_out():
