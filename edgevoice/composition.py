@@ -19,8 +19,13 @@ from edgevoice.intake.intake import Intake
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.playback.speaker import Speaker
 from edgevoice.plugin import SpeechOptions
-from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
-from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import (
+    DEFAULT_CHIMES,
+    QuietWindow,
+    RepeatGrowth,
+    SpeakerPolicy,
+    SpeakerSettings,
+)
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.token_bucket import Rate
 

@@ -29,8 +29,7 @@ from edgevoice.intake.factory import build_announcement
 from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
-from edgevoice.scheduler.policy import Preemption, preemption_for
-from edgevoice.scheduler.settings import SpeakerSettings
+from edgevoice.scheduler.policy import Preemption, SpeakerSettings, preemption_for
 from edgevoice.synthesis.routing import NO_PREDICTION, decide, routing_request
 
 if TYPE_CHECKING:

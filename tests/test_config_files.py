@@ -32,7 +32,7 @@ from edgevoice.config.options import (
 )
 from edgevoice.errors import ConfigError
 from edgevoice.plugin_loader import Plugins
-from edgevoice.scheduler.settings import DEFAULT_CHIMES
+from edgevoice.scheduler.policy import DEFAULT_CHIMES
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from edgevoice_plugins.lightning.options import LightningOptions
 from edgevoice_plugins.mqtt.options import Tls

@@ -10,8 +10,7 @@ import pytest
 from edgevoice.announcement import DEFAULT_TTL_S, Urgency
 from edgevoice.control import explain_route, explain_speaker
 from edgevoice.playback.speaker import SpeakerSnapshot
-from edgevoice.scheduler.policy import UNDERSTOOD_S, QuietWindow, RepeatGrowth
-from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import UNDERSTOOD_S, QuietWindow, RepeatGrowth, SpeakerPolicy, SpeakerSettings
 from edgevoice.synthesis.routing import DEFAULT_ROUTES
 from tests.support.announcements import announcement
 

@@ -17,8 +17,7 @@ from edgevoice.commands import InvalidCommand, Say, SetSetting
 from edgevoice.config import settings_from
 from edgevoice.intake.payload import Payload, parse_payload
 from edgevoice.outcome import Event, EventType, SpeakerState
-from edgevoice.scheduler.policy import HoldState
-from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import DEFAULT_CHIMES, HoldState, SpeakerPolicy, SpeakerSettings
 from edgevoice_plugins.mqtt.source import encode
 from edgevoice_plugins.mqtt.topics import Message, command_of, filters
 from tests.support.pages import HOME_ASSISTANT_GUIDE, MQTT_GUIDE, README, URGENCY_GUIDE, blocks, shell_lines

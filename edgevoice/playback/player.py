@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
-from edgevoice.audio import BYTES_PER_FRAME, gain
+from edgevoice.audio import BYTES_PER_FRAME, gain, silence
 from edgevoice.audio.jitter_buffer import MAX_BUFFER_S, rebuffer_s
 from edgevoice.errors import ClipError, OutputError
-from edgevoice.playback import resume
-from edgevoice.scheduler.actions import Progressed, Refilled, Resumed, SpeechStarted, Started, Starved
+from edgevoice.scheduler import actions as act
 from edgevoice.synthesis.segments import LIVE_IDLE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from edgevoice.audio.chimes import Chimes
+    from edgevoice.audio.clip import Clip
     from edgevoice.plugin import Output
     from edgevoice.scheduler.actions import Play, PlaybackEvent
     from edgevoice.synthesis.synthesizer import SpeechJob
@@ -27,13 +27,19 @@ if TYPE_CHECKING:
 #: Seconds between attempts to open a lost output again.
 RETRY_S = 1.0
 #: Progress is reported when this many seconds were heard or synthesized since the last report.
-PROGRESS_S = 0.1
+PROGRESS_S = 0.25
 #: Bytes that are scaled at a time, so that a change of volume is heard soon.
 SLICE_BYTES = 24_000
 #: Seconds between checks whether live text that is silent can be heard to its end by now.
 RECHECK_S = 0.25
 #: Seconds by which the reported position may lag behind an output that has run dry.
 PLAYOUT_SLACK_S = 0.03
+#: Seconds within which a high announcement interrupts, at the next pause or without one (contract).
+MAX_PAUSE_WAIT_S = 2.0
+#: Seconds between two looks at how far the clip was heard.
+POLL_S = 0.01
+#: Seconds of audio that must be new before a pause is searched again.
+NEW_AUDIO_S = 0.1
 
 
 @dataclass(slots=True)
@@ -85,7 +91,7 @@ class Player:
         self._position = round(play.from_s * self._clip.rate)
         #: The position and the length of the clip, in frames, when progress was last reported.
         self._reported = self._position, 0
-        self._pass = self._new_pass(lead=0)
+        self._pass = self._new_pass(b"")
         self._is_parked = False
         #: The position at which playback waits for live text.
         self._patience: asyncio.Timeout | None = None
@@ -104,8 +110,8 @@ class Player:
         """
         if self._play.resume_not_before_s is not None:
             not_before = round(self._play.resume_not_before_s * self._clip.rate)
-            self._position = await resume.resume_position(self._clip, self._position, not_before)
-            self._report(Resumed(self._item, self._position / self._clip.rate))
+            self._position = await resume_position(self._clip, self._position, not_before)
+            self._report(act.Resumed(self._item, self._position / self._clip.rate))
         while True:
             try:
                 await self._play_once()
@@ -129,19 +135,20 @@ class Player:
         if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(_now())
 
-    async def wait_for_pause(self) -> None:
-        """Wait until a pause is being heard, for at most 2 s."""
+    async def report_pause(self) -> None:
+        """Report when a pause is being heard, after at most 2 s."""
         with contextlib.suppress(ClipError):
-            await resume.wait_for_pause(self._clip, lambda: self._position)
+            await wait_for_pause(self._clip, lambda: self._position)
+        self._report(act.PauseReached(self._item))
 
     def written(self, frames: int) -> None:
         """Take the number of frames that the output has taken in this pass."""
         if frames > self._pass.lead and not self._has_spoken:
             self._has_spoken = True
-            self._report(SpeechStarted(self._item))
+            self._report(act.SpeechStarted(self._item))
         if frames > 0 and not self._pass.has_written:
             self._pass.has_written = self._has_sounded = True
-            self._report(Started(self._item))
+            self._report(act.Started(self._item))
 
     def played(self, frames: int) -> None:
         """Take the number of frames that were heard in this pass."""
@@ -154,7 +161,7 @@ class Player:
     def _report_progress(self) -> None:
         self._reported = self._position, self._clip.frames
         rate, buffered = self._clip.rate, max(0, self._clip.frames - self._position)
-        self._report(Progressed(self._item, self._position / rate, buffered / rate))
+        self._report(act.Progressed(self._item, self._position / rate, buffered / rate))
 
     def _give_up_at(self) -> float:
         """Return when a lost output is waited for no longer: its deadline, or its ttl of silence in all."""
@@ -167,10 +174,13 @@ class Player:
         return since + self._item.announcement.ttl + heard_since_s
 
     async def _play_once(self) -> None:
-        rate = self._clip.rate
-        name = self._play.chime if self._position == 0 else None
-        chime = await self._chime(name) if name is not None else b""
-        self._pass = self._new_pass(lead=len(chime) // BYTES_PER_FRAME)
+        rate, name, chime = self._clip.rate, self._play.chime, b""
+        if name is not None and self._position == 0:
+            if self._chimes.is_loaded(name, rate):
+                chime = self._chimes.sound(name, rate)
+            else:
+                chime = await asyncio.to_thread(self._chimes.sound, name, rate)
+        self._pass = self._new_pass(chime)
         try:
             await self._output.play(self._audio(chime), rate, self)
         finally:
@@ -179,47 +189,44 @@ class Player:
             # No transport and no voice spoke: a critical announcement is at least an alarm tone, of which
             # nothing counts as spoken.
             tone = await asyncio.to_thread(self._chimes.tone, rate)
-            self._pass = self._new_pass(lead=len(tone) // BYTES_PER_FRAME)
-            await self._output.play(self._scaled(tone), rate, self)
+            self._pass = self._new_pass(tone)
+            await self._output.play(self._audio(tone, has_speech=False), rate, self)
 
-    def _new_pass(self, lead: int) -> _Pass:
+    def _new_pass(self, lead: bytes) -> _Pass:
         ramp = gain.Ramp(self._clip.rate if self._is_critical else 0)
-        return _Pass(ramp, gain.Gain(self._volume, self._clip.rate), self._position, self._position, lead)
-
-    async def _chime(self, name: str) -> bytes:
-        if not self._chimes.is_loaded(name, self._clip.rate):
-            return await asyncio.to_thread(self._chimes.sound, name, self._clip.rate)
-        return self._chimes.sound(name, self._clip.rate)
-
-    # The audio: chime and speech, ramped and scaled
-
-    async def _audio(self, chime: bytes) -> AsyncIterator[bytes]:
-        """Yield what the output plays. An error of the clip is kept until what came before was heard."""
-        if chime:
-            async for piece in self._scaled(self._pass.ramp.apply(chime)):
-                yield piece
-        try:
-            async for pcm in self._speech():
-                async for piece in self._scaled(self._pass.ramp.apply(pcm)):
-                    yield piece
-        except ClipError as error:
-            self._error = error
-
-    async def _scaled(self, pcm: bytes) -> AsyncIterator[bytes]:
-        """Yield the samples at the current volume."""
-        for start in range(0, len(pcm), SLICE_BYTES):
-            if not self._pass.gain.is_ready(self._volume):
-                await asyncio.to_thread(gain.load)
-            yield self._pass.gain.apply(pcm[start : start + SLICE_BYTES], self._volume)
+        lead_frames = len(lead) // BYTES_PER_FRAME
+        return _Pass(
+            ramp, gain.Gain(self._volume, self._clip.rate), self._position, self._position, lead_frames
+        )
 
     # Reading the clip while it is filled, buffering enough to avoid underruns
 
-    async def _speech(self) -> AsyncIterator[bytes]:
-        """Yield what the clip has, until it ends or the player is parked.
+    async def _audio(self, lead: bytes, *, has_speech: bool = True) -> AsyncIterator[bytes]:
+        """Yield what the output plays, at the current volume: another sound, and the speech.
+
+        An error of the clip is kept until what came before was heard.
+        """
+        state = self._pass
+        try:
+            async for pcm in self._sounds(lead, has_speech=has_speech):
+                ramped = state.ramp.apply(pcm)
+                for start in range(0, len(ramped), SLICE_BYTES):
+                    if not state.gain.is_ready(self._volume):
+                        await asyncio.to_thread(gain.load)
+                    yield state.gain.apply(ramped[start : start + SLICE_BYTES], self._volume)
+        except ClipError as error:
+            self._error = error
+
+    async def _sounds(self, lead: bytes, *, has_speech: bool) -> AsyncIterator[bytes]:
+        """Yield `lead`, and what the clip has, until it ends or the player is parked.
 
         Raises:
             ClipError: the clip failed, and all that it had before was read.
         """
+        if lead:
+            yield lead
+        if not has_speech:
+            return
         live = self._item.announcement.live
         if live is None:
             await self._clip.wait_past(self._pass.frame)  # only then it is known which transport speaks
@@ -251,10 +258,10 @@ class Player:
                 is_silent = self._has_sounded or not live.text.strip()
                 if is_silent is not is_starved:
                     is_starved = is_silent
-                    self._report(Starved(self._item) if is_silent else Refilled(self._item))
+                    self._report(act.Starved(self._item) if is_silent else act.Refilled(self._item))
             else:
                 if is_starved:
-                    self._report(Refilled(self._item))
+                    self._report(act.Refilled(self._item))
                 return pcm
             finally:
                 self._patience = None
@@ -279,3 +286,54 @@ class Player:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def resume_position(clip: Clip, cut: int, not_before: int) -> int:
+    """Return the frame at which a clip continues that was cut at frame `cut`.
+
+    It is the last pause before the cut (contract), but not before frame `not_before`, where it last
+    continued: what lies before that was heard up to a pause already.
+
+    Raises:
+        ClipError: the clip was closed.
+    """
+    begin = max(0, cut - round((silence.SEARCH_S + silence.LOUDNESS_WINDOW_S) * clip.rate))
+    heard = await clip.excerpt(begin, cut)
+    # In a thread, because numpy may have to be loaded first and the event loop must not wait for that.
+    found = begin + await asyncio.to_thread(silence.resume_frame, heard, clip.rate)
+    return max(found, not_before)
+
+
+async def wait_for_pause(
+    clip: Clip, position: Callable[[], int], max_wait_s: float = MAX_PAUSE_WAIT_S
+) -> None:
+    """Wait until a pause of the clip is being heard, for at most `max_wait_s` seconds.
+
+    `position` returns the frame up to which the clip was heard.
+
+    Raises:
+        ClipError: the clip was closed.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max_wait_s):
+            frame = await _next_pause(clip, position)
+            while position() < frame:  # noqa: ASYNC110 - the output reports what was heard in periods
+                await asyncio.sleep(max(POLL_S, (frame - position()) / clip.rate))
+
+
+async def _next_pause(clip: Clip, position: Callable[[], int]) -> int:
+    """Return the frame up to which a pause must be heard; search again when there is more audio."""
+    start, searched = position(), -1
+    begin = max(0, start - round(silence.LOUDNESS_WINDOW_S * clip.rate))
+    while True:
+        end, ended = clip.frames, clip.ended
+        if searched < 0 or ended or end - searched >= NEW_AUDIO_S * clip.rate:
+            ahead = await clip.excerpt(begin, min(end, start + round((MAX_PAUSE_WAIT_S + 0.5) * clip.rate)))
+            found = await asyncio.to_thread(silence.next_silence, ahead, clip.rate, start - begin)
+            if found is not None:
+                return begin + found
+            searched = end
+        # The clip's end counts as a pause, and so does audio that is not synthesized yet.
+        if ended or 0 < clip.frames <= position():
+            return end
+        await asyncio.sleep(NEW_AUDIO_S / 2)

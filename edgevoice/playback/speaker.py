@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import math
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from edgevoice.errors import ClipError, OutputError
-from edgevoice.outcome import CurrentAnnouncement, EventType, SpeakerState
+from edgevoice.outcome import CurrentAnnouncement, Event, EventType, SpeakerState, Timings
 from edgevoice.playback.player import Player
-from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
-from edgevoice.scheduler.item import Status
-from edgevoice.scheduler.outcomes import build_event
+from edgevoice.scheduler.queue import Status
 from edgevoice.scheduler.scheduler import Scheduler
 from edgevoice.text import messages
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from edgevoice.faults import Faults
     from edgevoice.plugin import Output
     from edgevoice.scheduler.actions import Action, Admission, PlaybackEvent
-    from edgevoice.scheduler.item import QueueItem
-    from edgevoice.scheduler.settings import SpeakerSettings
+    from edgevoice.scheduler.policy import SpeakerSettings
+    from edgevoice.scheduler.queue import QueueItem
     from edgevoice.storage.recorder import Recorder
     from edgevoice.synthesis.synthesizer import SpeechJob
 
@@ -103,27 +103,26 @@ class Speaker:
 
     def admission(self, announcement: Announcement) -> Admission:
         """Return what would become of an announcement that is submitted now."""
-        self._handle_inbox()
+        if self._handle_inbox():
+            self._settle()
         return self._scheduler.admission(announcement, _now())
 
     def submit(
         self, job: SpeechJob, *, deadline: float | None = None, held_since: float | None = None
-    ) -> Admission:
+    ) -> None:
         """Accept an announcement. From here on it ends in exactly one outcome, unless it is a duplicate.
 
         After a restart, `deadline` takes the place of the announcement's own, and it was held since
         `held_since`; monotonic seconds.
         """
-        admission = self.admission(job.announcement)
         self._add_job(job)
-        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline, held_since=held_since))
-        return admission
+        submit = functools.partial(self._scheduler.submit, deadline=deadline, held_since=held_since)
+        self._do(submit, job.announcement)
 
     def refuse(self, job: SpeechJob, reason: str) -> None:
         """End an announcement as suppressed before it is queued."""
-        self._handle_inbox()
         self._add_job(job)
-        self._do(self._scheduler.refuse(job.announcement, reason, _now()))
+        self._do(self._scheduler.refuse, job.announcement, reason)
 
     def stop(self, what: str) -> bool:
         """Stop the playing item and all it interrupted (""), everything ("all"), an id, else a tag.
@@ -132,20 +131,19 @@ class Speaker:
         """
         self._handle_inbox()
         found = bool(self._scheduler.find(what))
-        self._do(self._scheduler.stop(what, _now()))
+        self._do(self._scheduler.stop, what)
         return found
 
     def acknowledge(self, what: str) -> bool:
         """End every repeating alert (""), or the one with this id; return whether there was one."""
         self._handle_inbox()
         found = bool(self._scheduler.find_repeating(what))
-        self._do(self._scheduler.acknowledge(what, _now()))
+        self._do(self._scheduler.acknowledge, what)
         return found
 
     def read_digest(self) -> None:
         """Read the held announcements now."""
-        self._handle_inbox()
-        self._do(self._scheduler.read_digest(_now()))
+        self._do(self._scheduler.read_digest)
 
     def apply_setting(self, name: str, value: str) -> None:
         """Set `volume`, `mute` or `dnd`.
@@ -153,14 +151,12 @@ class Speaker:
         Raises:
             InvalidAnnouncement: the value is not allowed.
         """
-        self._handle_inbox()
-        self._do(self._scheduler.apply_setting(name, value, _now()))
+        self._do(self._scheduler.apply_setting, name, value)
         self._recorder.on_setting(self.name, name, self.settings)
 
     def tick(self) -> None:
         """Find out what time has changed."""
-        self._handle_inbox()
-        self._do(self._scheduler.tick(_now()))
+        self._do(self._scheduler.tick)
 
     def restore_settings(self, *, volume: int, mute: bool, dnd_until: float) -> None:
         """Take over the settings of the last run; `dnd_until` in monotonic seconds."""
@@ -176,12 +172,12 @@ class Speaker:
 
         Return the items to keep for the next start; every other item has its outcome.
         """
-        self._handle_inbox()
-        self._do(self._scheduler.close(_now()))
+        self._do(self._scheduler.close)
         if (task := self._playback) is not None and not (await asyncio.wait({task}, timeout=within_s))[0]:
-            self._do(self._scheduler.abort(_now()))
+            self._do(self._scheduler.abort)
             await asyncio.wait({task})
-        self._handle_inbox()
+        if self._handle_inbox():
+            self._settle()
         return self._kept
 
     # Queries
@@ -198,21 +194,20 @@ class Speaker:
     @property
     def state(self) -> SpeakerState:
         """Return the activity of the speaker, as published."""
-        item, hold = self._scheduler.playing, self._scheduler.hold_state
-        now = None
-        if item is not None and item.status is Status.PLAYING:
+        scheduler, hold, now = self._scheduler, self._scheduler.hold_state, None
+        if (item := scheduler.playing) is not None and item.status is Status.PLAYING:
             announcement = item.announcement
             now = CurrentAnnouncement(announcement.id, announcement.urgency, self._audible_since)
         return SpeakerState(
+            queue=len(scheduler.waiting),
+            held=len(scheduler.held),
             state="fault" if self._faults.fault_of(self.name) else "speaking" if now else "idle",
+            fault=self._faults.of(self.name),
             now=now,
-            queue=self._scheduler.queue_length,
-            held=self._scheduler.held_length,
             volume=self.settings.volume,
             mute=hold.mute,
             dnd=hold.dnd,
             quiet=hold.quiet,
-            fault=self._faults.of(self.name),
         )
 
     def show(self) -> None:
@@ -227,38 +222,42 @@ class Speaker:
         """Play what is submitted, forever."""
         while True:
             self._wake.clear()
-            self._handle_inbox()
+            has_changed = self._handle_inbox()
             if self._playback is None:
-                self._do(self._scheduler.start_next(_now()), wake=False)
+                self._execute(self._scheduler.start_next(_now()))
+                has_changed = True
+            if has_changed:
+                self._settle()
             await self._wake.wait()
 
-    def _handle_inbox(self) -> None:
+    def _handle_inbox(self) -> bool:
+        """Give the scheduler the playback events; return whether an action followed, and `_settle` is due."""
         has_changed = False
         while self._inbox:
             event, at = self._inbox.popleft()
-            actions = self._scheduler.playback(event, at)
-            self._execute(actions)
-            has_changed = has_changed or bool(actions) or not isinstance(event, act.Progressed)
-        if has_changed:
-            self._settle()
+            if actions := self._scheduler.playback(event, at):
+                self._execute(actions)
+                has_changed = True
+        return has_changed
 
     def _post(self, event: PlaybackEvent) -> None:
         self._inbox.append((event, _now()))
         self._wake.set()
 
-    def _do(self, actions: Iterable[Action], *, wake: bool = True) -> None:
-        self._execute(actions)
+    def _do(self, decide: Callable[..., Iterable[Action]], *arguments: object) -> None:
+        """Give the scheduler an input, after the playback events that came before it."""
+        self._handle_inbox()
+        self._execute(decide(*arguments, _now()))
         self._settle()
-        if wake:
-            self._wake.set()
+        self._wake.set()
 
     def _settle(self) -> None:
         """After a change: set the timer again, and report the state."""
-        moment = self._scheduler.next_wakeup(_now())
+        moment = self._scheduler.next_wakeup()
         if self._timer is not None and self._timer.when() != moment:
             self._timer.cancel()
             self._timer = None
-        if self._timer is None and moment is not None:
+        if self._timer is None and moment < math.inf:
             self._timer = asyncio.get_running_loop().call_at(moment, self._on_timer)
         self.show()
 
@@ -268,50 +267,47 @@ class Speaker:
 
     # Actions
 
-    def _execute(self, actions: Iterable[Action]) -> None:
+    def _execute(self, actions: Iterable[Action]) -> None:  # noqa: C901, PLR0912, PLR0915 - one case each
         for action in actions:
-            self._execute_one(action)
-
-    def _execute_one(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case each
-        match action:
-            case act.Emit():
-                self._tell(action)
-            case act.Play():
-                self._start_playback(action)
-            case act.SetVolume():
-                if self._player is not None:
-                    self._player.set_volume(action.volume)
-            case act.StopNow():
-                if self._playback is not None:
-                    self._playback.cancel()
-            case act.StopAtPause():
-                if self._player is not None and self._scheduler.playing is not None:
-                    self._tasks.start("pause", self._wait_for_pause(self._player, self._scheduler.playing))
-            case act.CancelStopAtPause():
-                self._tasks.cancel("pause")
-            case act.Park():
-                if self._player is not None:
-                    self._player.park()
-            case act.WatchText():
-                self._tasks.start(("text", action.item), self._watch_text(action.item))
-            case act.Prefetch():
-                self._request(action.item, action.priority, action.by)
-            case act.CancelPrefetch():
-                self._tasks.cancel(action.item)
-                self._job(action.item).cancel_prefetch()
-            case act.Escalate():
-                self._escalate(action.announcement)
-            case act.Keep():
-                self._kept.append(action.item)
-            case act.Release():
-                self._tasks.cancel(action.item)
-                self._tasks.cancel(("text", action.item))
-                self._jobs.pop(action.item.announcement).leave()
+            match action:
+                case act.Emit():
+                    self._tell(action)
+                case act.Play():
+                    self._start_playback(action)
+                case act.SetVolume():
+                    if self._player is not None:
+                        self._player.set_volume(action.volume)
+                case act.StopNow():
+                    if self._playback is not None:
+                        self._playback.cancel()
+                case act.StopAtPause():
+                    if self._player is not None:
+                        self._tasks.start("pause", self._player.report_pause())
+                case act.CancelStopAtPause():
+                    self._tasks.cancel("pause")
+                case act.Park():
+                    if self._player is not None:
+                        self._player.park()
+                case act.WatchText():
+                    self._tasks.start(("text", action.item), self._watch_text(action.item))
+                case act.Prefetch():
+                    job = self._job(action.item)
+                    job.request(self._age_prefix(action.item, action.by), action.priority)
+                    self._tasks.start(action.item, self._watch_clip(action.item, job.clip))
+                case act.CancelPrefetch():
+                    self._tasks.cancel(action.item)
+                    self._job(action.item).cancel_prefetch()
+                case act.Escalate():
+                    self._escalate(action.announcement)
+                case act.Keep():
+                    self._kept.append(action.item)
+                case act.Release():
+                    self._tasks.cancel(action.item)
+                    self._tasks.cancel(("text", action.item))
+                    self._jobs.pop(action.item.announcement).leave()
 
     def _start_playback(self, play: act.Play) -> None:
-        item = play.item
-        self._request(item, Priority.NEEDED_NOW, _now())
-        part = f"speaker {self.name}"
+        item, part = play.item, f"speaker {self.name}"
         player = Player(
             play,
             self._job(item),
@@ -336,12 +332,6 @@ class Speaker:
                 logger.error("%s: playback failed", self.name, exc_info=error)
             self._post(act.Failed(item, str(error) or type(error).__name__))
 
-    def _request(self, item: QueueItem, priority: Priority, by: float) -> None:
-        """Have an item synthesized, and report when its clip is complete."""
-        job = self._job(item)
-        job.request(self._age_prefix(item, by), priority)
-        self._tasks.start(item, self._watch_clip(item, job.clip))
-
     def _age_prefix(self, item: QueueItem, by: float) -> Callable[[str], str] | None:
         """Return how the text says its age, if it is played late."""
         policy = self.settings.policy
@@ -349,10 +339,6 @@ class Speaker:
         if policy.say_age is None or age_s < policy.say_age:
             return None
         return lambda text: messages.with_age(text, age_s, policy.language)
-
-    async def _wait_for_pause(self, player: Player, item: QueueItem) -> None:
-        await player.wait_for_pause()
-        self._post(act.PauseReached(item))
 
     async def _watch_clip(self, item: QueueItem, clip: Clip) -> None:
         with contextlib.suppress(ClipError):  # told when the item is played
@@ -414,6 +400,41 @@ class _TaskSet:
             del self._tasks[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a background task of a speaker failed", exc_info=error)
+
+
+def build_event(emit: act.Emit, speaker: str, job: SpeechJob, at: datetime) -> Event:
+    """Return the event that an action tells, as it is published (contract, "Out")."""
+    announcement, progress = emit.item.announcement, emit.progress
+
+    def since_arrival_ms(moment: float | None) -> int | None:
+        return None if moment is None else max(0, round((moment - announcement.received_monotonic) * 1000))
+
+    return Event(
+        event_type=emit.type,
+        id=announcement.id,
+        speaker=speaker,
+        target=announcement.target,
+        at=at,
+        urgency=announcement.urgency,
+        tag=announcement.tag,
+        reason=emit.reason,
+        repeated=announcement.repeated,
+        warnings=announcement.warnings + (announcement.live.warnings if announcement.live else ()),
+        transport=job.transport,
+        why=job.decision.why if job.decision else None,
+        cached=job.cached,
+        attempts=tuple(job.attempts),
+        ms=Timings(
+            queued=since_arrival_ms(job.requested_at),
+            first_audio=since_arrival_ms(job.first_audio_at),
+            first_sound=since_arrival_ms(progress.first_sound_at),
+            first_speech=since_arrival_ms(progress.first_speech_at),
+            total=since_arrival_ms(progress.ended_at),
+        ),
+        spoken_s=progress.spoken_s,
+        volume=emit.volume,
+        round=progress.round if emit.type is EventType.STARTED else None,
+    )
 
 
 def _now() -> float:

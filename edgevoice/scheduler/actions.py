@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgevoice.announcement import Announcement
     from edgevoice.outcome import EventType
     from edgevoice.priority import Priority
-    from edgevoice.scheduler.item import QueueItem
+    from edgevoice.scheduler.queue import Progress, QueueItem
 
 
 class Admission(Enum):
@@ -23,26 +23,23 @@ class Admission(Enum):
     QUEUED = auto()
 
 
-# Actions, to be executed in their order
+class Action:
+    """A task for the speaker; actions are executed in their order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Emit:
-    """Tell the observers an event of an item; the fields are the item's as they were at that moment."""
+class Emit(Action):
+    """Tell the observers an event of an item, with its volume and progress as they were at that moment."""
 
     item: QueueItem
     type: EventType
     reason: str | None
     volume: int
-    round: int
-    spoken_s: float | None
-    first_sound_at: float | None
-    first_speech_at: float | None
-    ended_at: float | None
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class Play(Action):
     """Play an item; positions are seconds of its clip."""
 
     item: QueueItem
@@ -57,41 +54,37 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class SetVolume:
+class SetVolume(Action):
     """Change the volume of the item that is playing."""
 
     volume: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopNow:
+class StopNow(Action):
     """Stop the player at once; it answers with `Stopped`, or `Finished` if it was faster."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopAtPause:
+class StopAtPause(Action):
     """Look for the next pause in the playing item; answer with `PauseReached`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelStopAtPause:
+class CancelStopAtPause(Action):
     """Look for a pause no longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(Action):
     """End the playback of live text that fell silent after what was written; it answers with `Finished`."""
 
 
 @dataclass(frozen=True, slots=True)
-class WatchText:
+class WatchText(Action):
     """Answer with `TextArrived` once a parked item can continue."""
 
     item: QueueItem
 
 
 @dataclass(frozen=True, slots=True)
-class Prefetch:
+class Prefetch(Action):
     """Synthesize an item at this priority; it will be played at about `by` (monotonic seconds)."""
 
     item: QueueItem
@@ -100,152 +93,96 @@ class Prefetch:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelPrefetch:
+class CancelPrefetch(Action):
     """Give up what is synthesized ahead for an item; it is asked for again later."""
 
     item: QueueItem
 
 
 @dataclass(frozen=True, slots=True)
-class Escalate:
+class Escalate(Action):
     """Submit an alert that was not acknowledged to the further targets of its `repeat`."""
 
     announcement: Announcement
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Action):
     """Keep an item for the next start of the daemon; it has no outcome yet."""
 
     item: QueueItem
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(Action):
     """Let go of an item: its synthesis is needed no longer on this speaker."""
 
     item: QueueItem
 
 
-Action: TypeAlias = (
-    Emit
-    | Play
-    | SetVolume
-    | StopNow
-    | StopAtPause
-    | CancelStopAtPause
-    | Park
-    | WatchText
-    | Prefetch
-    | CancelPrefetch
-    | Escalate
-    | Keep
-    | Release
-)
-
-# Playback events
-
-
 @dataclass(frozen=True, slots=True)
-class Started:
+class PlaybackEvent:
+    """A report about an item from the player, or about its clip."""
+
+    item: QueueItem
+
+
+class Started(PlaybackEvent):
     """The first sample of chime or speech was written to the output."""
 
-    item: QueueItem
 
-
-@dataclass(frozen=True, slots=True)
-class SpeechStarted:
+class SpeechStarted(PlaybackEvent):
     """The first sample of speech was written to the output."""
 
-    item: QueueItem
-
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(PlaybackEvent):
     """The player found the position from which an interrupted item continues."""
 
-    item: QueueItem
     position_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Progressed:
+class Progressed(PlaybackEvent):
     """The clip was heard up to `position_s`; `buffered_s` more are synthesized."""
 
-    item: QueueItem
     position_s: float
     buffered_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class PauseReached:
+class PauseReached(PlaybackEvent):
     """A pause is being heard, or was waited for long enough."""
 
-    item: QueueItem
 
-
-@dataclass(frozen=True, slots=True)
-class Starved:
+class Starved(PlaybackEvent):
     """Live text fell silent, and all of it was written."""
 
-    item: QueueItem
 
-
-@dataclass(frozen=True, slots=True)
-class Refilled:
+class Refilled(PlaybackEvent):
     """Live text that fell silent continues."""
 
-    item: QueueItem
 
-
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(PlaybackEvent):
     """The player ended by itself, and all that was written was heard."""
 
-    item: QueueItem
 
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(PlaybackEvent):
     """The player was stopped."""
 
-    item: QueueItem
-
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(PlaybackEvent):
     """The player ended with an error."""
 
-    item: QueueItem
     error: str
 
 
 @dataclass(frozen=True, slots=True)
-class Synthesized:
+class Synthesized(PlaybackEvent):
     """The clip of an item that waits is complete, and this many seconds long."""
 
-    item: QueueItem
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class TextArrived:
+class TextArrived(PlaybackEvent):
     """A parked item can continue."""
-
-    item: QueueItem
-
-
-PlaybackEvent: TypeAlias = (
-    Started
-    | SpeechStarted
-    | Resumed
-    | Progressed
-    | PauseReached
-    | Starved
-    | Refilled
-    | Finished
-    | Stopped
-    | Failed
-    | Synthesized
-    | TextArrived
-)

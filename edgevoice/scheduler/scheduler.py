@@ -3,7 +3,7 @@
 A state machine without I/O, loop or callback, in the manner of websockets' sans-I/O protocol: every input
 (`submit`, a command, `playback`, `tick`, `start_next`) returns the actions that follow from it, to be
 executed in their order. The speaker tells it what the player did; the states of an item are drawn in
-`edgevoice.scheduler.item`.
+`edgevoice.scheduler.queue`.
 
 Length: the rules of one queue act on each other (a tag replaces what is held, a digest ends
 what it read, an interruption overflows the queue), and cutting them apart hid that in version 0.1.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,20 +21,27 @@ from edgevoice.announcement import Urgency, internal_announcement
 from edgevoice.outcome import EventType
 from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
-from edgevoice.scheduler import digest
 from edgevoice.scheduler.actions import Admission
-from edgevoice.scheduler.item import QueueItem, Status
-from edgevoice.scheduler.outcomes import OutcomeLog
 from edgevoice.scheduler.policy import HoldState, Preemption, is_update, next_gap, preemption_for, replaces
-from edgevoice.scheduler.queue import HeldQueue, ReadyQueue
+from edgevoice.scheduler.queue import HeldQueue, QueueItem, ReadyQueue, Status
 from edgevoice.text import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from edgevoice.announcement import Announcement, RepeatPolicy
+    from edgevoice.announcement import Announcement
     from edgevoice.scheduler.actions import Action, PlaybackEvent
-    from edgevoice.scheduler.settings import SpeakerSettings
+    from edgevoice.scheduler.policy import SpeakerSettings
+
+#: Seconds for which the id of a finished announcement makes another one a duplicate.
+REMEMBERED_S = 86_400.0
+#: More than thirty a minute, all day long.
+MAX_REMEMBERED = 50_000
+#: Seconds of sound that are synthesized ahead; one longer item is enough.
+PREFETCH_S = 2.0
+#: Announcements that one digest reads, and their characters: a minute at 15 a second.
+MAX_DIGEST_ITEMS = 10
+MAX_DIGEST_CHARACTERS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,6 @@ class NowPlaying:
     #: The player was told to end after what was written, so that others can play.
     is_parking: bool = False
 
-    @property
-    def is_audible(self) -> bool:
-        return self.item.status is Status.PLAYING
-
 
 class Scheduler:
     """The scheduler of the speaker `name`. Times are monotonic seconds."""
@@ -72,9 +76,12 @@ class Scheduler:
         self._name = name
         self._settings = settings
         self._ready = ReadyQueue(settings.policy.queue)
-        self._held = HeldQueue(settings.policy.digest_keep, settings.policy.queue)
-        self._outcomes = OutcomeLog()
-        self._hold_state = HoldState()
+        self._held = HeldQueue(settings.policy.queue, settings.policy.digest_keep)
+        self._finished = FinishedIds()
+        #: Which of mute, do not disturb and quiet hours were on at the last input.
+        self.hold_state = HoldState()
+        #: When it was found out last what time has changed.
+        self._evaluated_at = 0.0
         self._playing: NowPlaying | None = None
         self._digests: list[QueueItem] = []
         #: Items that were displaced and wait for the one that is started in their place.
@@ -91,32 +98,23 @@ class Scheduler:
         return self._playing.item if self._playing is not None else None
 
     @property
-    def waiting(self) -> list[QueueItem]:
+    def waiting(self) -> Sequence[QueueItem]:
         """The items of the ready queue, in order."""
-        return list(self._ready)
+        return self._ready.items
 
     @property
-    def held(self) -> list[QueueItem]:
-        return list(self._held)
-
-    @property
-    def queue_length(self) -> int:
-        return len(self._ready)
-
-    @property
-    def held_length(self) -> int:
-        return len(self._held)
-
-    @property
-    def hold_state(self) -> HoldState:
-        """Which of mute, do not disturb and quiet hours were on at the last input."""
-        return self._hold_state
+    def held(self) -> Sequence[QueueItem]:
+        return self._held.items
 
     def admission(self, announcement: Announcement, now: float) -> Admission:
         """Return what would become of an announcement that is submitted now."""
         if self._is_duplicate(announcement.id, now):
             return Admission.DUPLICATE
-        return Admission.COALESCED if self._coalesces(announcement) else Admission.QUEUED
+        playing = self._playing
+        if playing is None or playing.stop is not None or playing.item.superseded_by is not None:
+            return Admission.QUEUED
+        preemption = preemption_for(announcement, playing.item.announcement, 0.0)
+        return Admission.COALESCED if preemption is Preemption.COALESCE else Admission.QUEUED
 
     def find(self, what: str) -> list[QueueItem]:
         """Return the items that `stop` would end.
@@ -125,7 +123,10 @@ class Scheduler:
         """
         items = self._all_items
         if what == "":
-            return _with_interrupted(self.playing, items)
+            found = [self._playing.item] if self._playing is not None else []
+            for one in found:
+                found += [item for item in items if item.preempted_by is one]
+            return found
         if what == "all":
             return items
         by_id = [item for item in items if item.announcement.id == what]
@@ -139,13 +140,18 @@ class Scheduler:
             if item.announcement.repeat is not None and what in ("", item.announcement.id)
         ]
 
-    def next_wakeup(self, now: float) -> float | None:
+    def next_wakeup(self) -> float:
         """Return a moment before which `tick` would change nothing, except for the start of quiet hours."""
-        moments = [self._ready.next_change(), self._held.next_change(), self._settings.next_change(now)]
+        dnd_until = self._settings.dnd_until
+        moment = dnd_until if dnd_until > self._evaluated_at else math.inf
+        if self._ready.items:
+            moment = min(moment, self._ready.next_change(self._evaluated_at))
+        if self._held.items:
+            moment = min(moment, self._held.next_change())
         playing = self._playing
-        if playing is not None and playing.stop is None and not playing.is_audible:
-            moments.append(playing.item.deadline)
-        return min((moment for moment in moments if moment is not None), default=None)
+        if playing is not None and playing.stop is None and playing.item.status is Status.STARTING:
+            moment = min(moment, math.inf if playing.item.deadline is None else playing.item.deadline)
+        return moment
 
     # Inputs
 
@@ -169,29 +175,25 @@ class Scheduler:
         item.held_since = held_since
         admission = self.admission(announcement, now)
         if admission is Admission.DUPLICATE:
-            self._reject_duplicate(item)
-            return self._flush(now)
-        self._emit(item, EventType.QUEUED)
-        if admission is Admission.COALESCED:
+            self._finish(item, EventType.DUPLICATE, None, now)
+        elif admission is Admission.COALESCED:
+            self._emit(item, EventType.QUEUED)
             self._finish(item, EventType.REPLACED, "the same is being said", now)
-            return self._flush(now)
-        playing = self.playing
-        if playing is not None and is_update(announcement, playing.announcement):
-            item.precedence = next(self._sequence)  # it is said next
-        if playing is not None and replaces(announcement, playing.announcement):
-            playing.superseded_by = announcement
-        self._replace_tagged(item, now)
-        self._enqueue_or_hold(item, now)
-        self._check_preemption(now)
+        else:
+            if (playing := self.playing) is not None:
+                if is_update(announcement, playing.announcement):
+                    item.precedence = next(self._sequence)  # it is said next
+                if replaces(announcement, playing.announcement):
+                    playing.superseded_by = announcement
+            self._queue(item, now)
         return self._flush(now)
 
     def refuse(self, announcement: Announcement, reason: str, now: float) -> list[Action]:
         """End an announcement as suppressed before it is queued; a duplicate has its outcome already."""
         item = self._new_item(announcement, now)
-        if self._is_duplicate(announcement.id, now):
-            self._reject_duplicate(item)
-        else:
-            self._finish(item, EventType.SUPPRESSED, reason, now)
+        is_duplicate = self._is_duplicate(announcement.id, now)
+        type_ = EventType.DUPLICATE if is_duplicate else EventType.SUPPRESSED
+        self._finish(item, type_, None if is_duplicate else reason, now)
         return self._flush(now)
 
     def stop(self, what: str, now: float) -> list[Action]:
@@ -226,14 +228,13 @@ class Scheduler:
     def start_next(self, now: float) -> list[Action]:
         """Start the next item; to be called when the player is free."""
         self._reevaluate(now)
-        item = self._ready.first(now) if self._playing is None else None
-        if item is not None:
+        if self._playing is None and (item := next(self._ready.ready(now), None)) is not None:
             self._start(item, now)
         return self._flush(now)
 
     def restore_finished(self, until: Mapping[str, float]) -> None:
         """Take over the ids that finished before a restart, and until when each is remembered."""
-        self._outcomes.restore(until)
+        self._finished.restore(until)
 
     def close(self, now: float) -> list[Action]:
         """Accept nothing more. What waits or is held is kept for the next start, or else failed."""
@@ -253,11 +254,15 @@ class Scheduler:
         if isinstance(event, act.Synthesized):
             item.progress.synthesized_s = event.seconds
         elif isinstance(event, act.TextArrived):
-            self._unpark(item, now)
+            item.progress.waiting_for_text = False
+            if item.status is Status.PARKED:
+                item.status = item.waiting_status
+                self._check_preemption(now)
         elif playing is None or item is not playing.item:
             return []
         elif isinstance(event, act.Finished | act.Stopped | act.Failed):
-            self._conclude(event, now)
+            self._playing = None
+            self._conclude(playing, event, now)
         else:
             self._note_progress(playing, event, now)
         return self._flush(now)
@@ -282,7 +287,7 @@ class Scheduler:
             case act.Progressed():
                 item.advance(event.position_s)
                 item.progress.buffered_s = event.buffered_s
-                if len(self._ready):
+                if self._ready.items:
                     self._check_preemption(now)
             case act.PauseReached():
                 self._check_preemption(now)
@@ -294,10 +299,10 @@ class Scheduler:
             case act.Refilled():
                 playing.is_starved = False
 
-    def _conclude(self, event: act.Finished | act.Stopped | act.Failed, now: float) -> None:
+    def _conclude(
+        self, playing: NowPlaying, event: act.Finished | act.Stopped | act.Failed, now: float
+    ) -> None:
         """The player is free: give the item its outcome, or keep it for later."""
-        playing, self._playing = self._playing, None
-        assert playing is not None  # noqa: S101 - for the type checker
         item, stop, stopped = playing.item, playing.stop, isinstance(event, act.Stopped)
         item.progress.ended_at = now
         item.progress.waiting_for_text = playing.is_parking and not stopped
@@ -315,14 +320,18 @@ class Scheduler:
         self._close_digests(now)
 
     def _obey_stop(self, item: QueueItem, stop: StopRequest, now: float) -> None:
-        if stop.type is EventType.FAILED:
-            self._cut_off(item, now)
+        is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
+        if stop.type is EventType.FAILED and (is_urgent or item.status is not Status.PLAYING):
+            self._abandon(item, now)  # an urgent one is played again after the next start
         elif stop.type.is_outcome:
             self._finish(item, stop.type, stop.reason, now)
         else:
             self._displace(item, now)
-            if stop.by is not None and stop.by.order > item.order:
-                self._move_to_front(stop.by, now)
+            by = stop.by
+            if by is not None and by.order > item.order and by in self._ready.items:
+                self._ready.items.remove(by)
+                by.precedence = next(self._sequence)
+                self._enqueue_or_hold(by, now)
 
     def _displace(self, item: QueueItem, now: float) -> None:
         """Keep an item that was cut, or fell silent, for later."""
@@ -339,15 +348,13 @@ class Scheduler:
 
     def _round_over(self, item: QueueItem, now: float) -> None:
         """The item was heard to its end: it has finished, or waits for its next round."""
-        repeat = item.announcement.repeat
+        repeat, rounds = item.announcement.repeat, item.progress.round
         if repeat is None:
             self._finish(item, EventType.FINISHED, None, now)
-        elif not self._end_if_superseded(item, now):
-            self._repeat(item, repeat, now)
-
-    def _repeat(self, item: QueueItem, repeat: RepeatPolicy, now: float) -> None:
-        progress, rounds = item.progress, item.progress.round
-        since_first_s = now - (progress.first_sound_at or now)
+            return
+        if self._end_if_superseded(item, now):
+            return
+        since_first_s = now - (item.progress.first_sound_at or now)
         gap = next_gap(repeat, rounds, since_first_s, self._settings.policy.growth)
         if gap is None:
             self._finish(item, EventType.FINISHED, "times", now)
@@ -357,23 +364,17 @@ class Scheduler:
         if repeat.escalate_after == rounds:
             self._actions.append(act.Escalate(item.announcement))
 
-    def _unpark(self, item: QueueItem, now: float) -> None:
-        item.progress.waiting_for_text = False
-        if item.status is Status.PARKED:
-            item.status = item.waiting_status
-            self._check_preemption(now)
-
     # Starting and preempting
 
     def _start(self, item: QueueItem, now: float) -> None:
-        self._ready.remove(item)
+        self._ready.items.remove(item)
         for displaced in self._displaced:
             displaced.preempted_by = item
         self._displaced, item.preempted_by = [], None
         self._playing, progress = NowPlaying(item), item.progress
         item.status = Status.STARTING
         item.volume = self._settings.effective_volume(item.announcement, now, progress.round)
-        item.requested = Priority.NEEDED_NOW
+        self._request(item, Priority.NEEDED_NOW, now)
         is_fresh = progress.position_s == 0 and not progress.has_begun
         self._actions.append(
             act.Play(
@@ -403,35 +404,23 @@ class Scheduler:
         if playing is None:
             return
         playing.wants_pause = False
-        if playing.stop is not None:
+        if playing.stop is not None or not self._ready.items:
             return
+        current = playing.item
+        is_silent = current.status is Status.STARTING
         for item in self._ready.ready(now):
-            if item.announcement.urgency.rank < Urgency.HIGH.rank:
+            new = item.announcement
+            if new.urgency.rank < Urgency.HIGH.rank:
                 return
-            preemption = self._preemption_for(item, playing.item)
-            if preemption is Preemption.NOW or (preemption is Preemption.AT_PAUSE and not playing.is_audible):
+            if new.urgency is current.announcement.urgency and item.sequence < current.sequence:
+                continue  # the older one was interrupted, and does not interrupt in turn
+            preemption = preemption_for(new, current.announcement, current.progress.heard_s)
+            if preemption is Preemption.NOW or (preemption is Preemption.AT_PAUSE and is_silent):
                 self._request_stop(EventType.INTERRUPTED, by=item)
                 return
             if preemption is Preemption.AT_PAUSE:
                 playing.wants_pause = True
                 return
-
-    @staticmethod
-    def _preemption_for(item: QueueItem, current: QueueItem) -> Preemption:
-        same_urgency = item.announcement.urgency is current.announcement.urgency
-        if same_urgency and item.sequence < current.sequence:
-            return Preemption.WAIT  # the older one was interrupted, and does not interrupt in turn
-        return preemption_for(item.announcement, current.announcement, current.progress.heard_s)
-
-    def _coalesces(self, announcement: Announcement) -> bool:
-        """Return whether a new critical announcement is playing already."""
-        playing = self._playing
-        return (
-            playing is not None
-            and playing.stop is None
-            and playing.item.superseded_by is None
-            and preemption_for(announcement, playing.item.announcement, 0.0) is Preemption.COALESCE
-        )
 
     def _end_if_superseded(self, item: QueueItem, now: float) -> bool:
         """End an item whose place was taken while it was playing; return whether it has ended."""
@@ -441,12 +430,28 @@ class Scheduler:
 
     # Waiting and holding
 
+    def _queue(self, item: QueueItem, now: float) -> None:
+        """Accept a new item, in the place of the older waiting ones of its tag."""
+        self._emit(item, EventType.QUEUED)
+
+        def is_older(other: QueueItem) -> bool:
+            return replaces(item.announcement, other.announcement)
+
+        if item.announcement.tag is not None:
+            for other in [*self._ready.pop_if(is_older), *self._held.pop_if(is_older)]:
+                if other.announcement.urgency is item.announcement.urgency:
+                    item.sequence = min(item.sequence, other.sequence)
+                    item.precedence = max(item.precedence, other.precedence)
+                self._replace(other, item.announcement, now)
+        self._enqueue_or_hold(item, now)
+        self._check_preemption(now)
+
     def _enqueue_or_hold(self, item: QueueItem, now: float) -> None:
         item.progress.ended_at = None
         if self._closed:
             self._abandon(item, now)
-        elif self._hold_reason(item, now) is not None:
-            self._hold(item, now)
+        elif (reason := self._hold_reason(item, now)) is not None:
+            self._hold(item, reason, now)
         elif item.progress.has_begun and self._ready.is_full_of_interrupted():
             self._finish(item, EventType.CANCELLED, "overflow", now)
         else:
@@ -454,8 +459,7 @@ class Scheduler:
             item.status = item.waiting_status
             self._drop(self._ready.add(item), now)
 
-    def _hold(self, item: QueueItem, now: float) -> None:
-        reason = self._hold_reason(item, now)
+    def _hold(self, item: QueueItem, reason: str, now: float) -> None:
         if item.requested is not None:
             item.requested = item.progress.synthesized_s = None
             self._actions.append(act.CancelPrefetch(item))
@@ -472,61 +476,37 @@ class Scheduler:
         """
         if item.is_internal or item.due > now:
             return None
-        state = self._hold_state
-        if item.progress.has_begun:
-            state = dataclasses.replace(state, quiet=False)
-        return state.holds(item.announcement.urgency)
-
-    def _move_to_front(self, item: QueueItem, now: float) -> None:
-        """Put a waiting item before all others of its urgency."""
-        if self._ready.pop_if(lambda waiting: waiting is item):
-            item.precedence = next(self._sequence)
-            self._enqueue_or_hold(item, now)
-
-    def _replace_tagged(self, item: QueueItem, now: float) -> None:
-        """Let a new item take the place of the older waiting ones of its tag."""
-        if item.announcement.tag is None:
-            return
-
-        def is_older(other: QueueItem) -> bool:
-            return replaces(item.announcement, other.announcement)
-
-        for other in [*self._ready.pop_if(is_older), *self._held.pop_if(is_older)]:
-            if other.announcement.urgency is item.announcement.urgency:
-                item.sequence = min(item.sequence, other.sequence)
-                item.precedence = max(item.precedence, other.precedence)
-            self._replace(other, item.announcement, now)
-
-    def _release_held(self, now: float) -> None:
-        """Let the held items continue, as far as they may."""
-        for item in self._held.pop_if(
-            lambda item: item.digest is None and self._hold_reason(item, now) is None
-        ):
-            item.release(now)
-            self._enqueue_or_hold(item, now)
+        return self.hold_state.holds(item.announcement.urgency, has_begun=item.progress.has_begun)
 
     # Time and settings
 
     def _reevaluate(self, now: float) -> None:
         """Find out what time and the settings have changed."""
-        before, state = self._hold_state, self._settings.hold_state(now)
-        may_hold = state != before or self._ready.may_have_changed(now)
-        self._hold_state = state
-        self._finish_all(self._ready.pop_expired(now), EventType.EXPIRED, "ttl", now)
-        self._finish_all(self._held.pop_expired(now), EventType.EXPIRED, "held too long", now)
-        if may_hold:
-            for item in self._ready.pop_if(lambda item: self._hold_reason(item, now) is not None):
-                self._hold(item, now)
+        before, state = self.hold_state, self._settings.hold_state(now)
+        self.hold_state, self._evaluated_at = state, now
+        self._reevaluate_waiting(now)
         if (state.mute and not before.mute) or (state.dnd and not before.dnd):
             internal = [item for item in self._all_items if item.is_internal]
             self._end(internal, EventType.CANCELLED, "stop", now)
         self._reevaluate_playing(now)
         self._close_digests(now)
         if self._settings.policy.digest == "off":
-            self._release_held(now)
-        elif before.holds(Urgency.NORMAL) and not state.holds(Urgency.NORMAL):
+            for item in self._held.pop_if(lambda item: not item.digest and not self._hold_reason(item, now)):
+                self._enqueue_or_hold(item, now)
+        elif before != state and before.holds(Urgency.NORMAL) and not state.holds(Urgency.NORMAL):
             self._quiet_ended(now)
         self._check_preemption(now)
+
+    def _reevaluate_waiting(self, now: float) -> None:
+        if self._ready.items:
+            for item in self._ready.pop_expired(now):
+                self._finish(item, EventType.EXPIRED, "ttl", now)
+            if self.hold_state != HoldState():
+                for item in self._ready.pop_if(lambda item: self._hold_reason(item, now) is not None):
+                    self._enqueue_or_hold(item, now)
+        if self._held.items:
+            for item in self._held.pop_expired(now):
+                self._finish(item, EventType.EXPIRED, "held too long", now)
 
     def _reevaluate_playing(self, now: float) -> None:
         item = self.playing
@@ -546,13 +526,19 @@ class Scheduler:
 
     def _read_digest(self, now: float) -> None:
         unread = self._held.unread()
-        items = digest.newest_per_tag(unread)
-        read = digest.fit_digest(items)
+        items = _newest_per_tag(unread)
+        read = _fit_digest(items)
         if not read or self._closed:
             return
         language, local = self._settings.policy.language, self._settings.local_now()
-        announcement = digest.digest_of(read, len(items) - len(read), self._name, language, now, local)
-        reader = self._submit_internal(announcement, now)
+        sentences = [messages.held(len(read), language)]
+        for item in read:
+            received = item.announcement.received_at.astimezone(local.tzinfo)
+            sentences.append(messages.dated(received, _text_of(item), language))
+        if left := len(items) - len(read):
+            sentences.append(messages.more_held(left, language))
+        private = any(item.announcement.private for item in read)
+        reader = self._announce(" ".join(sentences), now, private=private)
         tags = {item.announcement.tag for item in read} - {None}
         for item in unread:
             if item in read or item.announcement.tag in tags:
@@ -560,37 +546,34 @@ class Scheduler:
         self._digests.append(reader)
 
     def _quiet_ended(self, now: float) -> None:
-        count = len(digest.newest_per_tag(self._held.unread()))
+        count = len(_newest_per_tag(self._held.unread()))
         if self._settings.policy.digest == "at_end":
             self._read_digest(now)
         elif count:
             sentence = messages.waiting(count, self._settings.policy.language)
-            local = self._settings.local_now()
-            announcement = internal_announcement(
-                sentence, self._name, received_monotonic=now, received_at=local, tag="edgevoice-held"
-            )
-            self._submit_internal(announcement, now)
+            self._announce(sentence, now, tag="edgevoice-held")
 
     def _close_digests(self, now: float) -> None:
         """Finish what a finished digest has read; what another one did not come to read stays held."""
         for reader in [reader for reader in self._digests if reader.status is Status.ENDED]:
             self._digests.remove(reader)
-            read = [item for item in self._held if item.digest is reader]
+            read = [item for item in self._held.items if item.digest is reader]
             if reader.outcome is EventType.FINISHED:
                 self._end(read, EventType.FINISHED, "digest", now)
                 is_at_end = self._settings.policy.digest == "at_end"
-                if is_at_end and self._hold_state.holds(Urgency.NORMAL) is None:
+                if is_at_end and self.hold_state.holds(Urgency.NORMAL) is None:
                     self._read_digest(now)  # the rest
             for item in read:
                 item.digest = None
 
-    def _submit_internal(self, announcement: Announcement, now: float) -> QueueItem:
+    def _announce(self, text: str, now: float, *, private: bool = False, tag: str | None = None) -> QueueItem:
         """Let the daemon itself say something."""
+        local = self._settings.local_now()
+        announcement = internal_announcement(
+            text, self._name, received_monotonic=now, received_at=local, private=private, tag=tag
+        )
         item = self._new_item(announcement, now, is_internal=True)
-        self._emit(item, EventType.QUEUED)
-        self._replace_tagged(item, now)
-        self._enqueue_or_hold(item, now)
-        self._check_preemption(now)
+        self._queue(item, now)
         return item
 
     # Outcomes
@@ -602,7 +585,9 @@ class Scheduler:
             self._request_stop(type_, reason)
         self._ready.pop_if(items.__contains__)
         self._held.pop_if(items.__contains__)
-        self._finish_all((item for item in items if item is not playing), type_, reason, now)
+        for item in items:
+            if item is not playing:
+                self._finish(item, type_, reason, now)
         self._close_digests(now)
         self._check_preemption(now)
 
@@ -620,14 +605,6 @@ class Scheduler:
             type_ = EventType.CANCELLED if was_heard else EventType.SUPPRESSED
             self._finish(item, type_, "overflow", now)
 
-    def _cut_off(self, item: QueueItem, now: float) -> None:
-        """The daemon ends while this is playing: a high or critical one is played again after the next start."""
-        is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
-        if item.status is Status.PLAYING and not is_urgent:
-            self._finish(item, EventType.FAILED, "restart", now)
-        else:
-            self._abandon(item, now)
-
     def _abandon(self, item: QueueItem, now: float) -> None:
         """The daemon ends before this was played: the next start brings it back, or it has failed."""
         if item.is_restorable:
@@ -636,12 +613,6 @@ class Scheduler:
         else:
             self._finish(item, EventType.FAILED, "restart", now)
 
-    def _finish_all(
-        self, items: Iterable[QueueItem], type_: EventType, reason: str | None, now: float
-    ) -> None:
-        for item in items:
-            self._finish(item, type_, reason, now)
-
     def _finish(self, item: QueueItem, type_: EventType, reason: str | None, now: float) -> None:
         """Give an item its one outcome."""
         if item.status is Status.ENDED:
@@ -649,81 +620,61 @@ class Scheduler:
         item.status, item.outcome = Status.ENDED, type_
         self._emit(item, type_, reason)
         if type_ is EventType.FINISHED and not item.is_internal:
-            self._outcomes.remember(item.announcement.id, now)
-        self._actions.append(act.Release(item))
-
-    def _reject_duplicate(self, item: QueueItem) -> None:
-        item.status = Status.ENDED
-        self._emit(item, EventType.DUPLICATE)
+            self._finished.remember(item.announcement.id, now)
         self._actions.append(act.Release(item))
 
     def _is_duplicate(self, id_: str, now: float) -> bool:
-        return (
-            self._is_playing_to_the_end(id_)
-            or self._outcomes.has_finished(id_, now)
-            or self._ready.has_id(id_)
-            or self._held.has_id(id_)
-        )
-
-    def _is_playing_to_the_end(self, id_: str) -> bool:
-        """Return whether this id is playing, and is not about to end otherwise than finished."""
+        if self._finished.has(id_, now):
+            return True
+        if any(item.announcement.id == id_ for item in [*self._ready.items, *self._held.items]):
+            return True
         playing = self._playing
         if playing is None or playing.item.announcement.id != id_:
             return False
-        is_ending = playing.stop is not None and playing.stop.type.is_outcome
-        return not is_ending or (playing.stop is not None and playing.stop.type is EventType.FINISHED)
+        # What is about to end otherwise than finished may come again.
+        stop = playing.stop
+        return stop is None or not stop.type.is_outcome or stop.type is EventType.FINISHED
 
     # Actions
 
     def _emit(self, item: QueueItem, type_: EventType, reason: str | None = None) -> None:
-        progress = item.progress
-        self._actions.append(
-            act.Emit(
-                item,
-                type_,
-                reason,
-                item.volume,
-                progress.round,
-                round(progress.farthest_s, 3) if progress.first_sound_at is not None else None,
-                progress.first_sound_at,
-                progress.first_speech_at,
-                progress.ended_at,
-            )
-        )
+        self._actions.append(act.Emit(item, type_, reason, item.volume, dataclasses.replace(item.progress)))
 
     def _flush(self, now: float) -> list[Action]:
         """Return the collected actions, with those that follow from the state as it is now."""
-        if (playing := self._playing) is not None:
-            self._plan_pause(playing)
-            if (
-                playing.is_starved
-                and not playing.is_parking
-                and playing.stop is None
-                and self._ready.first(now)
-            ):
-                playing.is_parking = True
-                self._actions.append(act.Park())
-        for item, priority, by in self._prefetch_plan(now):
-            if item.requested is None or item.requested < priority:
-                item.requested = priority
-                self._actions.append(act.Prefetch(item, priority, by))
+        if (playing := self._playing) is not None and playing.wants_pause is not playing.looks_for_pause:
+            playing.looks_for_pause = playing.wants_pause
+            self._actions.append(act.StopAtPause() if playing.wants_pause else act.CancelStopAtPause())
+        if self._ready.items:
+            self._plan_ahead(now)
         actions, self._actions = self._actions, []
         return actions
 
-    def _plan_pause(self, playing: NowPlaying) -> None:
-        if playing.wants_pause is playing.looks_for_pause:
-            return
-        playing.looks_for_pause = playing.wants_pause
-        self._actions.append(act.StopAtPause() if playing.wants_pause else act.CancelStopAtPause())
+    def _plan_ahead(self, now: float) -> None:
+        """Let live text that fell silent make room for the next item, and have that synthesized.
 
-    def _prefetch_plan(self, now: float) -> Iterator[tuple[QueueItem, Priority, float]]:
-        """Yield what to synthesize in addition to the playing item: its urgency and deadline."""
-        playing, priority, by = self._playing, Priority.NEEDED_NOW, now
+        While all are short and complete, more are synthesized.
+        """
+        playing, priority, by, ahead_s = self._playing, Priority.NEEDED_NOW, now, 0.0
         if playing is not None and not playing.wants_pause and playing.stop is None:
             priority, by = Priority.PREFETCH, now + playing.item.progress.buffered_s
-        for item in self._ready.prefetch_candidates(now):
-            yield item, priority, by
-            priority, by = Priority.PREFETCH, by + item.remaining_s
+        for item in self._ready.ready(now):
+            if playing is not None and playing.is_starved and not playing.is_parking and playing.stop is None:
+                playing.is_parking = True
+                self._actions.append(act.Park())
+            self._request(item, priority, by + ahead_s)
+            if item.progress.synthesized_s is None:
+                return
+            ahead_s += max(0.0, item.progress.synthesized_s - item.progress.position_s)
+            if ahead_s >= PREFETCH_S:
+                return
+            priority = Priority.PREFETCH
+
+    def _request(self, item: QueueItem, priority: Priority, by: float) -> None:
+        """Have an item synthesized, unless that was asked for at this priority before."""
+        if item.requested is None or item.requested < priority:
+            item.requested = priority
+            self._actions.append(act.Prefetch(item, priority, by))
 
     def _new_item(self, announcement: Announcement, now: float, *, is_internal: bool = False) -> QueueItem:
         volume = self._settings.effective_volume(announcement, now)
@@ -732,12 +683,48 @@ class Scheduler:
     @property
     def _all_items(self) -> list[QueueItem]:
         playing = self.playing
-        return [*self._ready, *self._held, *([playing] if playing is not None else [])]
+        return [*self._ready.items, *self._held.items, *([playing] if playing is not None else [])]
 
 
-def _with_interrupted(current: QueueItem | None, items: list[QueueItem]) -> list[QueueItem]:
-    """Return the playing item, and the items that were interrupted for it, directly or indirectly."""
-    found = [current] if current is not None else []
-    for one in found:
-        found += [item for item in items if item.preempted_by is one]
-    return found
+def _newest_per_tag(items: Sequence[QueueItem]) -> list[QueueItem]:
+    """Return the items without those that have the tag of a later one."""
+    newest = {item.announcement.tag: item for item in items}
+    return [item for item in items if item.announcement.tag is None or newest[item.announcement.tag] is item]
+
+
+def _fit_digest(items: Sequence[QueueItem]) -> Sequence[QueueItem]:
+    """Return the first items, as many as one digest reads, at least one."""
+    length = 0
+    for count, item in enumerate(items):
+        length += len(_text_of(item)) + len(messages.dated(item.announcement.received_at, "", "en"))
+        if count and (count == MAX_DIGEST_ITEMS or length > MAX_DIGEST_CHARACTERS):
+            return items[:count]
+    return items
+
+
+def _text_of(item: QueueItem) -> str:
+    live = item.announcement.live
+    return (item.announcement.text or "") if live is None else live.text
+
+
+class FinishedIds:
+    """The ids of the announcements that finished within 24 h; times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.until: dict[str, float] = {}
+
+    def has(self, id_: str, now: float) -> bool:
+        return self.until.get(id_, now) > now
+
+    def remember(self, id_: str, now: float) -> None:
+        """Remember that an announcement finished now."""
+        self.until.pop(id_, None)
+        self.until[id_] = now + REMEMBERED_S
+        while (oldest := next(iter(self.until))) != id_ and (
+            self.until[oldest] <= now or len(self.until) > MAX_REMEMBERED
+        ):
+            del self.until[oldest]
+
+    def restore(self, until: Mapping[str, float]) -> None:
+        """Take over ids that finished before a restart, and until when each is remembered."""
+        self.until.update(sorted(until.items(), key=lambda entry: entry[1]))

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edgevoice.announcement import Announcement
-    from edgevoice.outcome import Rejection, SpeakerState
+    from edgevoice.outcome import Event, Rejection, SpeakerState
     from edgevoice.playback.speaker import Speaker
     from edgevoice.plugin import Observer
-    from edgevoice.scheduler.item import QueueItem
-    from edgevoice.scheduler.settings import SpeakerSettings
+    from edgevoice.scheduler.policy import SpeakerSettings
+    from edgevoice.scheduler.queue import QueueItem
     from edgevoice.storage.schema import Snapshot
     from edgevoice.storage.store import Store
 

@@ -12,8 +12,7 @@ import pytest
 from edgevoice import ConfigError, Urgency
 from edgevoice.composition import chimes_dir, local_clock, rate_limits, speaker_policy
 from edgevoice.config import Settings, load, settings_from
-from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
-from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy
+from edgevoice.scheduler.policy import DEFAULT_CHIMES, QuietWindow, RepeatGrowth, SpeakerPolicy
 from edgevoice.token_bucket import Rate
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from edgevoice.intake.payload import parse_payload
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits
 from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.scheduler.actions import Admission
-from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import SpeakerPolicy, SpeakerSettings
 from edgevoice.storage.recorder import Recorder
 from edgevoice.token_bucket import Rate
 from tests.support.announcements import NoSynthesis

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgevoice.audio.clip import Clip
-from edgevoice.playback.resume import resume_position, wait_for_pause
+from edgevoice.playback.player import resume_position, wait_for_pause
 from tests.support.bursts import text_of
 from tests.support.speech import samples
 

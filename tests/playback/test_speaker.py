@@ -12,7 +12,7 @@ from edgevoice.errors import ClipError, InvalidAnnouncement, OutputError
 from edgevoice.faults import Faults
 from edgevoice.playback.speaker import Speaker
 from edgevoice.scheduler.actions import Admission
-from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import SpeakerPolicy, SpeakerSettings
 from tests.support import virtual_time
 from tests.support.announcements import NoSynthesis
 from tests.support.scheduler import announcement
@@ -95,7 +95,9 @@ async def kitchen(output=None, **policy):
 
         def say(text, urgency=Urgency.NORMAL, **more):
             one = announcement(urgency, id=text, text=text, received_monotonic=now(), **more)
-            return speaker.submit(synthesis.new_job(one))
+            admission = speaker.admission(one)
+            speaker.submit(synthesis.new_job(one))
+            return admission
 
         def steps(text):
             return [str(event.event_type) for event in told.events if event.id == text]
@@ -129,7 +131,8 @@ def test_a_critical_one_interrupts_and_the_same_text_joins():
             house.say("fire", Urgency.CRITICAL)
             await asyncio.sleep(0.5)
             one = announcement(Urgency.CRITICAL, id="fire2", text="fire", received_monotonic=0.0)
-            assert house.speaker.submit(house.synthesis.new_job(one)) is Admission.COALESCED
+            assert house.speaker.admission(one) is Admission.COALESCED
+            house.speaker.submit(house.synthesis.new_job(one))
             assert house.speaker.state.now.id == "fire"
             assert house.steps("long") == ["queued", "started", "interrupted"]
             assert house.steps("fire2") == ["queued", "replaced"]

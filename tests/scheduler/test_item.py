@@ -1,5 +1,6 @@
 """The state and the events of an announcement on one speaker."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -8,9 +9,9 @@ import msgspec
 
 from edgevoice.announcement import Urgency
 from edgevoice.outcome import Attempt, EventType
+from edgevoice.playback.speaker import build_event
 from edgevoice.scheduler.actions import Emit
-from edgevoice.scheduler.item import Status
-from edgevoice.scheduler.outcomes import build_event
+from edgevoice.scheduler.queue import Status
 from edgevoice.synthesis.routing import Decision
 from edgevoice.text.live import LiveText
 from tests.support.scheduler import Kitchen, item
@@ -31,9 +32,8 @@ def playing(**more):
     return one
 
 
-def told(one, type_, reason=None, synthesis=NOTHING, **emit):
-    values = {"spoken_s": None, "first_sound_at": None, "first_speech_at": None, "ended_at": None, **emit}
-    action = Emit(one, type_, reason, one.volume, one.progress.round, **values)
+def told(one, type_, reason=None, synthesis=NOTHING, **progress):
+    action = Emit(one, type_, reason, one.volume, dataclasses.replace(one.progress, **progress))
     return json.loads(msgspec.json.encode(build_event(action, "kitchen", synthesis, datetime.now(UTC))))
 
 
@@ -56,7 +56,7 @@ def test_an_outcome_tells_how_it_came_to_be():
         first_audio_at=100.180,
     )
     one = item(urgency=Urgency.HIGH, warnings=("volume: out of range",))
-    heard = {"spoken_s": 3.1, "first_sound_at": 100.191, "first_speech_at": 100.191, "ended_at": 103.4}
+    heard = {"farthest_s": 3.1, "first_sound_at": 100.191, "first_speech_at": 100.191, "ended_at": 103.4}
     event = told(one, EventType.FINISHED, None, synthesis, **heard)
     assert event["ms"] == {
         "queued": 2,
@@ -78,8 +78,9 @@ def test_the_scheduler_tells_the_moments_of_the_first_sound_and_the_end():
     kitchen.take(heard=2)
     kitchen.finish()
     emit = kitchen.emitted[-1]
-    assert (emit.spoken_s, emit.first_sound_at, emit.first_speech_at) == (2.0, 1000.0, 1000.0)
-    assert emit.ended_at == 1002.0
+    heard = emit.progress
+    assert (heard.spoken_s, heard.first_sound_at, heard.first_speech_at) == (2.0, 1000.0, 1000.0)
+    assert heard.ended_at == 1002.0
 
 
 def test_an_item_cut_again_before_anything_more_was_heard_is_not_rewound_again():

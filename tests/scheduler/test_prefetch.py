@@ -1,6 +1,6 @@
 """The prefetch of a speaker: no more than is needed, with its deadline."""
 
-from edgevoice.scheduler import queue
+from edgevoice.scheduler.scheduler import PREFETCH_S
 from tests.support.scheduler import Kitchen
 
 
@@ -31,7 +31,7 @@ def test_no_more_than_some_seconds_of_sound():
     for name in names[1:]:
         kitchen.synthesized(name, 1.0)
     wanted = [name for name, _ in asked(kitchen)][1:]
-    assert wanted == names[1 : 1 + int(queue.PREFETCH_S)]
+    assert wanted == names[1 : 1 + int(PREFETCH_S)]
 
 
 def test_nothing_that_may_not_be_played_yet_or_is_held():

@@ -1,12 +1,12 @@
 """The queue has the order of the contract, drops stale announcements, and never exceeds its limit."""
 
+import math
 import random
 
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.scheduler.item import Status
-from edgevoice.scheduler.queue import ReadyQueue
+from edgevoice.scheduler.queue import ReadyQueue, Status
 from tests.support.scheduler import item
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
@@ -14,8 +14,8 @@ LOW, NORMAL, HIGH, CRITICAL = Urgency
 
 def taken(queue, now=100.0):
     numbers = []
-    while (first := queue.first(now)) is not None:
-        queue.remove(first)
+    while (first := next(queue.ready(now), None)) is not None:
+        queue.items.remove(first)
         numbers.append(first.sequence)
     return numbers
 
@@ -24,7 +24,7 @@ def test_the_most_urgent_is_first_then_the_oldest():
     queue = ReadyQueue(10)
     for number, urgency in enumerate([NORMAL, LOW, HIGH, NORMAL, CRITICAL, HIGH]):
         assert queue.add(item(number, urgency)) is None
-    assert [waiting.sequence for waiting in queue] == taken(queue) == [4, 2, 5, 0, 3, 1]
+    assert [waiting.sequence for waiting in queue.items] == taken(queue) == [4, 2, 5, 0, 3, 1]
 
 
 def test_the_interrupted_go_before_the_waiting_of_their_urgency_and_the_last_of_them_first():
@@ -49,17 +49,17 @@ def test_a_full_queue_gives_up_the_least_urgent_and_of_those_the_oldest(seed):
             assert given_up is expected
         else:
             assert given_up is None
-        assert set(queue) == set(kept)
-    assert len(queue) == 5
+        assert set(queue.items) == set(kept)
+    assert len(queue.items) == 5
 
 
 def test_what_may_not_be_said_before_a_moment_waits_for_it():
     queue = ReadyQueue(5)
     queue.add(item(1, CRITICAL, not_before=50))
     queue.add(item(2))
-    assert queue.first(100).sequence == 2
-    assert queue.next_change() == 150
-    assert queue.first(150).sequence == 1
+    assert next(queue.ready(100)).sequence == 2
+    assert queue.next_change(100) == 150
+    assert next(queue.ready(150)).sequence == 1
 
 
 def test_the_stale_are_taken_out_but_not_what_has_begun():
@@ -70,11 +70,11 @@ def test_the_stale_are_taken_out_but_not_what_has_begun():
     for each in (item(1, ttl=10), item(2, ttl=20, not_before=5), begun):
         queue.add(each)
     assert queue.pop_expired(109.9) == []
-    assert queue.next_change() == 110
+    assert queue.next_change(109.9) == 110
     assert [stale.sequence for stale in queue.pop_expired(110)] == [1]
     assert [stale.sequence for stale in queue.pop_expired(1000)] == [2]
-    assert [left.sequence for left in queue] == [3]
-    assert queue.next_change() is None
+    assert [left.sequence for left in queue.items] == [3]
+    assert queue.next_change(1000) == math.inf
 
 
 def test_a_parked_one_is_passed_over_until_it_is_unparked():
@@ -84,9 +84,9 @@ def test_a_parked_one_is_passed_over_until_it_is_unparked():
     parked.status = Status.PARKED
     queue.add(parked)
     queue.add(item(2))
-    assert queue.first(100).sequence == 2
+    assert next(queue.ready(100)).sequence == 2
     parked.status = Status.QUEUED
-    assert queue.first(100) is parked
+    assert next(queue.ready(100)) is parked
 
 
 def test_those_that_are_wanted_are_taken_out():

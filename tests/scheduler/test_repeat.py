@@ -34,7 +34,7 @@ def test_times_and_every_count_the_rounds_and_there_is_one_outcome_at_the_end(ki
     assert rounds(kitchen) == [0, 12, 24, 36]
     assert kitchen.ended("a") == ("finished", "times")
     assert kitchen.steps("a") == ["queued"] + ["started"] * 4 + ["finished"]
-    assert [event.round for event in kitchen.emitted if event.type == "started"] == [1, 2, 3, 4]
+    assert [event.progress.round for event in kitchen.emitted if event.type == "started"] == [1, 2, 3, 4]
 
 
 def test_by_default_three_times_every_30_s(kitchen):
@@ -165,7 +165,7 @@ def test_spoken_s_is_how_far_it_was_heard_in_the_round_that_came_farthest(kitche
     kitchen.take(heard=4)
     kitchen.finish()
     kitchen.ack()
-    assert kitchen.emitted[-1].spoken_s == 4.0
+    assert kitchen.emitted[-1].progress.spoken_s == 4.0
 
 
 def test_the_gap_shrinks_by_configuration_but_not_below_5_s():

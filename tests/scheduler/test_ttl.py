@@ -46,7 +46,7 @@ def test_while_interrupted_it_waits_at_most_its_ttl_again_then_ends_expired_with
     kitchen.wait(0.1)
     assert kitchen.ended("old") == ("expired", "ttl")
     (outcome,) = [event for event in kitchen.emitted if event.type == "expired"]
-    assert outcome.spoken_s == 3.0
+    assert outcome.progress.spoken_s == 3.0
 
 
 def test_a_full_queue_gives_up_the_least_urgent_oldest_first():

@@ -12,7 +12,7 @@ import pytest
 
 from edgevoice import Observer, Rejection, SpeakerState, Urgency
 from edgevoice.announcement import RepeatPolicy
-from edgevoice.scheduler.item import QueueItem
+from edgevoice.scheduler.queue import QueueItem
 from edgevoice.storage.database import read_history
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.store import Store

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edgevoice.announcement import DEFAULT_TTL_S, Announcement, RepeatPolicy, Urgency
 from edgevoice.outcome import OUTCOMES, EventType
 from edgevoice.scheduler import actions as act
-from edgevoice.scheduler.item import TRANSITIONS, QueueItem, Status
+from edgevoice.scheduler.policy import SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.queue import QueueItem, Status
 from edgevoice.scheduler.scheduler import Scheduler
-from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+_Q, _S, _P, _I, _K, _H, _E = Status
+
+#: The states that may follow each state, as drawn in `edgevoice.scheduler.queue`.
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    _Q: frozenset({_S, _H, _E}),
+    _S: frozenset({_P, _Q, _I, _K, _H, _E}),
+    _P: frozenset({_I, _K, _Q, _H, _E}),
+    _I: frozenset({_S, _H, _E}),
+    _K: frozenset({_I, _Q, _H, _E}),
+    _H: frozenset({_Q, _I, _K, _E}),
+    _E: frozenset(),
+}
 
 
 def announcement(urgency: Urgency = Urgency.NORMAL, **more: Any) -> Announcement:
@@ -231,7 +245,7 @@ class Kitchen:
             self.close()
             survivors = self.kept[before:]
         self.survived += [one.announcement.id for one in survivors]
-        finished = self.scheduler._outcomes._until
+        finished = self.scheduler._finished.until
         self.scheduler = CheckedScheduler("kitchen", self.settings)
         self.scheduler.restore_finished(finished)
         self.stopping = self.pausing = self.parking = False
@@ -262,7 +276,8 @@ class Kitchen:
 
     @property
     def next_wakeup(self) -> float | None:
-        return self.scheduler.next_wakeup(self.now)
+        moment = self.scheduler.next_wakeup()
+        return None if moment == math.inf else moment
 
     def steps(self, name: str) -> list[str]:
         return [str(type_) for known, type_, _ in self.told if known == name]

@@ -18,7 +18,7 @@ from edgevoice.announcement import Urgency
 from edgevoice.audio.jitter_buffer import JitterStats
 from edgevoice.playback.player import Player
 from edgevoice.scheduler.actions import Play
-from edgevoice.scheduler.item import QueueItem
+from edgevoice.scheduler.queue import QueueItem
 from tests.support import virtual_time
 from tests.support.announcements import NoSynthesis, announcement
 

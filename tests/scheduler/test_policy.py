@@ -1,13 +1,20 @@
 """The settings of a speaker, and the volume, the chime and the hold state that follow from them."""
 
+import math
 from datetime import UTC, datetime
 
 import pytest
 
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.scheduler.policy import HoldState, QuietWindow, RepeatGrowth
-from edgevoice.scheduler.settings import MAX_DND_MINUTES, SpeakerPolicy, SpeakerSettings
+from edgevoice.scheduler.policy import (
+    MAX_DND_MINUTES,
+    HoldState,
+    QuietWindow,
+    RepeatGrowth,
+    SpeakerPolicy,
+    SpeakerSettings,
+)
 from tests.support.scheduler import announcement
 
 NIGHT = QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)
@@ -65,13 +72,13 @@ def test_dnd_lasts_until_switched_off_or_for_some_minutes():
 
     def dnd(value):
         kitchen.apply("dnd", value, NOW)
-        return kitchen.hold_state(NOW).dnd, kitchen.next_change(NOW)
+        return kitchen.hold_state(NOW).dnd, kitchen.dnd_until
 
-    assert dnd("ON") == (True, None)
+    assert dnd("ON") == (True, math.inf)
     assert dnd("5") == (True, NOW + 300)
     assert not kitchen.hold_state(NOW + 300).dnd
     assert dnd(str(MAX_DND_MINUTES)) == (True, NOW + MAX_DND_MINUTES * 60)
-    assert dnd("OFF") == (False, None)
+    assert dnd("OFF") == (False, 0.0)
 
 
 def test_the_chime_is_the_announcements_else_its_urgencys():
