@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edgevoice.announcement import Announcement
-    from edgevoice.outcome import Event, Rejection, SpeakerState
+    from edgevoice.outcome import Rejection, SpeakerState
     from edgevoice.playback.speaker import Speaker
     from edgevoice.plugin import Observer
     from edgevoice.scheduler.policy import SpeakerSettings
