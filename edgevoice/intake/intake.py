@@ -29,6 +29,7 @@ from edgevoice.intake.replay import MAX_REPLAYABLE, ReplayHistory
 from edgevoice.outcome import Rejection
 from edgevoice.scheduler.actions import Admission
 from edgevoice.text import messages
+from edgevoice.text.strict_json import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -193,8 +194,7 @@ class Intake:
             case Replay():
                 self._replay(command)
             case _:
-                for speaker in self._speakers[command.target]:
-                    apply_command(speaker, command)
+                _apply(command, self._speakers[command.target])
 
     def _say(self, command: Say) -> None:
         reading = parse_payload(command.payload, command.urgency, self._known)
@@ -349,21 +349,33 @@ def _must_be_stored(announcement: Announcement) -> bool:
     return is_urgent and announcement.live is None and not announcement.private
 
 
-def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSetting) -> None:
-    """Do what a command says.
-
-    Raises:
-        Refused: its payload is not allowed.
-    """
+def _apply(command: Stop | Acknowledge | Digest | SetSetting, speakers: Sequence[Speaker]) -> None:
     match command:
-        case Stop():
-            speaker.stop(press_as_empty(command.payload))
-        case Acknowledge():
-            speaker.acknowledge(press_as_empty(command.payload))
+        case Stop() | Acknowledge():
+            _end(command, speakers)
         case Digest():
-            speaker.read_digest()
+            for speaker in speakers:
+                speaker.read_digest()
         case SetSetting():
-            speaker.apply_setting(command.setting, decode_utf8(command.payload).strip())
+            value = decode_utf8(command.payload).strip()
+            for speaker in speakers:
+                speaker.apply_setting(command.setting, value)
+
+
+def _end(command: Stop | Acknowledge, speakers: Sequence[Speaker]) -> None:
+    """Stop or acknowledge announcements."""
+    word = press_as_empty(command.payload)
+    # Lists: the command reaches each speaker, also if another one has found something.
+    if isinstance(command, Stop):
+        hits, is_known_word = [speaker.stop(word) for speaker in speakers], word in ("", "all")
+        reason, allowed = "nothing here has the id or tag", "an empty payload, all, an id or a tag"
+    else:
+        hits, is_known_word = [speaker.acknowledge(word) for speaker in speakers], word == ""
+        reason, allowed = "no repeating alert here has the id", "an empty payload, or an id"
+    # A group, and `all`, may have speakers on other nodes, and these may have what is not here.
+    is_speaker = any(speaker.name == command.target for speaker in speakers)
+    if is_speaker and not (is_known_word or any(hits)):
+        raise InvalidAnnouncement(f"{reason} {printable(word)!r}", key="payload", allowed=allowed)
 
 
 def press_as_empty(payload: bytes) -> str:

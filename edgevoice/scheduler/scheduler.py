@@ -139,6 +139,10 @@ class Scheduler:
             if item.announcement.repeat is not None and what in ("", item.announcement.id)
         ]
 
+    def has_finished(self, id_: str, now: float) -> bool:
+        """Return whether an announcement with this id finished within 24 h."""
+        return self._outcomes.has_finished(id_, now)
+
     def next_wakeup(self, now: float) -> float | None:
         """Return a moment before which `tick` would change nothing, except for the start of quiet hours."""
         moments = [self._ready.next_change(), self._held.next_change(), self._settings.next_change(now)]

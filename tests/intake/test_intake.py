@@ -46,6 +46,7 @@ class Ear:
         self.name = name
         self.said, self.stopped, self.refused, self.acknowledged, self.digests = [], [], [], [], 0
         self.deadlines = {}
+        self.known = set()
         self.admits = Admission.QUEUED
 
     def admission(self, announcement):
@@ -60,9 +61,11 @@ class Ear:
 
     def stop(self, what):
         self.stopped.append(what)
+        return what in self.known
 
     def acknowledge(self, what):
         self.acknowledged.append(what)
+        return what in self.known
 
     def read_digest(self):
         self.digests += 1
@@ -87,7 +90,7 @@ def make_house(rates=None):
     escalations = asyncio.Queue()
     intake = Intake(
         "attic",
-        {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]},
+        {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath], "upstairs": [bath]},
         NoSynthesis(),
         Observers({"o": observer}),
         escalations=escalations,
@@ -161,7 +164,7 @@ async def test_rejection_has_reason_key_and_origin(house):
         "rejected",
     )
     assert house.rejected[0][1] == "o"
-    assert (second.key, second.allowed) == ("target", "all, kitchen, bath")
+    assert (second.key, second.allowed) == ("target", "all, kitchen, bath, upstairs")
     assert (third.reason, third.key, third.allowed) == ("retained", "k", "live ones")
     assert (fourth.key, fourth.id) == ("id", "a b")
     assert not house.kitchen.said
@@ -302,6 +305,30 @@ async def test_commands_reach_the_speakers(house, payload):
         house.intake.submit(command(target="all", payload=payload))
     for ear in (house.kitchen, house.bath):
         assert (ear.stopped, ear.acknowledged, ear.digests) == ([what], [what], 1)
+
+
+@pytest.mark.parametrize("command", [Stop, Acknowledge])
+async def test_command_for_a_speaker_that_hits_nothing_is_rejected(house, command):
+    house.intake.submit(command(target="kitchen", payload=b"a1", origin="o"))
+    ((rejection, origin),) = house.rejected
+    assert (rejection.key, rejection.target, origin) == ("payload", "kitchen", "o")
+    house.kitchen.known.add("a1")
+    house.intake.submit(command(target="kitchen", payload=b"a1"))
+    house.intake.submit(command(target="kitchen", payload=b"PRESS"))
+    assert len(house.rejected) == 1
+
+
+@pytest.mark.parametrize("command", [Stop, Acknowledge])
+async def test_command_for_all_or_a_group_is_not_rejected(house, command):
+    """Another node may have what it names."""
+    for target in ("all", "upstairs"):
+        house.intake.submit(command(target=target, payload=b"a1"))
+    assert not house.rejected
+
+
+async def test_stop_all_that_finds_nothing_is_not_rejected(house):
+    house.intake.submit(Stop(target="kitchen", payload=b"all"))
+    assert not house.rejected
 
 
 async def test_unknown_switch_is_rejected(house):
