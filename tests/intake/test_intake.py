@@ -20,13 +20,12 @@ from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
 from edgevoice.intake.factory import _seconds_until, build_announcement, payload_of
 from edgevoice.intake.intake import Intake
 from edgevoice.intake.payload import parse_payload
-from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.intake.rate_limit import RateLimiter
 from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.observers import Observers
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
-from edgevoice.token_bucket import Rate
-from tests.support.announcements import NoSynthesis
+from tests.support.announcements import NoSynthesis, limits, rate
 from tests.support.examples import examples
 from tests.support.stores import pending
 
@@ -94,7 +93,7 @@ def make_house(rates=None):
         NoSynthesis(),
         Observers({"o": observer}),
         escalations=escalations,
-        rate_limiter=RateLimiter(rates or RateLimits()),
+        rate_limiter=RateLimiter(rates or limits()),
         persist=persist,
         chimes=["ding"],
         language="en",
@@ -390,7 +389,7 @@ async def test_it_is_stored_for_the_speakers_that_queue_it(house):
 
 
 async def test_what_is_too_much_is_suppressed_and_acknowledged():
-    house, acknowledged = make_house(RateLimits(total=Rate(1, 1))), []
+    house, acknowledged = make_house(limits(total=rate(1, 1))), []
     for name in ("one", "two"):
         payload = f'{{"text": "a", "id": "{name}"}}'.encode()
         house.intake.submit(Say(target="all", payload=payload, acknowledge=lambda: acknowledged.append(1)))
@@ -402,7 +401,7 @@ async def test_what_is_too_much_is_suppressed_and_acknowledged():
 
 @pytest.mark.parametrize("admission", [Admission.DUPLICATE, Admission.COALESCED])
 async def test_the_rate_limiter_is_not_asked_for_what_would_not_be_queued(admission):
-    house = make_house(RateLimits(per_topic=Rate(1, 1), total=Rate(1, 1), critical=Rate(1, 1)))
+    house = make_house(limits(per_topic=rate(1, 1), total=rate(1, 1), critical=rate(1, 1)))
     house.kitchen.admits = house.bath.admits = admission
     for _ in range(100):
         house.intake.submit(Say(target="all", payload=b"Water.", urgency="normal"))
@@ -414,7 +413,7 @@ async def test_the_rate_limiter_is_not_asked_for_what_would_not_be_queued(admiss
 
 
 async def test_of_what_is_too_much_a_duplicate_is_told_as_one():
-    house = make_house(RateLimits(total=Rate(1, 1)))
+    house = make_house(limits(total=rate(1, 1)))
     house.intake.submit(Say(target="all", payload=b"one"))
     house.bath.admits = Admission.DUPLICATE
     house.intake.submit(Say(target="all", payload=b"two"))
