@@ -17,11 +17,9 @@ from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
 from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
-from edgevoice.intake.factory import _seconds_until, build_announcement, payload_of
-from edgevoice.intake.intake import Intake
-from edgevoice.intake.payload import parse_payload
+from edgevoice.intake.intake import MAX_REPLAYABLE, Intake, press_as_empty
+from edgevoice.intake.payload import _seconds_until, build_announcement, parse_payload, payload_of
 from edgevoice.intake.rate_limit import RateLimiter
-from edgevoice.intake.replay import MAX_REPLAYABLE
 from edgevoice.observers import Observers
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.settings import SpeakerPolicy, SpeakerSettings
@@ -225,9 +223,16 @@ async def test_an_escalated_alert_is_submitted_and_stored_like_any_other(house):
     assert [(said.id, said.target) for said in house.bath.said] == [("x", "bath")]
     stored = house.kept[1]
     assert (stored.announcement.target, stored.speakers) == ("bath", ["bath"])
-    reading = parse_payload(stored.payload)
-    rebuilt = build_announcement(Say(target="bath", payload=b""), reading.values, received_monotonic=0.0)
+    rebuilt = made(stored.payload)
     assert rebuilt.repeat == house.kitchen.said[0].repeat
+
+
+def made(payload):
+    """The announcement that a payload makes."""
+    say = Say(target="all", payload=payload)
+    return build_announcement(
+        say, parse_payload(payload), received_monotonic=1.0, local_now=datetime.now(UTC)
+    )
 
 
 KEYS = {
@@ -249,10 +254,6 @@ KEYS = {
 
 @pytest.mark.parametrize("keys", [{"text": "a", "id": "x"}, KEYS, {"text": "a", "id": "x", "repeat": {}}])
 def test_the_stored_payload_makes_the_same_announcement(keys):
-    def made(payload):
-        reading = parse_payload(payload)
-        return build_announcement(Say(target="all", payload=payload), reading.values, received_monotonic=1.0)
-
     before = made(msgspec.json.encode(keys))
     after = made(payload_of(before))
     for field in dataclasses.fields(before):
@@ -479,3 +480,13 @@ def test_a_time_of_day_beyond_the_change_of_summer_time_is_what_the_clock_will_s
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("payload", [b"", b" ", b"PRESS", b"press", b"single\n", b"on", b"ON"])
+def test_button_payload_is_empty(payload):
+    assert press_as_empty(payload) == ""
+
+
+@pytest.mark.parametrize("payload", [b"all", b"doorbell", b"once", b"off", b"double"])
+def test_other_payload_is_a_word(payload):
+    assert press_as_empty(payload) == payload.decode()
