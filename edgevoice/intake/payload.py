@@ -10,7 +10,7 @@ import re
 import uuid
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, get_type_hints
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,7 +45,8 @@ FREE_PREFIX = "x-"
 
 Label = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 . _ -")]
 Target = Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
-Flag = Annotated[bool, Meta(description="true or false")]
+Flag = Annotated[bool, Meta(description="true or false", extra_json_schema={"default": False})]
+_REPEAT = '{"times": 1-100, "every": 5-3600, "until_ack": bool, "escalate": {"after": n, "to": [target]}}'
 
 
 class Escalate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,56 +65,42 @@ class Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     escalate: Escalate | UnsetType = UNSET
 
 
-class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Payload(TypedDict, total=False):
     """An EdgeVoice announcement."""
 
     text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS, description=ALLOWED_TEXT)]
-    urgency: Annotated[Urgency, Meta(description="low, normal, high or critical")] | UnsetType = UNSET
-    id: Label | UnsetType = UNSET
-    tag: Label | UnsetType = UNSET
-    ttl: Annotated[float, Meta(ge=1, le=86400, description="1 to 86400 seconds")] | UnsetType = UNSET
-    not_before: (
-        Annotated[
-            Annotated[float, Meta(ge=0, le=86400)]
-            | Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")],
-            Meta(description='seconds from now (0 to 86400), or "HH:MM"'),
-        ]
-        | UnsetType
-    ) = UNSET
-    voice: (
-        Annotated[str, Meta(min_length=1, max_length=128, description="a voice's name, up to 128 characters")]
-        | UnsetType
-    ) = UNSET
-    language: (
-        Annotated[str, Meta(min_length=1, max_length=16, description="a language code, up to 16 characters")]
-        | UnsetType
-    ) = UNSET
-    speed: Annotated[float, Meta(ge=0.5, le=2, description="0.5 to 2")] | UnsetType = UNSET
-    volume: Annotated[float, Meta(ge=0, le=100, description="0 to 100")] | UnsetType = UNSET
-    chime: (
-        Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="a chime's name, or none")]
-        | UnsetType
-    ) = UNSET
-    transport: (
-        Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$", description="the name of a transport")] | UnsetType
-    ) = UNSET
-    repeat: (
-        Annotated[
-            Repeat,
-            Meta(
-                description='{"times": 1-100, "every": 5-3600, "until_ack": bool, '
-                '"escalate": {"after": n, "to": [target]}}'
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    private: Flag = False
-    resolves: Flag = False
+    urgency: Annotated[Urgency, Meta(description="low, normal, high or critical")]
+    id: Label
+    tag: Label
+    ttl: Annotated[float, Meta(ge=1, le=86400, description="1 to 86400 seconds")]
+    not_before: Annotated[
+        Annotated[float, Meta(ge=0, le=86400)]
+        | Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")],
+        Meta(description='seconds from now (0 to 86400), or "HH:MM"'),
+    ]
+    voice: Annotated[
+        str, Meta(min_length=1, max_length=128, description="a voice's name, up to 128 characters")
+    ]
+    language: Annotated[
+        str, Meta(min_length=1, max_length=16, description="a language code, up to 16 characters")
+    ]
+    speed: Annotated[float, Meta(ge=0.5, le=2, description="0.5 to 2")]
+    volume: Annotated[float, Meta(ge=0, le=100, description="0 to 100")]
+    chime: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="a chime's name, or none")]
+    transport: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$", description="the name of a transport")]
+    repeat: Annotated[Repeat, Meta(description=_REPEAT)]
+    private: Flag
+    resolves: Flag
 
 
-_TYPES = {field.encode_name: field.type for field in msgspec.structs.fields(Payload)}
+_TYPES = get_type_hints(Payload, include_extras=True)
 _SCHEMA = msgspec.json.schema(Payload)
-_SCHEMA["$defs"]["Payload"]["patternProperties"] = {f"^{FREE_PREFIX}": {}}
+# Not said by the type, because live text has only options.
+_SCHEMA["$defs"]["Payload"] |= {
+    "required": ["text"],
+    "additionalProperties": False,
+    "patternProperties": {f"^{FREE_PREFIX}": {}},
+}
 #: What each key may be, for rejections and warnings.
 _ALLOWED = {key: schema["description"] for key, schema in _SCHEMA["$defs"]["Payload"]["properties"].items()}
 #: Keys whose number may come in quotes, as templates of Home Assistant send them.
