@@ -292,7 +292,7 @@ class Intake:
         """Set the timer for the end of the next burst of suppressed announcements."""
         loop = asyncio.get_running_loop()
         wait_s = self._rate_limiter.next_wakeup(loop.time())
-        if wait_s is not None and (self._burst_timer is None or self._burst_timer.when() <= loop.time()):
+        if wait_s is not None and self._burst_timer is None:
             self._burst_timer = loop.call_later(max(wait_s, 0.1), self._report_bursts)
 
     def _report_bursts(self) -> None:
