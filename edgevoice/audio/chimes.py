@@ -48,7 +48,7 @@ BUILT_IN: Mapping[str, tuple[Note, ...]] = {
     "done": (Note(784.0, 0.0, 0.35), Note(523.3, 0.2, 0.6)),
     "alarm": tuple(Note(pitch, 0.16 * index, 0.22) for index, pitch in enumerate((523.3, 784.0) * 3)),
 }
-#: What `read_wav` raises for a file that cannot be used.
+#: Errors of a file that cannot be used.
 _UNUSABLE = (OSError, EOFError, wave.Error, ValueError)
 #: Multiples of a note's pitch, and their amplitudes.
 OVERTONES = ((1.0, 1.0), (2.0, 0.35), (3.0, 0.15))

@@ -101,7 +101,7 @@ _SCHEMA["$defs"]["Payload"] |= {
     "additionalProperties": False,
     "patternProperties": {f"^{FREE_PREFIX}": {}},
 }
-#: What each key may be, for rejections and warnings.
+#: Allowed values of each key, for rejections and warnings.
 _ALLOWED = {key: schema["description"] for key, schema in _SCHEMA["$defs"]["Payload"]["properties"].items()}
 #: Keys whose number may come in quotes, as templates of Home Assistant send them.
 _NUMERIC = frozenset({"ttl", "not_before", "speed", "volume", "times", "every", "after"})
