@@ -300,21 +300,8 @@ def build_announcement(
 
 def payload_of(announcement: Announcement) -> bytes:
     """Return a payload that `build_announcement` makes the same announcement of, apart from its times."""
-    names = (
-        "text",
-        "id",
-        "tag",
-        "voice",
-        "language",
-        "speed",
-        "volume",
-        "chime",
-        "transport",
-        "private",
-        "resolves",
-    )
-    keys = {name: value for name in names if (value := getattr(announcement, name)) is not None}
-    keys |= {"urgency": announcement.urgency, "ttl": min(max(announcement.ttl, 1.0), 86_400.0)}
+    keys = {key: getattr(announcement, key) for key in _TYPES}  # null means that a key is not given
+    keys |= {"ttl": min(max(announcement.ttl, 1.0), 86_400.0), "not_before": None}
     if (policy := announcement.repeat) is not None:
         after, to = policy.escalate_after, policy.escalate_to
         escalate = Escalate(after, to) if after is not None and to else UNSET
