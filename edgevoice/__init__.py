@@ -66,11 +66,10 @@ if TYPE_CHECKING:
         WordMark,
     )
     from edgevoice.secrets import read_secret_file, secret_problem, systemd_credential
+    from edgevoice.text.checks import check_text, closest
     from edgevoice.text.live import LiveText
     from edgevoice.text.sentences import sentence_ends
     from edgevoice.text.sentences import split as split_sentences
-    from edgevoice.text.spoken_text import check_text
-    from edgevoice.text.suggest import closest
 
 #: Module of each public name; "module:name" where it has another name there.
 _MODULES = {
@@ -124,8 +123,8 @@ _MODULES = {
     "TransportError": "edgevoice.errors",
     "Urgency": "edgevoice.announcement",
     "WordMark": "edgevoice.plugin",
-    "check_text": "edgevoice.text.spoken_text",
-    "closest": "edgevoice.text.suggest",
+    "check_text": "edgevoice.text.checks",
+    "closest": "edgevoice.text.checks",
     "hookimpl": "edgevoice.hookspecs",
     "load_settings": "edgevoice.config.load:load",
     "open_http_session": "edgevoice.http_client:open_session",

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from edgevoice.announcement import Urgency
 from edgevoice.audio.chimes import Chimes
 from edgevoice.components import speakers_by_target
-from edgevoice.config.options import DAYS, PerMinute
+from edgevoice.config.options import DAYS
 from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.intake.intake import Intake
-from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.intake.rate_limit import RateLimiter
 from edgevoice.playback.speaker import Speaker
 from edgevoice.plugin import SpeechOptions
 from edgevoice.scheduler.policy import (
@@ -27,7 +27,6 @@ from edgevoice.scheduler.policy import (
     SpeakerSettings,
 )
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
-from edgevoice.token_bucket import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +85,7 @@ def build_node(
         synthesis,
         recorder,
         escalations=escalations,
-        rate_limiter=RateLimiter(rate_limits(core)),
+        rate_limiter=RateLimiter(core.limits),
         persist=recorder.persist,
         chimes=chimes.names,
         language=settings.speech.language,
@@ -146,14 +145,6 @@ def chimes_by_urgency(core: CoreOptions) -> Mapping[Urgency, str]:
     return {**DEFAULT_CHIMES, **core.chime} if isinstance(core.chime, dict) else DEFAULT_CHIMES
 
 
-def rate_limits(core: CoreOptions) -> RateLimits:
-    """Return the rate limits of the intake."""
-    limits = core.limits
-    return RateLimits(
-        per_topic=_rate(limits.per_topic), total=_rate(limits.total), critical=_rate(limits.critical)
-    )
-
-
 def local_clock(core: CoreOptions) -> Callable[[], datetime]:
     """Return a clock of the configured time zone, or else of the machine's."""
     zone = ZoneInfo(core.timezone) if core.timezone else None
@@ -167,7 +158,3 @@ def chimes_dir(settings: Settings) -> Path | None:
         return None
     folder = Path(named).expanduser()
     return folder if folder.is_absolute() or settings.file is None else settings.file.parent / folder
-
-
-def _rate(given: PerMinute | bool) -> Rate | None:
-    return Rate(given.per_minute, given.burst) if isinstance(given, PerMinute) else None

@@ -25,8 +25,7 @@ from edgevoice.components import (
 from edgevoice.composition import chimes_dir, local_clock, speaker_policy
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
-from edgevoice.intake.factory import build_announcement
-from edgevoice.intake.payload import parse_payload
+from edgevoice.intake.payload import build_announcement, parse_payload
 from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, SpeakerSettings, preemption_for
@@ -233,9 +232,7 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
     parsed = parse_payload(payload, request.get("urgency"), known)
     say = Say(target=target, payload=payload)
     local_now = local_clock(settings.core)()
-    return build_announcement(
-        say, parsed.values, parsed.warnings, received_monotonic=0.0, local_now=local_now
-    )
+    return build_announcement(say, parsed, received_monotonic=0.0, local_now=local_now)
 
 
 def _known_names(settings: Settings) -> Known:

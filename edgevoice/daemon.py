@@ -25,7 +25,7 @@ from edgevoice.components import (
 from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
-from edgevoice.intake.factory import payload_of
+from edgevoice.intake.payload import payload_of
 from edgevoice.paths import SpoolDir, state_dir
 from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder

@@ -20,8 +20,7 @@ import pluggy
 from edgevoice import hookspecs
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
-from edgevoice.text.spoken_text import check_text
-from edgevoice.text.suggest import closest
+from edgevoice.text.checks import check_text, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

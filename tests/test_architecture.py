@@ -41,7 +41,7 @@ def test_the_core_imports_no_plugin(file):
     "module",
     [
         "intake/payload",
-        "text/strict_json",
+        "text/checks",
         "synthesis/routing",
         "synthesis/latency",
         "scheduler/scheduler",

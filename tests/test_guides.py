@@ -36,7 +36,7 @@ def test_the_json_of_a_page_is_accepted_without_a_warning(page):
     assert payloads
     for text in payloads:
         reading = parse_payload(text.encode(), known={"chime": {*BUILT_IN, NO_CHIME}})
-        assert msgspec.to_builtins(reading.values) == json.loads(text)
+        assert json.loads(msgspec.json.encode(reading.values)) == json.loads(text)
         assert reading.warnings == ()
 
 
@@ -139,7 +139,7 @@ def test_home_assistant_listens_where_something_is_told():
 
 def test_the_guide_names_every_key_step_and_part_of_the_state():
     guide = MQTT_GUIDE.read_text()
-    keys = {field.encode_name for field in msgspec.structs.fields(Payload)}
+    keys = set(Payload.__annotations__)
     state = {field.encode_name for field in msgspec.structs.fields(SpeakerState)}
     for word in keys | state | {str(step) for step in EventType}:
         assert f"`{word}`" in guide, word

@@ -7,7 +7,7 @@ import functools
 import logging
 import math
 import re
-import sys
+import struct
 import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,6 +48,8 @@ BUILT_IN: Mapping[str, tuple[Note, ...]] = {
     "done": (Note(784.0, 0.0, 0.35), Note(523.3, 0.2, 0.6)),
     "alarm": tuple(Note(pitch, 0.16 * index, 0.22) for index, pitch in enumerate((523.3, 784.0) * 3)),
 }
+#: Errors of a file that cannot be used.
+_UNUSABLE = (OSError, EOFError, wave.Error, ValueError)
 #: Multiples of a note's pitch, and their amplitudes.
 OVERTONES = ((1.0, 1.0), (2.0, 0.35), (3.0, 0.15))
 
@@ -75,14 +77,20 @@ class Chimes:
         A built-in chime takes the place of a file that cannot be read. The file is tried again the next time.
         """
         key = (name, rate)
-        if key not in self._sounds:
-            if name not in self._files:
-                self._sounds[key] = render(BUILT_IN.get(name, ()), rate)
-            elif (pcm := self._read(name, rate)) is not None:
-                self._sounds[key] = pcm
-            else:
-                return render(BUILT_IN.get(name, BUILT_IN[FALLBACK_CHIME]), rate)
-        return self._sounds[key]
+        if key in self._sounds:
+            return self._sounds[key]
+        notes = BUILT_IN.get(name, ())
+        if name not in self._files:
+            pcm = render(notes, rate)
+        else:
+            try:
+                pcm = read_wav(self._files[name], rate)
+            except _UNUSABLE as error:
+                self._warn(name, error)
+                return render(notes or BUILT_IN[FALLBACK_CHIME], rate)
+            self._unreadable.discard(name)
+        self._sounds[key] = pcm
+        return pcm
 
     def is_loaded(self, name: str, rate: int) -> bool:
         """Return whether `sound` returns without reading or computing."""
@@ -98,27 +106,18 @@ class Chimes:
         for name, file in self._files.items():
             try:
                 check_wav(file)
-            except (OSError, EOFError, wave.Error, ValueError) as error:
+            except _UNUSABLE as error:
                 problems.append((name, str(error)))
         return problems
 
-    def _read(self, name: str, rate: int) -> bytes | None:
-        """Return a user's chime; None if its file cannot be read, which is logged once until it can be."""
-        try:
-            pcm = read_wav(self._files[name], rate)
-        except (OSError, EOFError, wave.Error, ValueError) as error:
-            if name not in self._unreadable:
-                self._unreadable.add(name)
-                reason = getattr(error, "strerror", None) or error or type(error).__name__
-                logger.warning(
-                    "chime %s: cannot read %s: %s; a built-in chime is played",
-                    name,
-                    self._files[name],
-                    reason,
-                )
-            return None
-        self._unreadable.discard(name)
-        return pcm
+    def _warn(self, name: str, error: Exception) -> None:
+        """Log why a user's chime cannot be read, once until it can be."""
+        if name not in self._unreadable:
+            self._unreadable.add(name)
+            reason = getattr(error, "strerror", None) or error or type(error).__name__
+            logger.warning(
+                "chime %s: cannot read %s: %s; a built-in chime is played", name, self._files[name], reason
+            )
 
 
 @functools.lru_cache(maxsize=32)
@@ -131,10 +130,7 @@ def render(notes: tuple[Note, ...], rate: int) -> bytes:
         for index in range(min(span, total - begin)):
             mix[begin + index] += _bell(note, index / rate)
     peak = max((abs(value) for value in mix), default=0.0) or 1.0
-    samples = array.array("h", (round(value / peak * PEAK_LEVEL * 32767) for value in mix))
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+    return struct.pack(f"<{total}h", *(round(value / peak * PEAK_LEVEL * 32767) for value in mix))
 
 
 def _bell(note: Note, time_s: float) -> float:

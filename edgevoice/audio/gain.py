@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import math
 import struct
 import sys
@@ -90,15 +89,10 @@ class Ramp:
         count = min(self._span - self._done, len(pcm) // BYTES_PER_FRAME)
         if count <= 0:
             return pcm
-        head = array.array("h", pcm[: count * BYTES_PER_FRAME])
-        if sys.byteorder == "big":
-            head.byteswap()
-        for index in range(count):
-            head[index] = head[index] * (self._done + index) // self._span
-        if sys.byteorder == "big":
-            head.byteswap()
+        head = struct.unpack_from(f"<{count}h", pcm)
+        faded = (value * frame // self._span for frame, value in enumerate(head, self._done))
         self._done += count
-        return head.tobytes() + pcm[count * BYTES_PER_FRAME :]
+        return struct.pack(f"<{count}h", *faded) + pcm[count * BYTES_PER_FRAME :]
 
 
 def fade_tail(last: bytes, rate: int) -> bytes:

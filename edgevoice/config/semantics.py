@@ -14,8 +14,7 @@ from edgevoice.config.time_of_day import minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.paths import relative_to_config
-from edgevoice.text.spoken_text import check_text
-from edgevoice.text.suggest import closest
+from edgevoice.text.checks import check_text, closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,8 +14,7 @@ import yaml
 
 from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.paths import relative_to_config
-from edgevoice.text.strict_json import invalid_character
-from edgevoice.text.suggest import closest
+from edgevoice.text.checks import closest, invalid_character
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import uuid
+from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Announcement, Urgency, internal_announcement
+from edgevoice.announcement import DEFAULT_TTL_S, Announcement, Urgency, internal_announcement
 from edgevoice.audio.chimes import NO_CHIME
 from edgevoice.commands import (
     Acknowledge,
@@ -22,13 +24,19 @@ from edgevoice.commands import (
     Stop,
 )
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.intake.factory import build_announcement, payload_of, replay_of
 from edgevoice.intake.live_streams import LiveStreams
-from edgevoice.intake.payload import decode_utf8, parse_payload, peek_id
-from edgevoice.intake.replay import MAX_REPLAYABLE, ReplayHistory
+from edgevoice.intake.payload import (
+    ParsedPayload,
+    build_announcement,
+    decode_utf8,
+    parse_payload,
+    payload_of,
+    peek_id,
+)
 from edgevoice.outcome import Rejection
 from edgevoice.scheduler.actions import Admission
 from edgevoice.text import messages
+from edgevoice.text.checks import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,14 +53,10 @@ logger = logging.getLogger(__name__)
 #: Seconds after the start in which a redelivered message may be one that was restored: as long as a broker
 #: keeps the session of a daemon that is away.
 REDELIVERY_S = 600.0
-
-
-class Persist(Protocol):
-    """Stores an announcement, as its payload, for the named speakers."""
-
-    def __call__(
-        self, announcement: Announcement, payload: bytes, speakers: Sequence[str]
-    ) -> asyncio.Future[None]: ...
+#: Announcements that can be played again.
+MAX_REPLAYABLE = 20
+#: The newest of them whose clips are kept; an older one is synthesized again.
+MAX_KEPT_CLIPS = 5
 
 
 class Intake:
@@ -72,7 +76,7 @@ class Intake:
         *,
         escalations: asyncio.Queue[Announcement],
         rate_limiter: RateLimiter,
-        persist: Persist,
+        persist: Callable[[Announcement, bytes, Sequence[str]], asyncio.Future[None]],
         chimes: Collection[str],
         language: str,
         local_now: Callable[[], datetime],
@@ -88,7 +92,8 @@ class Intake:
         self._local_now = local_now
         self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
         self._streams = LiveStreams(self._accept_live, self._known)
-        self._said = ReplayHistory(synthesis.new_job)
+        #: The last announcements, none of them private; the newest keep their clips.
+        self._said: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
         #: The ids of restored announcements by target and payload, and until when a redelivery gets them.
         self._restored: dict[tuple[str, bytes], list[tuple[str, float]]] = {}
         #: The topic of the last announcement for each target; the rates of an explained one are those of it.
@@ -109,13 +114,20 @@ class Intake:
     async def run(self) -> None:
         """Submit the alerts that go to further targets, forever."""
         while True:
-            self._escalate(await self._escalations.get())
+            alert = await self._escalations.get()
+            for target in alert.repeat.escalate_to if alert.repeat is not None else ():
+                if target in self._speakers and not self._closed:
+                    escalated = dataclasses.replace(
+                        alert, target=target, received_monotonic=_now(), not_before=0.0, origin=None
+                    )
+                    self._accept(escalated, payload_of(escalated), None)
 
     def close(self) -> None:
         """Accept nothing more."""
         self._closed = True
         self._streams.close()
-        self._said.close()
+        for job in list(self._said)[-MAX_KEPT_CLIPS:]:
+            job.release()
         if self._burst_timer is not None:
             self._burst_timer.cancel()
 
@@ -128,7 +140,7 @@ class Intake:
         first, now = rows[0], _now()
         command = Say(target=first.target, payload=first.payload, urgency=first.urgency, topic=first.topic)
         try:
-            reading = parse_payload(command.payload, command.urgency)
+            parsed = parse_payload(command.payload, command.urgency)
         except InvalidAnnouncement:  # it was accepted once; a newer version may know better
             logger.warning(
                 "a stored announcement cannot be read any more", extra={"ANNOUNCEMENT_ID": first.id}
@@ -136,9 +148,10 @@ class Intake:
             return []
         key = (command.target, command.payload)
         self._restored.setdefault(key, []).append((first.id, now + REDELIVERY_S))
-        values = {**reading.values, "id": first.id}
         announcement = dataclasses.replace(
-            build_announcement(command, values, reading.warnings, received_monotonic=first.received),
+            self._announcement(command, parsed),
+            id=first.id,
+            received_monotonic=first.received,
             received_at=datetime.now(UTC) - timedelta(seconds=now - first.received),
             ttl=max(row.expires for row in rows) - first.due,
             not_before=first.due - first.received,
@@ -165,15 +178,6 @@ class Intake:
         topic = announcement.topic or self._last_topics.get(target, target)
         return not is_queued or self._rate_limiter.would_allow(announcement, topic, _now())
 
-    def _escalate(self, announcement: Announcement) -> None:
-        policy = announcement.repeat
-        for target in policy.escalate_to if policy is not None else ():
-            if target in self._speakers and not self._closed:
-                escalated = dataclasses.replace(
-                    announcement, target=target, received_monotonic=_now(), not_before=0.0, origin=None
-                )
-                self._accept(escalated, payload_of(escalated), None)
-
     def _take(self, command: Command) -> None:
         if isinstance(command, InvalidCommand):
             raise InvalidAnnouncement(command.reason, key=command.key, allowed=command.allowed)
@@ -192,19 +196,23 @@ class Intake:
             case Replay():
                 self._replay(command)
             case _:
-                for speaker in self._speakers[command.target]:
-                    apply_command(speaker, command)
+                _apply(command, self._speakers[command.target])
 
     def _say(self, command: Say) -> None:
-        reading = parse_payload(command.payload, command.urgency, self._known)
-        values = reading.values
-        if command.redelivered and (id_ := self._restored_id(command)) is not None:
-            # It was stored before a crash, but the sender's side had not been told so.
-            values = {"id": id_, **values}
-        announcement = build_announcement(
-            command, values, reading.warnings, received_monotonic=_now(), local_now=self._local_now()
+        announcement = self._announcement(
+            command, parse_payload(command.payload, command.urgency, self._known)
         )
+        # It was stored before a crash, but the sender's side had not been told so.
+        if command.redelivered and (id_ := self._restored_id(command)) is not None:
+            announcement = dataclasses.replace(announcement, id=id_)
         self._accept(announcement, command.payload, command.acknowledge)
+
+    def _announcement(
+        self, command: Say | LiveChunk, parsed: ParsedPayload, live: LiveText | None = None
+    ) -> Announcement:
+        return build_announcement(
+            command, parsed, live=live, received_monotonic=_now(), local_now=self._local_now()
+        )
 
     def _accept(
         self, announcement: Announcement, payload: bytes, acknowledge: Callable[[], None] | None
@@ -218,29 +226,17 @@ class Intake:
         queueing = [speaker for speaker in speakers if speaker.admission(announcement) is Admission.QUEUED]
         topic = self._last_topics[announcement.target] = announcement.topic or announcement.target
         if queueing and not self._rate_limiter.try_acquire(announcement, topic, _now()):
-            self._suppress(announcement, queueing)
             _call(acknowledge)
+            self._hand_out(self._synthesis.new_job(announcement), announcement.target, refusing=queueing)
+            self._watch_bursts()
             return
         if queueing and _must_be_stored(announcement):
             stored = self._persist(announcement, payload, [speaker.name for speaker in queueing])
             stored.add_done_callback(lambda _: _call(acknowledge))
-            self._add(announcement)
         else:
             # Before the announcement is queued, so that a sender's next message is not held up by synthesis.
             _call(acknowledge)
-            self._add(announcement)
-
-    def _suppress(self, announcement: Announcement, queueing: Sequence[Speaker]) -> None:
-        """Refuse an announcement that is too much on the speakers that would queue it."""
-        job = self._synthesis.new_job(announcement)
-        job.join()
-        for speaker in self._speakers[announcement.target]:
-            if speaker in queueing:
-                speaker.refuse(job, "rate")
-            else:
-                speaker.submit(job)
-        job.leave()
-        self._watch_bursts()
+        self._add(announcement)
 
     def _add(self, announcement: Announcement) -> None:
         """Submit an announcement to each speaker of its target."""
@@ -248,14 +244,21 @@ class Intake:
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
-            self._said.add(job)
+            job.keep()
+            self._said.append(job)
+            if len(self._said) > MAX_KEPT_CLIPS:
+                self._said[-1 - MAX_KEPT_CLIPS].release()
         self._hand_out(job, announcement.target)
 
-    def _hand_out(self, job: SpeechJob, target: str) -> None:
+    def _hand_out(self, job: SpeechJob, target: str, *, refusing: Sequence[Speaker] = ()) -> None:
+        """Submit a job to each speaker of a target; those that are `refusing` end it as suppressed."""
         job.join()  # or else the first speaker, if it has no use for it, would close it for the others
         try:
             for speaker in self._speakers[target]:
-                speaker.submit(job)
+                if speaker in refusing:
+                    speaker.refuse(job, "rate")
+                else:
+                    speaker.submit(job)
         finally:
             job.leave()
 
@@ -268,14 +271,8 @@ class Intake:
                 return id_
         return None
 
-    def _accept_live(
-        self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
-    ) -> Announcement:
-        announcement = build_announcement(
-            command, values, warnings, live=live, received_monotonic=_now(), local_now=self._local_now()
-        )
-        self._add(announcement)
-        return announcement
+    def _accept_live(self, chunk: LiveChunk, options: ParsedPayload, live: LiveText) -> None:
+        self._add(self._announcement(chunk, options, live))
 
     def _replay(self, command: Replay) -> None:
         text = press_as_empty(command.payload) or "1"
@@ -283,15 +280,18 @@ class Intake:
             raise InvalidAnnouncement("no number", key="replay", allowed=f"1 to {MAX_REPLAYABLE}")
         names = {speaker.name for speaker in self._speakers[command.target]}
         targets = [target for target, those in self._speakers.items() if names & {one.name for one in those}]
-        for speech in self._said.last(int(text), targets):
-            announcement = replay_of(speech.announcement, command, _now())
-            self._hand_out(self._said.again(speech, announcement), command.target)
+        said = [job for job in self._said if job.announcement.target in targets]
+        for job in said[-int(text) :]:
+            again = _again(job.announcement, command)
+            # The clip of an older one is closed: it is synthesized again.
+            new_job = job.replayed if job.can_replay else self._synthesis.new_job
+            self._hand_out(new_job(again), command.target)
 
     def _watch_bursts(self) -> None:
         """Set the timer for the end of the next burst of suppressed announcements."""
         loop = asyncio.get_running_loop()
         wait_s = self._rate_limiter.next_wakeup(loop.time())
-        if wait_s is not None and (self._burst_timer is None or self._burst_timer.when() <= loop.time()):
+        if wait_s is not None and self._burst_timer is None:
             self._burst_timer = loop.call_later(max(wait_s, 0.1), self._report_bursts)
 
     def _report_bursts(self) -> None:
@@ -319,8 +319,8 @@ class Intake:
             allowed=refusal.allowed,
             id=_id_of(command),
         )
-        if isinstance(command, Say) and command.acknowledge is not None:
-            command.acknowledge()
+        if isinstance(command, Say):
+            _call(command.acknowledge)
         self._observers.on_rejected(rejection, command.origin)
 
 
@@ -339,6 +339,22 @@ def _call(acknowledge: Callable[[], None] | None) -> None:
         acknowledge()
 
 
+def _again(said: Announcement, command: Replay) -> Announcement:
+    """Return an announcement that says again what was said before."""
+    return dataclasses.replace(
+        said,
+        id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",
+        target=command.target,
+        received_monotonic=_now(),
+        received_at=datetime.now(UTC),
+        ttl=DEFAULT_TTL_S[said.urgency],
+        not_before=0.0,
+        tag=None,
+        repeat=None,
+        origin=command.origin,
+    )
+
+
 def _must_be_stored(announcement: Announcement) -> bool:
     """Return whether a power cut must not lose an announcement (contract).
 
@@ -348,21 +364,33 @@ def _must_be_stored(announcement: Announcement) -> bool:
     return is_urgent and announcement.live is None and not announcement.private
 
 
-def apply_command(speaker: Speaker, command: Stop | Acknowledge | Digest | SetSetting) -> None:
-    """Do what a command says.
-
-    Raises:
-        Refused: its payload is not allowed.
-    """
+def _apply(command: Stop | Acknowledge | Digest | SetSetting, speakers: Sequence[Speaker]) -> None:
     match command:
-        case Stop():
-            speaker.stop(press_as_empty(command.payload))
-        case Acknowledge():
-            speaker.acknowledge(press_as_empty(command.payload))
+        case Stop() | Acknowledge():
+            _end(command, speakers)
         case Digest():
-            speaker.read_digest()
+            for speaker in speakers:
+                speaker.read_digest()
         case SetSetting():
-            speaker.apply_setting(command.setting, decode_utf8(command.payload).strip())
+            value = decode_utf8(command.payload).strip()
+            for speaker in speakers:
+                speaker.apply_setting(command.setting, value)
+
+
+def _end(command: Stop | Acknowledge, speakers: Sequence[Speaker]) -> None:
+    """Stop or acknowledge announcements."""
+    word = press_as_empty(command.payload)
+    # Lists: the command reaches each speaker, also if another one has found something.
+    if isinstance(command, Stop):
+        hits, is_known_word = [speaker.stop(word) for speaker in speakers], word in ("", "all")
+        reason, allowed = "nothing here has the id or tag", "an empty payload, all, an id or a tag"
+    else:
+        hits, is_known_word = [speaker.acknowledge(word) for speaker in speakers], word == ""
+        reason, allowed = "no repeating alert here has the id", "an empty payload, or an id"
+    # A group, and `all`, may have speakers on other nodes, and these may have what is not here.
+    is_speaker = any(speaker.name == command.target for speaker in speakers)
+    if is_speaker and not (is_known_word or any(hits)):
+        raise InvalidAnnouncement(f"{reason} {printable(word)!r}", key="payload", allowed=allowed)
 
 
 def press_as_empty(payload: bytes) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from edgevoice.announcement import Urgency
 from edgevoice.errors import InvalidAnnouncement
@@ -15,16 +14,15 @@ from edgevoice.intake.payload import (
     has_only_options,
     is_object,
     normalize_keys,
+    parse_object,
     parse_options,
 )
+from edgevoice.text.checks import MAX_TEXT_CHARS, check_characters, replace_invalid_characters
 from edgevoice.text.live import MAX_LIVE_CHARS, LiveText
-from edgevoice.text.spoken_text import MAX_TEXT_CHARS, check_characters
-from edgevoice.text.strict_json import parse_object, replace_invalid_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-    from edgevoice.announcement import Announcement
     from edgevoice.commands import LiveChunk
     from edgevoice.intake.payload import Known
 
@@ -33,14 +31,6 @@ SENDER_TIMEOUT_S = 30.0
 MAX_OPEN = 64
 #: Ids of ended texts that are remembered: a further chunk of them is rejected.
 MAX_ENDED = 1000
-
-
-class AcceptLive(Protocol):
-    """Makes an announcement of a live text and hands it to the speakers."""
-
-    def __call__(
-        self, command: LiveChunk, values: Mapping[str, Any], warnings: tuple[str, ...], live: LiveText
-    ) -> Announcement: ...
 
 
 @dataclass(slots=True)
@@ -53,22 +43,12 @@ class _Stream:
 class LiveStreams:
     """The live texts of this node."""
 
-    def __init__(
-        self,
-        accept: AcceptLive,
-        known: Known,
-        *,
-        sender_timeout_s: float = SENDER_TIMEOUT_S,
-        max_chars: int = MAX_LIVE_CHARS,
-        max_ended: int = MAX_ENDED,
-    ) -> None:
+    def __init__(self, accept: Callable[[LiveChunk, ParsedPayload, LiveText], None], known: Known) -> None:
         self._accept = accept
         self._known = known
-        self._sender_timeout_s = sender_timeout_s
-        self._max_chars = max_chars
-        self._max_ended = max_ended
         self._open: dict[tuple[str, str], _Stream] = {}
-        self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
+        #: The texts that have ended lately; the first is the oldest.
+        self._ended: dict[tuple[str, str], None] = {}
 
     def append(self, chunk: LiveChunk) -> None:
         """Append a chunk to its text. The first chunk starts the announcement.
@@ -88,8 +68,8 @@ class LiveStreams:
         urgency = options.values.get("urgency")
         text = _checked(text, is_critical=stream.is_critical if stream else urgency is Urgency.CRITICAL)
         stream = stream or self._start(key, chunk, options)
-        if len(stream.live.text) + len(text) > self._max_chars:
-            allowed = f"{self._max_chars} characters in all"
+        if len(stream.live.text) + len(text) > MAX_LIVE_CHARS:
+            allowed = f"{MAX_LIVE_CHARS} characters in all"
             raise InvalidAnnouncement("this live text is too long", key="text", allowed=allowed)
         if text:
             stream.live.add(text, chunk.delivery, redelivered=chunk.redelivered)
@@ -110,17 +90,17 @@ class LiveStreams:
             raise InvalidAnnouncement(f"{MAX_OPEN} live texts are open", key="id", allowed=allowed)
         values = {**options.values, **parse_options({"id": chunk.id}).values}
         live = LiveText()
-        self._accept(chunk, values, options.warnings, live)
+        self._accept(chunk, ParsedPayload(values, options.warnings), live)
         is_critical = values.get("urgency") is Urgency.CRITICAL
         stream = self._open[key] = _Stream(live, is_critical, self._start_timer(key))
         return stream
 
     def _start_timer(self, key: tuple[str, str]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(self._sender_timeout_s, self._on_timeout, key)
+        return asyncio.get_running_loop().call_later(SENDER_TIMEOUT_S, self._on_timeout, key)
 
     def _on_timeout(self, key: tuple[str, str]) -> None:
         self._open[key].live.warn(
-            f"the sender did not end this text; it counted as complete {self._sender_timeout_s:g} s after its last chunk"
+            f"the sender did not end this text; it counted as complete {SENDER_TIMEOUT_S:g} s after its last chunk"
         )
         self._end(key)
 
@@ -129,17 +109,17 @@ class LiveStreams:
         stream.timer.cancel()
         stream.live.end()
         self._ended[key] = None
-        while len(self._ended) > self._max_ended:
-            self._ended.popitem(last=False)
+        if len(self._ended) > MAX_ENDED:
+            del self._ended[next(iter(self._ended))]
 
 
 def _parse(chunk: LiveChunk, known: Known) -> tuple[ParsedPayload, str, bool]:
     """Return the options, the text, and whether the chunk is the last."""
     if not chunk.payload:
-        return ParsedPayload({}), "", True
+        return ParsedPayload(), "", True
     text = decode_utf8(chunk.payload)
     if not is_object(text) or not (chunk.is_json or has_only_options(text)):
-        return ParsedPayload({}), text, False
+        return ParsedPayload(), text, False
     keys = parse_object(text)
     is_last, text = keys.pop("end", False), keys.pop("text", "")
     if not isinstance(is_last, bool):

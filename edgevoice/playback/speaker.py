@@ -127,17 +127,20 @@ class Speaker:
     def stop(self, what: str) -> bool:
         """Stop the playing item and all it interrupted (""), everything ("all"), an id, else a tag.
 
-        Return whether there was anything to stop.
+        Return whether there was anything to stop, or this id has finished already.
         """
         self._handle_inbox()
-        found = bool(self._scheduler.find(what))
+        found = bool(self._scheduler.find(what)) or self._scheduler.has_finished(what, _now())
         self._do(self._scheduler.stop, what)
         return found
 
     def acknowledge(self, what: str) -> bool:
-        """End every repeating alert (""), or the one with this id; return whether there was one."""
+        """End every repeating alert (""), or the one with this id.
+
+        Return whether there was one, or this id has finished already.
+        """
         self._handle_inbox()
-        found = bool(self._scheduler.find_repeating(what))
+        found = bool(self._scheduler.find_repeating(what)) or self._scheduler.has_finished(what, _now())
         self._do(self._scheduler.acknowledge, what)
         return found
 

@@ -140,6 +140,10 @@ class Scheduler:
             if item.announcement.repeat is not None and what in ("", item.announcement.id)
         ]
 
+    def has_finished(self, id_: str, now: float) -> bool:
+        """Return whether an announcement with this id finished within 24 h."""
+        return self._finished.has(id_, now)
+
     def next_wakeup(self) -> float:
         """Return a moment before which `tick` would change nothing, except for the start of quiet hours."""
         dnd_until = self._settings.dnd_until

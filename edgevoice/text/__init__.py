@@ -1,1 +1,1 @@
-"""Texts: sentences, live text, strict JSON, spoken messages, suggestions."""
+"""Texts: sentences, live text, checks, spoken messages."""

@@ -62,24 +62,29 @@ class WavFile(Output):
 
     async def play(self, audio: AsyncIterator[bytes], rate: int, progress: Progress) -> None:
         async with self._lock:
-            resampler = await asyncio.to_thread(Resampler, rate, self._rate)
+            resampler = None
+            if rate != self._rate:
+                resampler = await asyncio.to_thread(Resampler, rate, self._rate)
             async with WavAppender(self._path, self._rate) as file:
-                playback = _Playback(file, resampler, progress, paced=self._pace)
+                playback = _Playback(file, self._rate, resampler, progress, paced=self._pace)
                 async for pcm in audio:
-                    await playback.write(resampler.feed(pcm))
-                await playback.write(resampler.feed(b"", last=True))
-                progress.written(resampler.taken)
-                progress.played(resampler.taken)
+                    await playback.write(pcm if resampler is None else resampler.feed(pcm))
+                if resampler is not None:
+                    await playback.write(resampler.feed(b"", last=True))
+                    progress.written(resampler.taken)
+                    progress.played(resampler.taken)
 
 
 class _Playback:
     """An announcement that is being written, in real time or as fast as it arrives."""
 
-    def __init__(self, file: WavAppender, resampler: Resampler, progress: Progress, *, paced: bool) -> None:
+    def __init__(
+        self, file: WavAppender, rate: int, resampler: Resampler | None, progress: Progress, *, paced: bool
+    ) -> None:
         self._file = file
         self._resampler = resampler
         self._progress = progress
-        self._rate = resampler.target_rate
+        self._rate = rate
         self._step_bytes = round(self._rate * STEP_S) * BYTES_PER_FRAME if paced else 0
         self._written_frames = 0
         self._now = asyncio.get_running_loop().time
@@ -96,7 +101,7 @@ class _Playback:
 
     async def _write_step(self, pcm: bytes) -> None:
         frames = len(pcm) // BYTES_PER_FRAME
-        self._progress.written(self._resampler.source_frames(self._written_frames + frames))
+        self._progress.written(self._source_frames(self._written_frames + frames))
         if self._step_bytes:
             self._played_until += frames / self._rate
             await asyncio.sleep(self._played_until - self._now())
@@ -107,7 +112,10 @@ class _Playback:
             raise
         finally:
             self._written_frames += frames
-            self._progress.played(self._resampler.source_frames(self._written_frames))
+            self._progress.played(self._source_frames(self._written_frames))
+
+    def _source_frames(self, frames: int) -> int:
+        return frames if self._resampler is None else self._resampler.source_frames(frames)
 
 
 class WavAppender:

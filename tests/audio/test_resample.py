@@ -56,11 +56,11 @@ def test_short_audio_keeps_length(pcm: bytes) -> None:
 
 def test_source_frames() -> None:
     resampler = Resampler(24000, 44100)
-    resampler.feed(noise(24001), last=True)
+    made = len(resampler.feed(noise(24001), last=True)) // 2
     assert resampler.taken == 24001
     assert resampler.source_frames(0) == 0
     assert resampler.source_frames(22050) == 12000
-    assert resampler.source_frames(resampler.made) in (24000, 24001)
+    assert resampler.source_frames(made) in (24000, 24001)
 
 
 def test_equal_rates_pass_without_imports() -> None:

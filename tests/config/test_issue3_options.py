@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edgevoice import ConfigError, Urgency
-from edgevoice.composition import chimes_dir, local_clock, rate_limits, speaker_policy
+from edgevoice.composition import chimes_dir, local_clock, speaker_policy
 from edgevoice.config import Settings, load, settings_from
 from edgevoice.scheduler.policy import DEFAULT_CHIMES, QuietWindow, RepeatGrowth, SpeakerPolicy
-from edgevoice.token_bucket import Rate
+from tests.support.announcements import rate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,11 +190,11 @@ def test_a_folder_of_chimes_that_cannot_be_used_is_a_mistake(beside, tmp_path):
 
 
 def test_limits_are_on_unless_they_are_off():
-    assert rate_limits(settings_from("").core).critical == Rate(10, 10)
-    rates = rate_limits(settings_from("limits: {per_topic: off, total: {per_minute: 0.5, burst: 2}}").core)
-    assert (rates.per_topic, rates.total) == (None, Rate(0.5, 2))
-    off = rate_limits(settings_from("limits: {per_topic: off, total: false, critical: off}").core)
-    assert (off.per_topic, off.total, off.critical) == (None, None, None)
+    assert settings_from("").core.limits.critical == rate(10, 10)
+    rates = settings_from("limits: {per_topic: off, total: {per_minute: 0.5, burst: 2}}").core.limits
+    assert (rates.per_topic, rates.total) == (False, rate(0.5, 2))
+    off = settings_from("limits: {per_topic: off, total: false, critical: off}").core.limits
+    assert (off.per_topic, off.total, off.critical) == (False, False, False)
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,12 @@ async def test_with_an_id_the_others_go_on(house: House) -> None:
     assert acknowledged(await house.outcome("second"))
 
 
-async def test_ack_of_an_unknown_id_ends_nothing(house: House) -> None:
+async def test_ack_of_an_unknown_id_ends_nothing_and_is_rejected(house: House) -> None:
     await alert(house, "first")
     await house.client.publish("edgevoice/kitchen/ack", "another")
+    rejection = await house.rejection()
+    assert (rejection["target"], rejection["key"]) == ("kitchen", "payload")
+    assert rejection["reason"] == "no repeating alert here has the id 'another'"
     await house.events.wait(lambda m: m.json["id"] == "first" and m.json["round"] == 2)
     await house.client.publish("edgevoice/kitchen/ack")
     assert acknowledged(await house.outcome("first"))
@@ -134,6 +137,11 @@ async def test_acknowledged_on_one_node_it_ends_on_the_other_and_the_others_are_
             speaker = next(iter(house.speakers))
             assert (await house.said("d100z Quiet again.", to=speaker, id=speaker))["reason"] is None
         assert [message.payload for message in told.messages] == [b"a1", b"a2"]
+        # An acknowledgement that is too late is no mistake, nor is one that the other node has told.
+        await here.client.publish("edgevoice/kitchen/ack", "a1")
+        await here.said("d100z Still quiet.", to="kitchen", id="last")
+        for house in (here, there):
+            assert "rejected" not in [message.json["event_type"] for message in house.events.messages]
 
 
 async def test_two_nodes_that_claim_one_speaker_are_told_of_each_other_until_one_goes(

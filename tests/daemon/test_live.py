@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 
 import pytest
 
-from edgevoice.intake import intake
-from edgevoice.intake.live_streams import LiveStreams
+from edgevoice.intake import live_streams
 from edgevoice.playback import player
 from edgevoice.synthesis import segments
 from edgevoice.synthesis.synthesizer import Timeouts
@@ -53,7 +51,7 @@ async def test_a_brace_that_begins_no_options_is_text(broker, lightning):
 
 
 async def test_a_text_whose_sender_died_ends_with_what_it_said(broker, lightning, monkeypatch):
-    monkeypatch.setattr(intake, "LiveStreams", partial(LiveStreams, sender_timeout_s=0.5))
+    monkeypatch.setattr(live_streams, "SENDER_TIMEOUT_S", 0.5)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "d100z All there is.")
         outcome = await house.outcome("a")

@@ -173,7 +173,7 @@ async def test_retained_message_is_never_executed(
             broker.restart()  # in order, so that it keeps what is retained
             await house.client.__aexit__()
             await house.connect()
-            await house.client.publish_until_heard("edgevoice/kitchen/stop", "nothing")
+            await house.client.publish_until_heard("edgevoice/kitchen/stop", "")
             await nothing_retained_is_spoken(house, version)
             assert {asked.text for asked in lightning.requests} == {"d100z"}
             assert house.heard() == lightning.expected("d100z") * 2

@@ -18,16 +18,13 @@ from hypothesis import strategies as st
 
 from edgevoice import InvalidCommand, LiveChunk, Observer, Say, Stop, Urgency
 from edgevoice.commands import Acknowledge, Digest, Replay, SetSetting
-from edgevoice.intake.factory import _seconds_until, build_announcement, payload_of
-from edgevoice.intake.intake import Intake
-from edgevoice.intake.payload import parse_payload
-from edgevoice.intake.rate_limit import RateLimiter, RateLimits
-from edgevoice.intake.replay import MAX_REPLAYABLE
+from edgevoice.intake.intake import MAX_REPLAYABLE, Intake, press_as_empty
+from edgevoice.intake.payload import _seconds_until, build_announcement, parse_payload, payload_of
+from edgevoice.intake.rate_limit import RateLimiter
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.policy import SpeakerPolicy, SpeakerSettings
 from edgevoice.storage.recorder import Recorder
-from edgevoice.token_bucket import Rate
-from tests.support.announcements import NoSynthesis
+from tests.support.announcements import NoSynthesis, limits, rate
 from tests.support.examples import examples
 from tests.support.stores import pending
 
@@ -47,6 +44,7 @@ class Ear:
         self.name = name
         self.said, self.stopped, self.refused, self.acknowledged, self.digests = [], [], [], [], 0
         self.deadlines = {}
+        self.known = set()
         self.admits = Admission.QUEUED
 
     def admission(self, announcement):
@@ -61,9 +59,11 @@ class Ear:
 
     def stop(self, what):
         self.stopped.append(what)
+        return what in self.known
 
     def acknowledge(self, what):
         self.acknowledged.append(what)
+        return what in self.known
 
     def read_digest(self):
         self.digests += 1
@@ -88,11 +88,11 @@ def make_house(rates=None):
     escalations = asyncio.Queue()
     intake = Intake(
         "attic",
-        {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath]},
+        {"all": [kitchen, bath], "kitchen": [kitchen], "bath": [bath], "upstairs": [bath]},
         NoSynthesis(),
         Recorder(Mock(), {"o": observer}),
         escalations=escalations,
-        rate_limiter=RateLimiter(rates or RateLimits()),
+        rate_limiter=RateLimiter(rates or limits()),
         persist=persist,
         chimes=["ding"],
         language="en",
@@ -162,7 +162,7 @@ async def test_rejection_has_reason_key_and_origin(house):
         "rejected",
     )
     assert house.rejected[0][1] == "o"
-    assert (second.key, second.allowed) == ("target", "all, kitchen, bath")
+    assert (second.key, second.allowed) == ("target", "all, kitchen, bath, upstairs")
     assert (third.reason, third.key, third.allowed) == ("retained", "k", "live ones")
     assert (fourth.key, fourth.id) == ("id", "a b")
     assert not house.kitchen.said
@@ -224,9 +224,16 @@ async def test_an_escalated_alert_is_submitted_and_stored_like_any_other(house):
     assert [(said.id, said.target) for said in house.bath.said] == [("x", "bath")]
     stored = house.kept[1]
     assert (stored.announcement.target, stored.speakers) == ("bath", ["bath"])
-    reading = parse_payload(stored.payload)
-    rebuilt = build_announcement(Say(target="bath", payload=b""), reading.values, received_monotonic=0.0)
+    rebuilt = made(stored.payload)
     assert rebuilt.repeat == house.kitchen.said[0].repeat
+
+
+def made(payload):
+    """The announcement that a payload makes."""
+    say = Say(target="all", payload=payload)
+    return build_announcement(
+        say, parse_payload(payload), received_monotonic=1.0, local_now=datetime.now(UTC)
+    )
 
 
 KEYS = {
@@ -248,10 +255,6 @@ KEYS = {
 
 @pytest.mark.parametrize("keys", [{"text": "a", "id": "x"}, KEYS, {"text": "a", "id": "x", "repeat": {}}])
 def test_the_stored_payload_makes_the_same_announcement(keys):
-    def made(payload):
-        reading = parse_payload(payload)
-        return build_announcement(Say(target="all", payload=payload), reading.values, received_monotonic=1.0)
-
     before = made(msgspec.json.encode(keys))
     after = made(payload_of(before))
     for field in dataclasses.fields(before):
@@ -303,6 +306,30 @@ async def test_commands_reach_the_speakers(house, payload):
         house.intake.submit(command(target="all", payload=payload))
     for ear in (house.kitchen, house.bath):
         assert (ear.stopped, ear.acknowledged, ear.digests) == ([what], [what], 1)
+
+
+@pytest.mark.parametrize("command", [Stop, Acknowledge])
+async def test_command_for_a_speaker_that_hits_nothing_is_rejected(house, command):
+    house.intake.submit(command(target="kitchen", payload=b"a1", origin="o"))
+    ((rejection, origin),) = house.rejected
+    assert (rejection.key, rejection.target, origin) == ("payload", "kitchen", "o")
+    house.kitchen.known.add("a1")
+    house.intake.submit(command(target="kitchen", payload=b"a1"))
+    house.intake.submit(command(target="kitchen", payload=b"PRESS"))
+    assert len(house.rejected) == 1
+
+
+@pytest.mark.parametrize("command", [Stop, Acknowledge])
+async def test_command_for_all_or_a_group_is_not_rejected(house, command):
+    """Another node may have what it names."""
+    for target in ("all", "upstairs"):
+        house.intake.submit(command(target=target, payload=b"a1"))
+    assert not house.rejected
+
+
+async def test_stop_all_that_finds_nothing_is_not_rejected(house):
+    house.intake.submit(Stop(target="kitchen", payload=b"all"))
+    assert not house.rejected
 
 
 async def test_unknown_switch_is_rejected(house):
@@ -364,7 +391,7 @@ async def test_it_is_stored_for_the_speakers_that_queue_it(house):
 
 
 async def test_what_is_too_much_is_suppressed_and_acknowledged():
-    house, acknowledged = make_house(RateLimits(total=Rate(1, 1))), []
+    house, acknowledged = make_house(limits(total=rate(1, 1))), []
     for name in ("one", "two"):
         payload = f'{{"text": "a", "id": "{name}"}}'.encode()
         house.intake.submit(Say(target="all", payload=payload, acknowledge=lambda: acknowledged.append(1)))
@@ -376,7 +403,7 @@ async def test_what_is_too_much_is_suppressed_and_acknowledged():
 
 @pytest.mark.parametrize("admission", [Admission.DUPLICATE, Admission.COALESCED])
 async def test_the_rate_limiter_is_not_asked_for_what_would_not_be_queued(admission):
-    house = make_house(RateLimits(per_topic=Rate(1, 1), total=Rate(1, 1), critical=Rate(1, 1)))
+    house = make_house(limits(per_topic=rate(1, 1), total=rate(1, 1), critical=rate(1, 1)))
     house.kitchen.admits = house.bath.admits = admission
     for _ in range(100):
         house.intake.submit(Say(target="all", payload=b"Water.", urgency="normal"))
@@ -388,7 +415,7 @@ async def test_the_rate_limiter_is_not_asked_for_what_would_not_be_queued(admiss
 
 
 async def test_of_what_is_too_much_a_duplicate_is_told_as_one():
-    house = make_house(RateLimits(total=Rate(1, 1)))
+    house = make_house(limits(total=rate(1, 1)))
     house.intake.submit(Say(target="all", payload=b"one"))
     house.bath.admits = Admission.DUPLICATE
     house.intake.submit(Say(target="all", payload=b"two"))
@@ -454,3 +481,13 @@ def test_a_time_of_day_beyond_the_change_of_summer_time_is_what_the_clock_will_s
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("payload", [b"", b" ", b"PRESS", b"press", b"single\n", b"on", b"ON"])
+def test_button_payload_is_empty(payload):
+    assert press_as_empty(payload) == ""
+
+
+@pytest.mark.parametrize("payload", [b"all", b"doorbell", b"once", b"off", b"double"])
+def test_other_payload_is_a_word(payload):
+    assert press_as_empty(payload) == payload.decode()

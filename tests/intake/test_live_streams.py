@@ -6,18 +6,19 @@ import json
 import pytest
 
 from edgevoice import InvalidAnnouncement, LiveChunk, Urgency
+from edgevoice.intake import live_streams
 from edgevoice.intake.live_streams import MAX_OPEN, LiveStreams
 
 
 class Inbox:
     """The streams of a node, and what came of them."""
 
-    def __init__(self, **limits):
+    def __init__(self):
         self.begun = []
-        self.streams = LiveStreams(self._accept, {}, **limits)
+        self.streams = LiveStreams(self._accept, {})
 
-    def _accept(self, command, values, warnings, live):
-        self.begun.append((command, values, warnings, live))
+    def _accept(self, command, options, live):
+        self.begun.append((command, options.values, options.warnings, live))
 
     def send(self, payload, id="s1", target="kitchen", **more):  # noqa: A002 - the key's own name
         data = payload if isinstance(payload, bytes) else payload.encode()
@@ -30,8 +31,8 @@ class Inbox:
 
 
 @pytest.fixture
-async def inbox(request):
-    inbox = Inbox(**getattr(request, "param", {}))
+async def inbox():
+    inbox = Inbox()
     yield inbox
     inbox.streams.close()
 
@@ -158,8 +159,8 @@ async def test_invalid_chunk_is_rejected_and_text_continues(inbox, payload):
     assert inbox.live.text == "ab"
 
 
-@pytest.mark.parametrize("inbox", [{"max_chars": 10_000}], indirect=True)
-async def test_text_is_bounded(inbox):
+async def test_text_is_bounded(inbox, monkeypatch):
+    monkeypatch.setattr(live_streams, "MAX_LIVE_CHARS", 10_000)
     inbox.send("a" * 8000)
     inbox.send("b" * 2000)
     assert refusal_of(inbox.send, "c").key == "text"
@@ -175,8 +176,8 @@ async def test_open_texts_are_bounded(inbox):
     inbox.send("a", id="more")
 
 
-@pytest.mark.parametrize("inbox", [{"sender_timeout_s": 0.1}], indirect=True)
-async def test_text_of_dead_sender_ends(inbox):
+async def test_text_of_dead_sender_ends(inbox, monkeypatch):
+    monkeypatch.setattr(live_streams, "SENDER_TIMEOUT_S", 0.1)
     inbox.send("Hello")
     live = inbox.live
     while not live.ended:
@@ -195,8 +196,8 @@ async def test_chunk_restarts_timer(inbox):
     assert stream.timer.when() > first.when()
 
 
-@pytest.mark.parametrize("inbox", [{"max_ended": 10}], indirect=True)
-async def test_ended_ids_are_bounded(inbox):
+async def test_ended_ids_are_bounded(inbox, monkeypatch):
+    monkeypatch.setattr(live_streams, "MAX_ENDED", 10)
     for number in range(30):
         inbox.send("a", id=str(number))
         inbox.send("", id=str(number))

@@ -5,14 +5,22 @@ Length: one table of payloads and what becomes of each.
 
 import json
 import re
+import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import UNSET
 
-from edgevoice import InvalidAnnouncement, Urgency
-from edgevoice.intake.payload import MAX_WARNINGS, parse_payload, payload_schema
+from edgevoice import InvalidAnnouncement, Say, Urgency
+from edgevoice.intake.payload import (
+    MAX_WARNINGS,
+    ParsedPayload,
+    build_announcement,
+    parse_payload,
+    payload_schema,
+)
 from tests.support.examples import examples
 
 TABLE = {
@@ -219,7 +227,7 @@ def test_quoted_numbers_and_empty_keys_in_repeat():
     given = {"times": "2", "every": "5.5", "until_ack": None, "escalate": {"after": "3", "to": ["all"]}}
     repeat = parse_payload(payload(repeat=given)).values["repeat"]
     assert (repeat.times, repeat.every, repeat.escalate.after) == (2, 5.5, 3)
-    assert repeat.until_ack is UNSET
+    assert repeat.until_ack is False
 
 
 @pytest.mark.parametrize("key", ["texte", "X-origin", "x_origin"])
@@ -417,3 +425,59 @@ def test_schema_agrees_with_parser():
             assert not valid(schema, {"text": "a", key: value}, schema), (key, value)
     assert not valid(schema, {"text": "a", "colour": "red"}, schema)
     assert valid(schema, {"text": "a", "x-colour": "red"}, schema)
+
+
+# ---- times on the local clock -------------------------------------------------------------------------
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def wait_until(moment, local_now):
+    said = build_announcement(
+        Say(target="all", payload=b""),
+        ParsedPayload({"text": "a", "not_before": moment}),
+        received_monotonic=0.0,
+        local_now=local_now,
+    )
+    return said.not_before
+
+
+@pytest.fixture(params=["UTC", "America/New_York"])
+def process_zone(request, monkeypatch):
+    """The zone of the process, which must not matter where one is configured."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("now", "moment", "hours"),
+    [
+        ("2026-11-28T06:00", "07:30", 1.5),
+        ("2026-11-28T07:30", "07:30", 0),
+        ("2026-11-28T08:00", "07:30", 23.5),
+        ("2026-10-24T20:00", "07:00", 12),  # summer time ends in this night
+        ("2026-03-28T20:00", "07:00", 10),  # and begins in this one
+        ("2026-12-31T23:00", "00:00", 1),
+    ],
+)
+def test_not_before_is_of_configured_zone(process_zone, now, moment, hours):
+    local_now = datetime.fromisoformat(now).replace(tzinfo=BERLIN)
+    assert wait_until(moment, local_now) == hours * 3600
+
+
+def test_not_before_without_configured_zone_is_of_system(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        local_now = datetime(2026, 10, 24, 20, 0).astimezone()
+        assert wait_until("07:00", local_now) == 12 * 3600
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_not_before_in_seconds():
+    assert wait_until(7, datetime(2026, 10, 24, 20, 0, tzinfo=BERLIN)) == 7

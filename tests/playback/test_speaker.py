@@ -217,6 +217,10 @@ def test_stop_and_acknowledge_tell_whether_they_hit():
             assert house.speaker.acknowledge("leak")
             house.say("a", tag="t")
             assert house.speaker.stop("t")
+            # It has finished, so it is no mistake that this comes late; what was stopped has not.
+            assert house.speaker.acknowledge("leak")
+            assert house.speaker.stop("leak")
+            assert not house.speaker.stop("a")
 
     virtual_time.run(main())
 

@@ -19,11 +19,11 @@ from hypothesis.stateful import (
 )
 
 from edgevoice.announcement import RepeatPolicy
-from edgevoice.intake.rate_limit import RateLimiter, RateLimits
+from edgevoice.intake.rate_limit import RateLimiter
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.policy import QuietWindow
-from edgevoice.token_bucket import Rate
+from tests.support.announcements import limits, rate
 from tests.support.scheduler import Kitchen
 from tests.support.scheduler_reference import OWN, Item, Reference
 
@@ -53,8 +53,8 @@ class Model(RuleBasedStateMachine):
         self.model = Reference(digest=digest, limit=LIMIT)
         self.alarms = 0
         self.last = None
-        slow = Rate(0.1, 2)
-        self.limiter = RateLimiter(RateLimits(per_topic=slow, total=Rate(1, 6), critical=slow))
+        slow = rate(0.1, 2)
+        self.limiter = RateLimiter(limits(per_topic=slow, total=rate(1, 6), critical=slow))
 
     # What may happen
 

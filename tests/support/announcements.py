@@ -6,6 +6,7 @@ from pathlib import Path
 from edgevoice.announcement import DEFAULT_TTL_S, Announcement, Urgency
 from edgevoice.audio.clip import Clip
 from edgevoice.audio.jitter_buffer import JitterStats
+from edgevoice.config.options import Limits, PerMinute
 from edgevoice.synthesis.synthesizer import SpeechJob
 
 
@@ -46,3 +47,13 @@ def announcement(urgency: Urgency = Urgency.NORMAL, **more) -> Announcement:
     if "live" not in more:
         more.setdefault("text", "Hello.")
     return Announcement(target="all", urgency=urgency, received_at=datetime.now(UTC), **more)
+
+
+def rate(per_minute: float, burst: int) -> PerMinute:
+    return PerMinute(per_minute=per_minute, burst=burst)
+
+
+def limits(**rates: PerMinute) -> Limits:
+    """Only these rate limits."""
+    off = dict.fromkeys(("per_topic", "total", "critical"), False)
+    return Limits(**off | rates)

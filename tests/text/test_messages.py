@@ -18,6 +18,11 @@ def test_singular_and_plural(language):
     assert "17" in messages.skipped(17, "garage", language)
 
 
+def test_languages_have_the_same_phrases():
+    shapes = [{key: len(forms) for key, forms in phrases.items()} for phrases in messages.PHRASES.values()]
+    assert all(shape == shapes[0] for shape in shapes)
+
+
 def test_skipped():
     assert messages.skipped(17, "the garage", "en") == "17 more messages for the garage were skipped."
 
