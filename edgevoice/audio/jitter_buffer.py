@@ -62,13 +62,17 @@ class JitterStats:
 
     def __init__(self) -> None:
         self._traces: defaultdict[str, deque[ArrivalTrace]] = defaultdict(lambda: deque(maxlen=TRACES))
+        #: Computed with each response, and not when a sound is about to begin.
+        self._targets_s: dict[str, float] = {}
 
     def target_s(self, transport: str | None) -> float:
         """Return the seconds of audio to have before the first of it sounds."""
-        return target_buffer_s(self._traces.get(transport or "", ()))
+        return self._targets_s.get(transport or "", 0.0)
 
     def learn(self, transport: str, trace: ArrivalTrace) -> None:
-        self._traces[transport].append(trace)
+        traces = self._traces[transport]
+        traces.append(trace)
+        self._targets_s[transport] = target_buffer_s(traces)
 
     async def observe(
         self, transport: str, audio: AsyncIterator[bytes], rate: int, *, learns: bool

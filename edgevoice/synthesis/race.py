@@ -115,10 +115,8 @@ class ClipFiller:
         broken = f"{error}, after {seconds:.1f} s of speech"
         self.drop(attempt.name, AccountRefused(broken) if is_refused else TransportError(broken))
         if not self.candidates and not is_refused and not self._has_repeated:
-            self.candidates, self._has_repeated = (
-                [attempt.name],
-                True,
-            )  # the only one may continue itself, once
+            self._has_repeated = True  # the only one may continue itself, once
+            self.candidates = [attempt.name]
         if not self.candidates:
             raise TransportError(logs.redact(broken))
         speed = speech.announcement.speed or self.context.speech.speed
@@ -316,13 +314,10 @@ class Race:
             if is_late:
                 self.filler.drop(attempt.name, _late(attempt))
             elif attempt is not self._standby:
-                is_hedge = attempt is self._hedge
-                why = (
-                    "begun as {} was late, which spoke first"
-                    if is_hedge
-                    else "later than usual; {} spoke first"
-                )
-                self.filler.failed(attempt.name, TransportError(why.format(winner.name)))
+                why = f"later than usual; {winner.name} spoke first"
+                if attempt is self._hedge:
+                    why = f"begun as {winner.name} was late, which spoke first"
+                self.filler.failed(attempt.name, TransportError(why))
         others = [name for name in self.filler.candidates if name != winner.name]
         self.filler.candidates = [winner.name, *others]
 
