@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edgevoice.backoff import Backoff
-from edgevoice.cache.cache import build_cache
+from edgevoice.cache.cache import Cache, KeyScheme, cache_dir
 from edgevoice.cache.prerender import Prerenderer
 from edgevoice.components import (
     ComponentStack,
@@ -97,7 +97,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
     watching = await start_plugins(settings, context, components, plugins.observers)
     sources = await start_plugins(settings, context, components, plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
-    cache = await stack.enter_async_context(build_cache(settings, folder))
+    cache = await stack.enter_async_context(Cache(cache_dir(folder), core.cache, KeyScheme(settings)))
     save_latency = partial(store.set_value, LATENCY_NAMESPACE)
     latency = LatencyModel(saved=store.values(LATENCY_NAMESPACE), save=save_latency)
     synthesis_context = SynthesisContext(

@@ -276,10 +276,5 @@ class Cache:
             logger.warning("cache: cannot use %s: %s; new clips are not cached", self._files.path, reason)
 
 
-def build_cache(settings: Settings, state_dir: Path) -> Cache:
-    """Return the cache that the settings describe, in the state folder."""
-    return Cache(cache_dir(state_dir), settings.core.cache, KeyScheme(settings))
-
-
 def cache_dir(state_dir: Path) -> Path:
     return state_dir / "cache"

@@ -73,7 +73,9 @@ class ClipFiles:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self._file(key, _PART)
         try:
-            self._check_free_space(file_size(samples))
+            disk = os.statvfs(self.path)
+            if disk.f_bavail * disk.f_frsize < file_size(samples) + self._reserve_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301
             with open(part, "wb", opener=_open_private) as file:
                 _write(file, _HEADER.pack(_MAGIC, key.encode(), rate, samples.size), samples)
             part.replace(self._file(key, _CLIP))
@@ -109,11 +111,6 @@ class ClipFiles:
         """Remove clips; missing ones are ignored."""
         for key in keys:
             self._file(key, _CLIP).unlink(missing_ok=True)
-
-    def _check_free_space(self, size: int) -> None:
-        disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize < size + self._reserve_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _file(self, key: str, suffix: str) -> Path:
         return self.path / f"{key}{suffix}"

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,29 +20,17 @@ _SPAN = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-# click is generic from 8.3 on for type checkers and at run time; before, for neither.
-if TYPE_CHECKING:
-    _FloatType = click.ParamType[float]
-else:
-    _FloatType = click.ParamType
-
-
-class Moment(_FloatType):
-    """A time, or how long ago: UTC seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        del param, ctx
-        text = str(value)
-        if span := _SPAN.fullmatch(text):
-            return time.time() - int(span[1]) * _SECONDS[span[2]]
-        try:
-            return datetime.fromisoformat(text).timestamp()  # of the local clock if it names no other
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{text!r} is neither a time such as 2026-11-22T18:00 nor a span such as 90m, 12h or 2d"
-            )
+def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> float:
+    """Return UTC seconds of a time, or of a span before now."""
+    if text is None:
+        return 0.0
+    if span := _SPAN.fullmatch(text):
+        return time.time() - int(span[1]) * _SECONDS[span[2]]
+    try:
+        return datetime.fromisoformat(text).timestamp()  # of the local clock if it names no other
+    except (ValueError, OverflowError):
+        message = f"{text!r} is neither a time such as 2026-11-22T18:00 nor a span such as 90m, 12h or 2d"
+        raise click.BadParameter(message) from None
 
 
 @click.command()
@@ -53,7 +41,7 @@ class Moment(_FloatType):
     type=click.Choice(sorted(outcome.value for outcome in OUTCOMES)),
     help="Only those that ended so.",
 )
-@click.option("--since", type=Moment(), help="Only since a time, or a span such as 2h.")
+@click.option("--since", metavar="TIME", callback=_moment, help="Only since a time, or a span such as 2h.")
 @click.option("--text", metavar="TEXT", help="Only those whose text contains this.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--config", metavar="FILE", help="The configuration.")
@@ -61,7 +49,7 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     last: int,
     speaker: str | None,
     outcome: str | None,
-    since: float | None,
+    since: float,
     text: str | None,
     as_json: bool,
     config: str | None,
@@ -70,7 +58,7 @@ def history(  # noqa: PLR0913, PLR0917 - click passes them by name
     file = configured_state_dir(config) / FILE
     if not file.exists():
         raise EdgeVoiceError(f"no history: {file} does not exist; `edgevoice run` writes it")
-    outcomes = read_history(file, last=last, speaker=speaker, outcome=outcome, since=since or 0.0, text=text)
+    outcomes = read_history(file, last=last, speaker=speaker, outcome=outcome, since=since, text=text)
     if as_json:
         click.echo(json.dumps(outcomes))
         return

@@ -1,4 +1,4 @@
-"""What becomes of the announcements of this node: stored, then told to the observers, and given back at start."""
+"""Stores what becomes of the announcements of this node, tells the observers, and restores it at the next start."""
 
 from __future__ import annotations
 

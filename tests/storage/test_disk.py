@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgevoice import Urgency
+from edgevoice.storage.schema import MAX_UNWRITTEN, Changes
 from edgevoice.storage.store import Timeouts
 from tests.support.stores import Faults, Rig, ids, outcome
 
@@ -331,3 +332,16 @@ async def test_a_thousand_failures_do_not_end_the_attempts(rig: Rig, tmp_path: P
         await until_no_fault(rig.faults)
     async with rig.enter(folder) as again:
         assert len(again.pending) == 1100
+
+
+def test_what_a_disk_refuses_is_bounded_and_keeps_what_waits(rig: Rig) -> None:
+    waiting = rig.pending("waits")
+    changes = Changes(pending={waiting.key: waiting})
+    changes.pending.update({("kitchen", f"a{number}"): None for number in range(MAX_UNWRITTEN)})
+    changes.delivered.update(
+        {("mqtt", "kitchen", f"a{number}", ""): None for number in range(MAX_UNWRITTEN + 9)}
+    )
+    changes.shorten()
+    assert changes.pending[waiting.key] is waiting
+    assert len(changes.pending) == MAX_UNWRITTEN // 2 + 1
+    assert len(changes.delivered) == MAX_UNWRITTEN
