@@ -304,10 +304,8 @@ async def resume_position(clip: Clip, cut: int, not_before: int) -> int:
     return max(found, not_before)
 
 
-async def wait_for_pause(
-    clip: Clip, position: Callable[[], int], max_wait_s: float = MAX_PAUSE_WAIT_S
-) -> None:
-    """Wait until a pause of the clip is being heard, for at most `max_wait_s` seconds.
+async def wait_for_pause(clip: Clip, position: Callable[[], int]) -> None:
+    """Wait until a pause of the clip is being heard, for at most 2 s.
 
     `position` returns the frame up to which the clip was heard.
 
@@ -315,7 +313,7 @@ async def wait_for_pause(
         ClipError: the clip was closed.
     """
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(max_wait_s):
+        async with asyncio.timeout(MAX_PAUSE_WAIT_S):
             frame = await _next_pause(clip, position)
             while position() < frame:  # noqa: ASYNC110 - the output reports what was heard in periods
                 await asyncio.sleep(max(POLL_S, (frame - position()) / clip.rate))

@@ -302,12 +302,12 @@ class Speaker:
                     self._job(action.item).cancel_prefetch()
                 case act.Escalate():
                     self._escalate(action.announcement)
-                case act.Keep():
-                    self._kept.append(action.item)
                 case act.Release():
                     self._tasks.cancel(action.item)
                     self._tasks.cancel(("text", action.item))
                     self._jobs.pop(action.item.announcement).leave()
+                    if action.keep:
+                        self._kept.append(action.item)
 
     def _start_playback(self, play: act.Play) -> None:
         item, part = play.item, f"speaker {self.name}"

@@ -107,17 +107,12 @@ class Escalate(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class Keep(Action):
-    """Keep an item for the next start of the daemon; it has no outcome yet."""
-
-    item: QueueItem
-
-
-@dataclass(frozen=True, slots=True)
 class Release(Action):
     """Let go of an item: its synthesis is needed no longer on this speaker."""
 
     item: QueueItem
+    #: The item has no outcome yet, and must be kept for the next start of the daemon.
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

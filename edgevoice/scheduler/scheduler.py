@@ -613,7 +613,7 @@ class Scheduler:
         """The daemon ends before this was played: the next start brings it back, or it has failed."""
         if item.is_restorable:
             item.status = Status.ENDED
-            self._actions += [act.Keep(item), act.Release(item)]
+            self._actions.append(act.Release(item, keep=True))
         else:
             self._finish(item, EventType.FAILED, "restart", now)
 

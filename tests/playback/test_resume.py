@@ -25,8 +25,8 @@ class Heard:
     async def resume(self, not_before=0):
         return await resume_position(self.clip, self.position, not_before)
 
-    async def wait_for_pause(self, **more):
-        await wait_for_pause(self.clip, lambda: self.position, **more)
+    async def wait_for_pause(self):
+        await wait_for_pause(self.clip, lambda: self.position)
 
     async def goes_on(self, seconds, steps=20):
         """It is heard in real time, in periods."""

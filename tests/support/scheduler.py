@@ -121,12 +121,12 @@ class Kitchen:
                     self.prefetched.append((action.item.announcement.id, "CANCEL", 0.0))
                 case act.Escalate():
                     self.escalated.append(action.announcement)
-                case act.Keep():
-                    self.kept.append(action.item)
                 case act.Release():
                     assert action.item not in self.released
                     assert action.item.status is Status.ENDED
                     self.released.append(action.item)
+                    if action.keep:
+                        self.kept.append(action.item)
         return actions
 
     def report(self, event_type: Any, *values: Any) -> None:
