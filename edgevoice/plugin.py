@@ -1,8 +1,9 @@
-"""The plugin API: sources, transports, outputs and observers, and the context each is given.
+"""The plugin API: sources, transports, outputs and observers, the context each is given, and the hooks.
 
 Each class has one method that matters: `Source.listen`, `Transport.synthesize`, `Output.play`,
 `Observer.on_event`. All have the same constructor, `(context, options)`, which starts nothing, and are used
-as `async with`. `plugins/README.md` draws the order of the calls.
+as `async with`. A plugin implements a hook with `hookimpl`; a hook must not wait, and each call is guarded.
+`plugins/README.md` draws the order of the calls.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import msgspec
+import pluggy
 from msgspec import Meta
 
 if TYPE_CHECKING:
@@ -346,3 +348,35 @@ class Observer(Plugin):
 
     def on_rejected(self, rejection: Rejection, origin: object) -> None:
         """Handle an input that was not accepted."""
+
+
+hookspec = pluggy.HookspecMarker("edgevoice")
+hookimpl = pluggy.HookimplMarker("edgevoice")
+
+
+class Registry(Protocol):
+    """The argument of `edgevoice_register`. The configuration calls the plugin by the registered name."""
+
+    def source(self, name: str, plugin: type[Source]) -> None: ...
+
+    def transport(self, name: str, plugin: type[Transport]) -> None: ...
+
+    def output(self, name: str, plugin: type[Output]) -> None: ...
+
+    def observer(self, name: str, plugin: type[Observer]) -> None: ...
+
+
+@hookspec
+def edgevoice_register(register: Registry) -> None:
+    """Register the plugin's sources, transports, outputs and observers. Called once, when it is loaded."""
+
+
+@hookspec
+def edgevoice_filter_text(text: str, language: str) -> str | None:
+    """Return the text to speak instead of `text`; None to leave it as it is.
+
+    Called on the event loop for each whole text, private ones included, before it is cut into requests and
+    looked up in the cache; not for live text. The same text must always give the same result. The hooks of
+    several plugins are called in the order of the plugins' names, each with the result of the last. One that
+    raises, or returns anything else than a text that can be spoken, is skipped, and the error is logged.
+    """

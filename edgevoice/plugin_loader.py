@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import pluggy
 
-from edgevoice import hookspecs
+from edgevoice import plugin as plugin_api
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
 from edgevoice.text.spoken_text import check_text
@@ -66,7 +66,7 @@ class Plugins:
         self.observers: dict[str, type[Observer]] = {}
         self.records: list[PluginRecord] = []
         self._hooks = pluggy.PluginManager("edgevoice")
-        self._hooks.add_hookspecs(hookspecs)
+        self._hooks.add_hookspecs(plugin_api)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Plugins:
@@ -175,7 +175,7 @@ class Plugins:
 
     def _check_hooks(self, module: ModuleType) -> None:
         """Raise an error for a misspelt hook, which pluggy would silently never call."""
-        hooks = [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
+        hooks = [name for name in dir(plugin_api) if name.startswith(f"{GROUP}_")]
         for name, member in inspect.getmembers(module, callable):
             marked = getattr(member, f"{GROUP}_impl", None)
             if isinstance(marked, dict) and (hook := marked.get("specname") or name) not in hooks:
@@ -183,7 +183,7 @@ class Plugins:
 
 
 class _Registration:
-    """The registry handed to one plugin; see `hookspecs.Registry`."""
+    """The registry handed to one plugin; see `plugin.Registry`."""
 
     def __init__(self, plugins: Plugins, record: PluginRecord) -> None:
         self._plugins = plugins

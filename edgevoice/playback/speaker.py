@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.announcement import Priority
 from edgevoice.errors import ClipError, OutputError
 from edgevoice.outcome import CurrentAnnouncement, EventType, SpeakerState
 from edgevoice.playback.player import Player
-from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.item import Status
 from edgevoice.scheduler.outcomes import build_event

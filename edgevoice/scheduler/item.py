@@ -31,9 +31,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgevoice.announcement import Announcement
+    from edgevoice.announcement import Announcement, Priority
     from edgevoice.outcome import EventType
-    from edgevoice.priority import Priority
 
 
 class Status(Enum):

@@ -16,9 +16,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency, internal_announcement
+from edgevoice.announcement import Priority, Urgency, internal_announcement
 from edgevoice.outcome import EventType
-from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler import digest
 from edgevoice.scheduler.actions import Admission

@@ -26,7 +26,7 @@ from edgevoice.errors import TooManyRequests
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from edgevoice.priority import Rank
+    from edgevoice.announcement import Rank
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency
-from edgevoice.priority import Priority
+from edgevoice.announcement import Priority, Urgency
 from edgevoice.synthesis.segments import LiveSegment
 
 if TYPE_CHECKING:

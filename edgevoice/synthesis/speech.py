@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from edgevoice.priority import Priority, Rank
+from edgevoice.announcement import Priority, Rank
 from edgevoice.synthesis.routing import Decision
 
 if TYPE_CHECKING:

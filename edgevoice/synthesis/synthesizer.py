@@ -11,10 +11,10 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.announcement import Priority
 from edgevoice.audio.clip import Clip
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import ClipError, EdgeVoiceError
-from edgevoice.priority import Priority
 from edgevoice.synthesis.failover import ClipFiller
 from edgevoice.synthesis.routing import CACHED, decide, routing_request
 from edgevoice.synthesis.segments import first_request
