@@ -16,14 +16,7 @@ from edgevoice.cache.cache import cache_dir
 from edgevoice.cache.files import ClipFiles
 from edgevoice.cache.key import KeyScheme
 from edgevoice.commands import Say
-from edgevoice.components import (
-    available_transports,
-    fallback_transports,
-    routes,
-    speakers_by_target,
-    unconfigured_transports,
-)
-from edgevoice.composition import chimes_dir, local_clock, speaker_policy
+from edgevoice.composition import speaker_settings, speakers_by_target, system_clock, usable_transports
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.factory import build_announcement
@@ -31,7 +24,6 @@ from edgevoice.intake.payload import parse_payload
 from edgevoice.paths import expanded, find_state_dir
 from edgevoice.playback.speaker import SpeakerSnapshot
 from edgevoice.scheduler.policy import Preemption, preemption_for
-from edgevoice.scheduler.settings import SpeakerSettings
 from edgevoice.synthesis.routing import NO_PREDICTION, decide, routing_request
 
 if TYPE_CHECKING:
@@ -45,6 +37,7 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.intake.payload import Known
+    from edgevoice.scheduler.settings import SpeakerSettings
     from edgevoice.synthesis.latency import LatencyPrediction
 
 logger = logging.getLogger(__name__)
@@ -207,10 +200,9 @@ def explain_from_config(settings: Settings, request: Request) -> dict[str, Any]:
         InvalidAnnouncement: the text would be rejected.
     """
     announcement = parse_explain_request(settings, request, _known_names(settings))
-    clock, speakers = local_clock(settings.core), []
+    speakers = []
     for name in speakers_by_target(settings)[announcement.target]:
-        options = settings.core.speakers[name]
-        speaker = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
+        speaker = speaker_settings(settings, settings.core.speakers[name])
         speakers.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
     files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
     return {
@@ -234,7 +226,7 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
     payload = str(request["text"]).encode("utf-8", "surrogateescape")
     parsed = parse_payload(payload, request.get("urgency"), known)
     say = Say(target=target, payload=payload)
-    local_now = local_clock(settings.core)()
+    local_now = system_clock(settings.core).now()
     return build_announcement(
         say, parsed.values, parsed.warnings, received_monotonic=0.0, local_now=local_now
     )
@@ -242,9 +234,10 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
 
 def _known_names(settings: Settings) -> Known:
     """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
+    usable = usable_transports(settings)
     return {
-        "transport": [*available_transports(settings), *unconfigured_transports(settings), FALLBACK_ALIAS],
-        "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
+        "transport": [*usable.names, *usable.unconfigured, FALLBACK_ALIAS],
+        "chime": [*Chimes(settings.core.chimes_dir).names, NO_CHIME],
     }
 
 
@@ -254,19 +247,21 @@ def _explain_common(
     is_cached: Callable[[str], bool],
     latency: LatencyPrediction = NO_PREDICTION,
 ) -> dict[str, Any]:
-    available, fallbacks = available_transports(settings), fallback_transports(settings)
-    order = decide(routing_request(announcement), routes(settings), available, latency, fallbacks).order
+    usable, routes = usable_transports(settings), settings.core.routes
+    route = explain_route(announcement, routes, usable.names, latency, usable.fallbacks)
     text = settings.plugins.filter_text(
         announcement.text or "", announcement.language or settings.speech.language
     )
-    key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
-    cached = settings.core.cache.enabled and key is not None and is_cached(key)
+    first = next(iter(route["transports"]), None)
+    key = KeyScheme(settings).key(announcement, text, first) if first else None
+    if settings.core.cache.enabled and key is not None and is_cached(key):
+        route = explain_route(announcement, routes, usable.names, latency, usable.fallbacks, cached=True)
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), available, latency, fallbacks, cached=cached),
+        **route,
     }
 
 

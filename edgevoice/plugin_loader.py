@@ -161,6 +161,10 @@ class Plugins:
         if not registration.provides_something:
             raise PluginError("it registers nothing: it needs a `@hookimpl def edgevoice_register(register)`")
 
+    @property
+    def has_text_filters(self) -> bool:
+        return bool(self._hooks.hook.edgevoice_filter_text.get_hookimpls())
+
     def filter_text(self, text: str, language: str) -> str:
         """Return the text to speak, after the text filters of all plugins."""
         filters = self._hooks.hook.edgevoice_filter_text.get_hookimpls()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgevoice.announcement import Urgency
-from edgevoice.components import speakers_by_target
+from edgevoice.composition import speakers_by_target
 from edgevoice.config import configured_state_dir, load
 from edgevoice.control import explain_from_config, query, unknown_target
 

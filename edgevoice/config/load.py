@@ -109,7 +109,7 @@ def check(
     core = _check_core(validator, plugins, values)
     core, outputs = _check_speakers(validator, plugins, core, values.get("speakers"))
     speech = _speech_options(plugins, sections)
-    check_semantics(validator, core, speech, plugins, file)
+    check_semantics(validator, core, speech, plugins)
     settings = Settings(
         core=core,
         plugins=plugins,

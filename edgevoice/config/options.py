@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import Meta, field
 
 from edgevoice.announcement import Urgency
 
@@ -157,9 +158,10 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     state_dir: str | None = None
     plugins_dir: str | None = None
     timezone: str | None = None
-    routes: tuple[Route, ...] | UnsetType = UNSET
-    chime: str | dict[Urgency, str] | UnsetType = UNSET
-    chimes_dir: str | None = None
+    routes: tuple[Route, ...] = DEFAULT_ROUTES
+    #: The chime of all, or of each urgency that has another than the default.
+    chime: str | dict[Urgency, str] = field(default_factory=dict)
+    chimes_dir: Path | None = None
     say_age: Seconds | Literal[False] = False
     insist: RepeatDefaults = field(default_factory=RepeatDefaults)
     critical_deadline: Seconds = 1.5

@@ -45,7 +45,7 @@ class Synthesizer:
         *,
         cache: Cache,
         spool: Callable[[], Path],
-        filter_text: Callable[[str, str], str] = lambda text, _language: text,
+        filter_text: Callable[[str, str], str] | None = None,
     ) -> None:
         self._context = context
         self._routes = routes
@@ -108,7 +108,7 @@ class Synthesizer:
 
     def filtered(self, announcement: Announcement) -> Announcement:
         """Return the announcement with the text that plugins make of it."""
-        if announcement.text is None:
+        if announcement.text is None or self._filter_text is None:
             return announcement
         text = self._filter_text(announcement.text, announcement.language or self._context.speech.language)
         return announcement if text == announcement.text else dataclasses.replace(announcement, text=text)

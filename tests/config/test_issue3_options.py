@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edgevoice import ConfigError, Urgency
-from edgevoice.composition import chimes_dir, local_clock, rate_limits, speaker_policy
+from edgevoice.composition import rate_limits, speaker_policy, system_clock
 from edgevoice.config import Settings, load, settings_from
 from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
 from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy
@@ -103,11 +103,11 @@ def test_the_quiet_hours_of_a_speaker_take_the_place_of_everybodys():
 
 
 def test_the_clock_on_the_wall_is_that_of_the_configured_zone():
-    clock = local_clock(settings_from("timezone: Pacific/Kiritimati").core)
-    there, here = clock(), datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    clock = system_clock(settings_from("timezone: Pacific/Kiritimati").core)
+    there, here = clock.now(), datetime.now(ZoneInfo("Pacific/Kiritimati"))
     assert abs((there - here).total_seconds()) < 60
     assert there.utcoffset() == here.utcoffset()
-    assert local_clock(settings_from("").core)().utcoffset() == datetime.now().astimezone().utcoffset()
+    assert system_clock(settings_from("").core).now().utcoffset() == datetime.now().astimezone().utcoffset()
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ def beside(tmp_path):
 
 def test_a_folder_of_chimes_lies_beside_the_configuration(beside, tmp_path):
     settings = beside("chimes_dir: own\nchime: {high: bell}")
-    assert chimes_dir(settings) == tmp_path / "own"
-    assert chimes_dir(beside(f"chimes_dir: {tmp_path}/own")) == tmp_path / "own"
-    assert chimes_dir(beside("")) is None
+    assert settings.core.chimes_dir == tmp_path / "own"
+    assert beside(f"chimes_dir: {tmp_path}/own").core.chimes_dir == tmp_path / "own"
+    assert beside("").core.chimes_dir is None
 
 
 def test_a_folder_of_chimes_that_cannot_be_used_is_a_mistake(beside, tmp_path):
