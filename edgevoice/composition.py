@@ -235,11 +235,6 @@ class Node:
     speakers: Mapping[str, Speaker]
     intake: Intake
 
-    def publish_state(self) -> None:
-        """Publish the state of each speaker."""
-        for speaker in self.speakers.values():
-            speaker.show()
-
 
 def build_node(
     settings: Settings,

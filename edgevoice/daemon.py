@@ -113,7 +113,6 @@ async def _start(
     node = build_node(settings, outputs, synthesizer, observers, recorder, faults)
     for speaker in node.speakers.values():
         await stack.enter_async_context(speaker)
-    faults.subscribe(node.publish_state)
     handlers = build_handlers(settings, node, cache, prerenderer, synthesizer.predict_latency)
     await stack.enter_async_context(Control(folder, handlers))
     recovery = Recovery(store, recorder, observers, node.speakers, node.intake.restore)
@@ -145,7 +144,8 @@ async def _serve(
 ) -> None:
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(service()) for service in services]
-        node.publish_state()
+        for speaker in node.speakers.values():
+            speaker.show()
         await stop.wait()
         logger.info("stopping")
         node.intake.close()

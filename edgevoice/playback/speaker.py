@@ -87,8 +87,10 @@ class Speaker:
         self._kept: list[QueueItem] = []
         self._audible_since = datetime.now(UTC)
         self._shown: SpeakerState | None = None
+        self._read_faults()
 
     async def __aenter__(self) -> Self:
+        self._faults.subscribe(self._on_faults)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -204,7 +206,7 @@ class Speaker:
             announcement = item.announcement
             now = CurrentAnnouncement(announcement.id, announcement.urgency, self._audible_since)
         return SpeakerState(
-            state="fault" if self._faults.fault_of(self.name) else "speaking" if now else "idle",
+            state="fault" if self._output_fault else "speaking" if now else "idle",
             now=now,
             queue=self._scheduler.queue_length,
             held=self._scheduler.held_length,
@@ -212,7 +214,7 @@ class Speaker:
             mute=hold.mute,
             dnd=hold.dnd,
             quiet=hold.quiet,
-            fault=self._faults.of(self.name),
+            fault=self._fault,
         )
 
     def show(self) -> None:
@@ -220,6 +222,13 @@ class Speaker:
         if (state := self.state) != self._shown:
             self._shown = state
             self._recorder.on_state(self.name, state)
+
+    def _on_faults(self) -> None:
+        self._read_faults()
+        self.show()
+
+    def _read_faults(self) -> None:
+        self._output_fault, self._fault = self._faults.of_output(self.name), self._faults.of(self.name)
 
     # The loop
 
