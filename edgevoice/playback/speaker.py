@@ -227,6 +227,10 @@ class Speaker:
         self._read_faults()
         self.show()
 
+    def _set_output_fault(self, sentence: str | None) -> None:
+        if sentence != self._output_fault:
+            self._faults.set(f"speaker {self.name}", sentence)
+
     def _read_faults(self) -> None:
         self._output_fault, self._fault = self._faults.of_output(self.name), self._faults.of(self.name)
 
@@ -320,14 +324,13 @@ class Speaker:
     def _start_playback(self, play: act.Play) -> None:
         item = play.item
         self._request(item, Priority.NEEDED_NOW, _now())
-        part = f"speaker {self.name}"
         player = Player(
             play,
             self._job(item),
             self._output,
             self._chimes,
             report=self._post,
-            fault=lambda sentence: self._faults.set(part, sentence),
+            fault=self._set_output_fault,
         )
         task = asyncio.create_task(player.run(), name=f"{self.name} plays {item.announcement.id}")
         self._player, self._playback = player, task
