@@ -10,9 +10,10 @@ import logging
 import os
 import re
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edgevoice.token_bucket import Rate, TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +26,8 @@ except ImportError:
 JOURNALD_SOCKET = Path("/run/systemd/journal/socket")
 #: The same warning is logged again after this.
 REPEAT_AFTER_S = 60.0
-#: Warnings of one message template that are logged in a row, with other arguments each.
-BURST = 10.0
+#: Warnings of one message template, with other arguments each, that are logged.
+RATE = Rate(per_minute=1, burst=10)
 MAX_TEMPLATES = 500
 #: Shorter secrets are not redacted: they are parts of too many words, and the gaps would give them away.
 MIN_SECRET_CHARS = 6
@@ -59,32 +60,29 @@ def redact(text: str) -> str:
     return text
 
 
-@dataclass(slots=True)
 class _TemplateBudget:
     """Rate limit of one message template. Times are monotonic seconds."""
 
-    updated_at: float
-    tokens: float
-    #: When each text (its hash) was logged lately.
-    logged_at: dict[int, float] = field(default_factory=dict)
-    suppressed: int = 0
+    def __init__(self, now: float) -> None:
+        self._tokens = TokenBucket(RATE, now)
+        #: When each text (its hash) was logged lately.
+        self._logged_at: dict[int, float] = {}
+        self.suppressed = 0
 
     def allow(self, text: int, now: float) -> bool:
-        self.tokens = min(BURST, self.tokens + (now - self.updated_at) / REPEAT_AFTER_S)
-        self.updated_at = now
-        self.logged_at = {text: at for text, at in self.logged_at.items() if now - at < REPEAT_AFTER_S}
-        if text in self.logged_at or self.tokens < 1:
+        self._logged_at = {text: at for text, at in self._logged_at.items() if now - at < REPEAT_AFTER_S}
+        if text in self._logged_at or not self._tokens.can_take(now):
             self.suppressed += 1
             return False
-        self.tokens -= 1
-        self.logged_at[text] = now
+        self._tokens.take(now)
+        self._logged_at[text] = now
         return True
 
 
 class RateLimitFilter(logging.Filter):
     """Passes the same warning or error once a minute and counts those suppressed in between.
 
-    A message template whose arguments differ each time (a number of attempts, a port) passes `BURST` times,
+    A message template whose arguments differ each time (a number of attempts, a port) passes 10 times,
     then once a minute: a lasting fault logs at most 100 lines an hour.
     """
 
@@ -98,7 +96,7 @@ class RateLimitFilter(logging.Filter):
             return True
         now = self._clock()
         template = (record.name, record.levelno, str(record.msg))
-        budget = self._budgets.pop(template, None) or _TemplateBudget(now, BURST)
+        budget = self._budgets.pop(template, None) or _TemplateBudget(now)
         self._budgets[template] = budget
         if len(self._budgets) > MAX_TEMPLATES:
             del self._budgets[next(iter(self._budgets))]
