@@ -92,14 +92,6 @@ def _new_event() -> asyncio.Event:
     return asyncio.Event()
 
 
-def _ignore_fault(part: str, sentence: str | None) -> None:
-    del part, sentence
-
-
-def _ignore_delivery(name: str, event: Event) -> None:
-    del name, event
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The services that the core gives every plugin. It holds no secret and no vendor's options."""
@@ -122,13 +114,13 @@ class Context:
     #: Returns the one HTTP session that all plugins share; it is opened at the first call. Do not close it.
     http_session: Callable[[], aiohttp.ClientSession] = _no_http_session
     #: `fault(part, sentence)` raises the fault of a part; `fault(part, None)` clears it.
-    fault: Callable[[str, str | None], None] = _ignore_fault
+    fault: Callable[[str, str | None], None] = lambda _part, _sentence: None
     #: Returns a sentence for each component that makes no progress and cannot help itself.
     stalled: Callable[[], list[str]] = list
     #: Set once every output was probed and the speakers run.
     ready: asyncio.Event = field(default_factory=_new_event)
     #: `delivered(name, event)`: the durable observer registered as `name` has delivered an outcome.
-    delivered: Callable[[str, Event], None] = _ignore_delivery
+    delivered: Callable[[str, Event], None] = lambda _name, _event: None
 
 
 class Plugin:
