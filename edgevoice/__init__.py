@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from edgevoice.commands import SetSetting as SetSetting
     from edgevoice.commands import Stop as Stop
     from edgevoice.commands import Submit as Submit
-    from edgevoice.config.load import Settings as Settings
-    from edgevoice.config.load import load as load_settings
-    from edgevoice.config.load import settings_from as settings_from
+    from edgevoice.config import Settings as Settings
+    from edgevoice.config import load_settings as load_settings
+    from edgevoice.config import settings_from as settings_from
     from edgevoice.daemon import run as run_daemon
     from edgevoice.errors import AccountRefused as AccountRefused
     from edgevoice.errors import ClipError as ClipError
@@ -84,7 +84,7 @@ _NAMES = {
     "edgevoice.audio.resample": "Resampler",
     "edgevoice.backoff": "Backoff",
     "edgevoice.commands": "Acknowledge Command Digest InvalidCommand LiveChunk Replay Say SetSetting Stop Submit",
-    "edgevoice.config.load": "Settings load_settings settings_from",
+    "edgevoice.config": "Settings load_settings settings_from",
     "edgevoice.daemon": "run_daemon",
     "edgevoice.errors": "AccountRefused ClipError ConfigError ConfigIssue EdgeVoiceError InvalidAnnouncement"
     " OutputError PluginError TooManyRequests TransportError",
@@ -102,7 +102,6 @@ _NAMES = {
 }
 #: Names that are shorter in their module.
 _SHORT_NAMES = {
-    "load_settings": "load",
     "open_http_session": "open_session",
     "run_daemon": "run",
     "setup_logging": "setup",
@@ -112,7 +111,6 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names.s
 
 __all__ = [
     "__version__",
-    "load_settings",
     "open_http_session",
     "run_daemon",
     "setup_logging",

@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo
 
 from edgevoice.announcement import Urgency
 from edgevoice.audio.chimes import Chimes
-from edgevoice.config.options import DAYS, PerMinute
-from edgevoice.config.time_of_day import minute_of_day
+from edgevoice.config.options import DAYS, PerMinute, minute_of_day
 from edgevoice.errors import ConfigError, ConfigIssue, OutputError
 from edgevoice.intake.intake import Intake
 from edgevoice.intake.rate_limit import RateLimiter, RateLimits

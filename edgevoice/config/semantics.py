@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.config.options import AUTO, DEFAULT_ROUTES, FALLBACK_ALIAS, max_clip_bytes
-from edgevoice.config.time_of_day import minute_of_day
+from edgevoice.config.options import AUTO, DEFAULT_ROUTES, FALLBACK_ALIAS, max_clip_bytes, minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
 from edgevoice.text.spoken_text import check_text

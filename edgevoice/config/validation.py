@@ -37,8 +37,8 @@ class Validator:
     def issue(self, path: KeyPath, message: str) -> None:
         self.issues.append(ConfigIssue(printable(path), message, self._document.line(path)))
 
-    def unknown(self, path: KeyPath, allowed: Collection[str], what: str = "unknown key") -> None:
-        self.issue(path, f"{what}; {closest(str(path[-1]), allowed)}")
+    def unknown(self, path: KeyPath, allowed: Collection[str]) -> None:
+        self.issue(path, f"unknown key; {closest(str(path[-1]), allowed)}")
 
     def struct(
         self, options: type[S], value: object, path: KeyPath, *, known: Collection[str] = ()

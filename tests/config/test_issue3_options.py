@@ -11,7 +11,7 @@ import pytest
 
 from edgevoice import ConfigError, Urgency
 from edgevoice.composition import rate_limits, speaker_policy, system_clock
-from edgevoice.config import Settings, load, settings_from
+from edgevoice.config import Settings, load_settings, settings_from
 from edgevoice.scheduler.policy import QuietWindow, RepeatGrowth
 from edgevoice.scheduler.settings import DEFAULT_CHIMES, SpeakerPolicy
 from edgevoice.token_bucket import Rate
@@ -162,7 +162,7 @@ def beside(tmp_path):
 
     def beside(text: str) -> Settings:
         (tmp_path / "edgevoice.yaml").write_text(text)
-        return load(str(tmp_path / "edgevoice.yaml"))
+        return load_settings(str(tmp_path / "edgevoice.yaml"))
 
     return beside
 
