@@ -11,7 +11,7 @@ import msgspec
 
 from edgevoice.config.options import DEFAULT_OUTPUT, CoreOptions, SpeakerOptions
 from edgevoice.config.semantics import check_semantics
-from edgevoice.config.validation import Document, Validator, parse_yaml, printable, read_yaml
+from edgevoice.config.validation import Document, Validator, keys_of, parse_yaml, printable, read_yaml
 from edgevoice.errors import ConfigError, ConfigIssue
 from edgevoice.paths import expanded, find_state_dir, relative_to_config
 from edgevoice.plugin import SpeechOptions
@@ -144,7 +144,7 @@ def _check_sections(
 
 def _check_core(validator: Validator, plugins: Plugins, values: Mapping[str, Any]) -> CoreOptions:
     """Return the options of the core without the speakers, and report sections that nothing owns."""
-    own = {field.encode_name for field in msgspec.structs.fields(CoreOptions)}
+    own = keys_of(CoreOptions)
     for key in map(str, values):
         if key in own or key in plugins.sections:
             continue
@@ -194,35 +194,30 @@ def _check_speaker(
     The output's options stand in a mapping, `output: {type: wav_file, path: x.wav}`, or, as a shorthand,
     among the speaker's own: `output: wav_file, path: x.wav`.
     """
-    own = {field.encode_name for field in msgspec.structs.fields(SpeakerOptions)}
-    output = keys.get("output")
-    nested = dict(output) if isinstance(output, dict) else None
-    name = nested.pop("type", DEFAULT_OUTPUT) if nested is not None else keys.get("output", DEFAULT_OUTPUT)
-    type_path = (*path, "output") if nested is None else (*path, "output", "type")
+    output = keys.get("output", DEFAULT_OUTPUT)
+    is_mapping = isinstance(output, dict)
+    name = output.get("type", DEFAULT_OUTPUT) if is_mapping else output
+    type_path = (*path, "output", "type") if is_mapping else (*path, "output")
+    options_path = (*path, "output") if is_mapping else path
     plugin = plugins.outputs.get(name) if isinstance(name, str) else None
     # The keys of an unknown output are not checked: nothing is known about them.
-    theirs = {field.encode_name for field in msgspec.structs.fields(plugin.options)} if plugin else {*keys}
+    theirs = keys_of(plugin.options) if plugin else {*keys}
     core_keys = {key: value for key, value in keys.items() if key != "output"}
-    speaker = (
-        validator.struct(
-            SpeakerOptions, core_keys, path, known={"output", *theirs} if nested is None else {"output"}
-        )
-        or SpeakerOptions()
-    )
+    known = {"output"} if is_mapping else {"output", *theirs}
+    speaker = validator.struct(SpeakerOptions, core_keys, path, known=known) or SpeakerOptions()
     if plugin is None:
         validator.issue(type_path, plugins.unknown("output", str(name)))
         return speaker, None
-    speaker = msgspec.structs.replace(speaker, output=name)
-    if nested is not None:
-        options = validator.struct(plugin.options, nested, (*path, "output"))
+    if is_mapping:
+        given = {key: value for key, value in output.items() if key != "type"}
     else:
         given = {key: value for key, value in keys.items() if key in theirs}
-        options = validator.struct(plugin.options, given, path, known=own)
+    options = validator.struct(plugin.options, given, options_path)
     if missing := plugin.missing_dependency():
         validator.issue(type_path, f"{name!r} {missing}")
     else:
-        _check_options(validator, plugin, options, path if nested is None else (*path, "output"))
-    return speaker, options
+        _check_options(validator, plugin, options, options_path)
+    return msgspec.structs.replace(speaker, output=name), options
 
 
 def _check_exclusive_resources(

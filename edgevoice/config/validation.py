@@ -101,6 +101,11 @@ class Validator:
             return INVALID
 
 
+def keys_of(options: type[msgspec.Struct]) -> set[str]:
+    """Return the keys that a mapping of these options may have."""
+    return {field.encode_name for field in msgspec.structs.fields(options)}
+
+
 def _plain(wanted: Any) -> Any:
     return get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
 
