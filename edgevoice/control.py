@@ -173,19 +173,12 @@ def build_handlers(
 
     def explain(request: Request) -> dict[str, Any]:
         announcement = parse_explain_request(settings, request, known)
-        now = asyncio.get_running_loop().time()
-        speakers = [
-            explain_speaker(
-                name, announcement, node.speakers[name].settings, node.speakers[name].snapshot, now
-            )
-            for name in speakers_by_target(settings)[announcement.target]
-        ]
+        speakers = {name: (speaker.settings, speaker.snapshot) for name, speaker in node.speakers.items()}
+        now, expected = asyncio.get_running_loop().time(), latency(announcement.text)
+        accepted = node.intake.would_accept(announcement)
         return {
-            **_explain_common(settings, announcement, cache.contains, latency(announcement.text)),
-            "intake": "accepted"
-            if node.intake.would_accept(announcement)
-            else "suppressed: rate limit (limits)",
-            "speakers": speakers,
+            **_explain(settings, announcement, speakers, cache.contains, expected, now),
+            "intake": "accepted" if accepted else "suppressed: rate limit (limits)",
             "from": "the running daemon",
         }
 
@@ -200,15 +193,14 @@ def explain_from_config(settings: Settings, request: Request) -> dict[str, Any]:
         InvalidAnnouncement: the text would be rejected.
     """
     announcement = parse_explain_request(settings, request, _known_names(settings))
-    speakers = []
-    for name in speakers_by_target(settings)[announcement.target]:
-        speaker = speaker_settings(settings, settings.core.speakers[name])
-        speakers.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
+    speakers = {
+        name: (speaker_settings(settings, options), SpeakerSnapshot())
+        for name, options in settings.core.speakers.items()
+    }
     files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
     return {
-        **_explain_common(settings, announcement, files.has),
+        **_explain(settings, announcement, speakers, files.has),
         "intake": "accepted",
-        "speakers": speakers,
         "from": "the configuration alone",
     }
 
@@ -241,11 +233,13 @@ def _known_names(settings: Settings) -> Known:
     }
 
 
-def _explain_common(
+def _explain(
     settings: Settings,
     announcement: Announcement,
+    speakers: Mapping[str, tuple[SpeakerSettings, SpeakerSnapshot]],
     is_cached: Callable[[str], bool],
     latency: LatencyPrediction = NO_PREDICTION,
+    now: float = 0.0,
 ) -> dict[str, Any]:
     usable, routes = usable_transports(settings), settings.core.routes
     route = explain_route(announcement, routes, usable.names, latency, usable.fallbacks)
@@ -262,6 +256,10 @@ def _explain_common(
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
         **route,
+        "speakers": [
+            explain_speaker(name, announcement, *speakers[name], now)
+            for name in speakers_by_target(settings)[announcement.target]
+        ],
     }
 
 
