@@ -56,7 +56,7 @@ class Usable(NamedTuple):
     """The transports that can be used with a configuration on this machine, and why the others cannot."""
 
     names: list[str]
-    #: Those of last resort among them.
+    #: The usable transports of last resort.
     fallbacks: list[str]
     #: The reason of each transport that cannot be used.
     reasons: dict[str, str]
@@ -98,7 +98,7 @@ class PluginStarter:
         self._session: aiohttp.ClientSession | None = None
         stack.push_async_callback(self._close_session)  # now, so that it is closed after the plugins
         core = settings.core
-        #: What every plugin is given.
+        #: The context that every plugin is given.
         self.context = Context(
             node=core.node,
             state_dir=folder,

@@ -22,7 +22,7 @@ from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.intake.factory import payload_of
 from edgevoice.observers import Observers
-from edgevoice.paths import SpoolDir, state_dir
+from edgevoice.paths import spool_dir, state_dir
 from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.recovery import Recovery
@@ -104,7 +104,7 @@ async def _start(
             synthesis_context,
             core.routes,
             cache=cache,
-            spool=SpoolDir(folder),
+            spool=partial(spool_dir, folder),
             filter_text=plugins.filter_text if plugins.has_text_filters else None,
         )
     )

@@ -43,26 +43,19 @@ def find_state_dir(configured: str | None) -> Path:
     return user_state_path("edgevoice")
 
 
-class SpoolDir:
-    """The folder for audio beyond the memory limit: the state folder, or the spare one if that is a RAM disk."""
+def spool_dir(state: Path, *, spare: Path = Path("/var/tmp")) -> Path:  # noqa: S108 - on disk by definition
+    """Return the folder for audio beyond the memory limit: of the two, the first on a disk and writable.
 
-    def __init__(self, state: Path, *, spare: Path = Path("/var/tmp")) -> None:  # noqa: S108 - on disk by definition
-        self._folders = (state, spare)
-
-    def __call__(self) -> Path:
-        """Return the first folder that is on a disk and writable.
-
-        Raises:
-            ClipError: there is none.
-        """
-        in_memory = _devices_in_memory()
-        for folder in self._folders:
-            if os.access(folder, os.W_OK) and _device(folder) not in in_memory:
-                return folder
-        named = " and ".join(str(folder) for folder in self._folders)
-        raise ClipError(
-            f"no disk for a long announcement: {named} are in memory or not writable; set `state_dir`"
-        )
+    Raises:
+        ClipError: there is none.
+    """
+    in_memory = _devices_in_memory()
+    for folder in (state, spare):
+        if os.access(folder, os.W_OK) and _device(folder) not in in_memory:
+            return folder
+    raise ClipError(
+        f"no disk for a long announcement: {state} and {spare} are in memory or not writable; set `state_dir`"
+    )
 
 
 def _devices_in_memory() -> set[str]:

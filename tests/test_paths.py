@@ -7,7 +7,7 @@ import pytest
 
 from edgevoice import ConfigError
 from edgevoice.errors import ClipError
-from edgevoice.paths import SpoolDir, state_dir
+from edgevoice.paths import spool_dir, state_dir
 
 
 def test_state_dir_configured(tmp_path, monkeypatch):
@@ -61,12 +61,12 @@ def test_spool_avoids_memory(tmp_path, monkeypatch):
         folder.mkdir()
     monkeypatch.setattr(os, "access", lambda *_: True)
     mounted(monkeypatch, (state, "ext4"), (other, "tmpfs"))
-    assert SpoolDir(state, spare=spare)() == state
-    assert SpoolDir(other, spare=spare)() == spare
+    assert spool_dir(state, spare=spare) == state
+    assert spool_dir(other, spare=spare) == spare
     for kind in ("tmpfs", "ramfs", "devtmpfs"):
         mounted(monkeypatch, (state, kind))
         with pytest.raises(ClipError, match="state_dir"):
-            SpoolDir(state, spare=spare)()
+            spool_dir(state, spare=spare)
 
 
 def test_spool_is_the_state_folder_without_a_table_of_mounts(tmp_path, monkeypatch):
@@ -74,7 +74,7 @@ def test_spool_is_the_state_folder_without_a_table_of_mounts(tmp_path, monkeypat
         raise PermissionError
 
     monkeypatch.setattr(Path, "read_text", unreadable)
-    assert SpoolDir(tmp_path)() == tmp_path
+    assert spool_dir(tmp_path) == tmp_path
 
 
 def test_spool_knows_the_memory_of_this_machine(tmp_path):
@@ -84,9 +84,9 @@ def test_spool_knows_the_memory_of_this_machine(tmp_path):
     if kinds.get("/dev/shm") != "tmpfs":
         pytest.skip("/dev/shm is no tmpfs here")
     with pytest.raises(ClipError):
-        SpoolDir(shared, spare=shared)()
+        spool_dir(shared, spare=shared)
 
 
 def test_spool_without_folder_is_an_error(tmp_path):
     with pytest.raises(ClipError):
-        SpoolDir(tmp_path / "gone", spare=tmp_path / "gone too")()
+        spool_dir(tmp_path / "gone", spare=tmp_path / "gone too")
