@@ -1,11 +1,11 @@
-"""The announcement, its urgency, and how it repeats."""
+"""The announcement, its urgency, how it repeats, and the priority of its synthesis."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +30,24 @@ class Urgency(StrEnum):
 _RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
 #: Seconds within which the first sound must come, by urgency.
 DEFAULT_TTL_S = {Urgency.LOW: 120.0, Urgency.NORMAL: 300.0, Urgency.HIGH: 600.0, Urgency.CRITICAL: 1800.0}
+
+
+class Priority(IntEnum):
+    """The purpose of a synthesis request."""
+
+    #: Pre-render a configured phrase in the background.
+    PRERENDER = 0
+    #: Synthesize the next announcement during playback of another one.
+    PREFETCH = 1
+    #: A speaker is waiting for this audio now.
+    NEEDED_NOW = 2
+
+
+class Rank(NamedTuple):
+    """The order of requests: by priority, then by urgency (`Urgency.rank`)."""
+
+    priority: Priority
+    urgency: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,7 @@ from edgevoice.audio.chimes import NO_CHIME, Chimes
 from edgevoice.cache.cache import KeyScheme, cache_dir
 from edgevoice.cache.files import ClipFiles
 from edgevoice.commands import Say
-from edgevoice.components import (
-    available_transports,
-    fallback_transports,
-    routes,
-    speakers_by_target,
-    unconfigured_transports,
-)
-from edgevoice.composition import chimes_dir, local_clock, speaker_policy
+from edgevoice.composition import speaker_settings, speakers_by_target, system_clock, usable_transports
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import EdgeVoiceError
 from edgevoice.intake.payload import build_announcement, parse_payload
@@ -42,6 +35,7 @@ if TYPE_CHECKING:
     from edgevoice.config import Settings
     from edgevoice.config.options import Route
     from edgevoice.intake.payload import Known
+    from edgevoice.scheduler.policy import SpeakerSettings
     from edgevoice.synthesis.latency import LatencyPrediction
 
 logger = logging.getLogger(__name__)
@@ -177,19 +171,12 @@ def build_handlers(
 
     def explain(request: Request) -> dict[str, Any]:
         announcement = parse_explain_request(settings, request, known)
-        now = asyncio.get_running_loop().time()
-        speakers = [
-            explain_speaker(
-                name, announcement, node.speakers[name].settings, node.speakers[name].snapshot, now
-            )
-            for name in speakers_by_target(settings)[announcement.target]
-        ]
+        speakers = {name: (speaker.settings, speaker.snapshot) for name, speaker in node.speakers.items()}
+        now, expected = asyncio.get_running_loop().time(), latency(announcement.text)
+        accepted = node.intake.would_accept(announcement)
         return {
-            **_explain_common(settings, announcement, cache.contains, latency(announcement.text)),
-            "intake": "accepted"
-            if node.intake.would_accept(announcement)
-            else "suppressed: rate limit (limits)",
-            "speakers": speakers,
+            **_explain(settings, announcement, speakers, cache.contains, expected, now),
+            "intake": "accepted" if accepted else "suppressed: rate limit (limits)",
             "from": "the running daemon",
         }
 
@@ -204,16 +191,14 @@ def explain_from_config(settings: Settings, request: Request) -> dict[str, Any]:
         InvalidAnnouncement: the text would be rejected.
     """
     announcement = parse_explain_request(settings, request, _known_names(settings))
-    clock, speakers = local_clock(settings.core), []
-    for name in speakers_by_target(settings)[announcement.target]:
-        options = settings.core.speakers[name]
-        speaker = SpeakerSettings(speaker_policy(settings, options), options.volume, clock)
-        speakers.append(explain_speaker(name, announcement, speaker, SpeakerSnapshot(), 0.0))
+    speakers = {
+        name: (speaker_settings(settings, options), SpeakerSnapshot())
+        for name, options in settings.core.speakers.items()
+    }
     files = ClipFiles(cache_dir(expanded(str(find_state_dir(settings.core.state_dir)))))
     return {
-        **_explain_common(settings, announcement, files.has),
+        **_explain(settings, announcement, speakers, files.has),
         "intake": "accepted",
-        "speakers": speakers,
         "from": "the configuration alone",
     }
 
@@ -231,37 +216,46 @@ def parse_explain_request(settings: Settings, request: Request, known: Known) ->
     payload = str(request["text"]).encode("utf-8", "surrogateescape")
     parsed = parse_payload(payload, request.get("urgency"), known)
     say = Say(target=target, payload=payload)
-    local_now = local_clock(settings.core)()
+    local_now = system_clock(settings.core).now()
     return build_announcement(say, parsed, received_monotonic=0.0, local_now=local_now)
 
 
 def _known_names(settings: Settings) -> Known:
     """Return the names that a payload may use. Reads the folder of chimes, so not for the event loop."""
+    usable = usable_transports(settings)
     return {
-        "transport": [*available_transports(settings), *unconfigured_transports(settings), FALLBACK_ALIAS],
-        "chime": [*Chimes(chimes_dir(settings)).names, NO_CHIME],
+        "transport": [*usable.names, *usable.unconfigured, FALLBACK_ALIAS],
+        "chime": [*Chimes(settings.core.chimes_dir).names, NO_CHIME],
     }
 
 
-def _explain_common(
+def _explain(
     settings: Settings,
     announcement: Announcement,
+    speakers: Mapping[str, tuple[SpeakerSettings, SpeakerSnapshot]],
     is_cached: Callable[[str], bool],
     latency: LatencyPrediction = NO_PREDICTION,
+    now: float = 0.0,
 ) -> dict[str, Any]:
-    available, fallbacks = available_transports(settings), fallback_transports(settings)
-    order = decide(routing_request(announcement), routes(settings), available, latency, fallbacks).order
+    usable, routes = usable_transports(settings), settings.core.routes
+    route = explain_route(announcement, routes, usable.names, latency, usable.fallbacks)
     text = settings.plugins.filter_text(
         announcement.text or "", announcement.language or settings.speech.language
     )
-    key = KeyScheme(settings).key(announcement, text, order[0]) if order else None
-    cached = settings.core.cache.enabled and key is not None and is_cached(key)
+    first = next(iter(route["transports"]), None)
+    key = KeyScheme(settings).key(announcement, text, first) if first else None
+    if settings.core.cache.enabled and key is not None and is_cached(key):
+        route = explain_route(announcement, routes, usable.names, latency, usable.fallbacks, cached=True)
     return {
         "target": announcement.target,
         "urgency": str(announcement.urgency),
         "characters": len(announcement.text or ""),
         "warnings": list(announcement.warnings),
-        **explain_route(announcement, routes(settings), available, latency, fallbacks, cached=cached),
+        **route,
+        "speakers": [
+            explain_speaker(name, announcement, *speakers[name], now)
+            for name in speakers_by_target(settings)[announcement.target]
+        ],
     }
 
 

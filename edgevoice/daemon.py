@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgevoice.backoff import Backoff
 from edgevoice.cache.cache import Cache, KeyScheme, cache_dir
 from edgevoice.cache.prerender import Prerenderer
-from edgevoice.components import (
-    ComponentStack,
-    make_context,
-    probe_outputs,
-    routes,
-    start_outputs,
-    start_plugins,
-    start_transports,
-    unconfigured_transports,
+from edgevoice.composition import (
+    PluginStarter,
+    build_node,
+    concurrency_limiters,
+    probe_output,
+    usable_transports,
 )
-from edgevoice.composition import build_node, concurrency_limiters
 from edgevoice.control import Control, build_handlers
 from edgevoice.faults import Faults
 from edgevoice.intake.payload import payload_of
-from edgevoice.paths import SpoolDir, state_dir
+from edgevoice.paths import spool_dir, state_dir
 from edgevoice.plugin import Observer
 from edgevoice.storage.recorder import Recorder
 from edgevoice.storage.store import Store
@@ -34,11 +29,12 @@ from edgevoice.synthesis.latency import LatencyModel
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 
     from edgevoice.composition import Node
     from edgevoice.config import Settings
     from edgevoice.playback.speaker import Speaker
+    from edgevoice.plugin import Output
 
 logger = logging.getLogger(__name__)
 
@@ -64,38 +60,27 @@ async def run(settings: Settings, stop: asyncio.Event, *, timeouts: Timeouts = D
     async with AsyncExitStack() as stack:
         try:
             async with _abort_when(stop):
-                runtime = await _start(settings, stack, timeouts)
+                serve = await _start(settings, stack, timeouts)
         except TimeoutError:
             if stop.is_set():
                 return  # nothing was accepted yet
             raise
-        await _serve(runtime, stop)
+        await serve(stop)
 
 
-@dataclass(frozen=True, slots=True)
-class _Runtime:
-    """The started components, and what has to run."""
-
-    node: Node
-    #: Functions that must never return, by the name of their component.
-    services: Mapping[str, Callable[[], Awaitable[None]]]
-    #: Functions that may return.
-    jobs: Mapping[str, Callable[[], Awaitable[None]]]
-    recorder: Recorder
-    probe_outputs: Callable[[], Awaitable[None]]
-    ready: asyncio.Event
-
-
-async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) -> _Runtime:
-    components, faults, plugins, core = ComponentStack(stack), Faults(), settings.plugins, settings.core
+async def _start(
+    settings: Settings, stack: AsyncExitStack, timeouts: Timeouts
+) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """Start the components in order; return the function that runs them until the event is set."""
+    faults, plugins, core = Faults(), settings.plugins, settings.core
     folder = state_dir(core.state_dir)
     # First: it refuses a second daemon on the same state before that touches anything.
     store = await stack.enter_async_context(Store(folder, fault=faults.set))
-    context = make_context(settings, folder, stack, components, faults, store.delivered)
-    transports = await start_transports(settings, context, components)
-    outputs = await start_outputs(settings, context, components)
-    watching = await start_plugins(settings, context, components, plugins.observers)
-    sources = await start_plugins(settings, context, components, plugins.sources)
+    starter = PluginStarter(settings, folder, stack, faults, store.delivered)
+    transports = await starter.transports()
+    outputs = await starter.outputs()
+    watching = await starter.plugins(plugins.observers)
+    sources = await starter.plugins(plugins.sources)
     watching |= {name: source for name, source in sources.items() if isinstance(source, Observer)}
     cache = await stack.enter_async_context(Cache(cache_dir(folder), core.cache, KeyScheme(settings)))
     save_latency = partial(store.set_value, LATENCY_NAMESPACE)
@@ -106,17 +91,17 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
         settings.speech,
         concurrency_limiters(settings, faults),
         faults.set,
-        unconfigured=unconfigured_transports(settings),
+        unconfigured=usable_transports(settings).unconfigured,
         latency=latency,
         timeouts=timeouts,
     )
     synthesizer = await stack.enter_async_context(
         Synthesizer(
             synthesis_context,
-            routes(settings),
+            core.routes,
             cache=cache,
-            spool=SpoolDir(folder),
-            filter_text=plugins.filter_text,
+            spool=partial(spool_dir, folder),
+            filter_text=plugins.filter_text if plugins.has_text_filters else None,
         )
     )
     prerenderer = Prerenderer(core.phrases, cache, synthesizer, faults.set)
@@ -124,42 +109,43 @@ async def _start(settings: Settings, stack: AsyncExitStack, timeouts: Timeouts) 
     node = build_node(settings, outputs, synthesizer, recorder, faults)
     for speaker in node.speakers.values():
         await stack.enter_async_context(speaker)
-    faults.subscribe(node.publish_state)
     handlers = build_handlers(settings, node, cache, prerenderer, synthesizer.predict_latency)
     await stack.enter_async_context(Control(folder, handlers))
     restore = partial(recorder.restore, node.speakers, node.intake.restore)
     if store.is_loaded:
         await restore()  # before anything new arrives
-    return _Runtime(
-        node,
-        services={name: partial(source.listen, node.intake.submit) for name, source in sources.items()},
-        jobs={
-            **{f"{name}, observing": observer.run for name, observer in watching.items()},
-            "intake": node.intake.run,
-            "phrases": prerenderer.run,
-            "storage": restore,
-        },
-        recorder=recorder,
-        probe_outputs=partial(probe_outputs, context, outputs),
-        ready=context.ready,
-    )
+    jobs: dict[str, Callable[[], Awaitable[None]]] = {
+        **{f"{name}, observing": observer.run for name, observer in watching.items()},
+        "intake": node.intake.run,
+        "phrases": prerenderer.run,
+        "storage": restore,
+    }
+    services = [
+        *(
+            partial(supervise, name, partial(source.listen, node.intake.submit))
+            for name, source in sources.items()
+        ),
+        *(partial(supervise, name, job, may_return=True) for name, job in jobs.items()),
+        partial(_run_speakers, node, outputs.values(), starter.context.ready),
+        partial(_tick_speakers, node.speakers.values()),
+    ]
+    return partial(_serve, node, recorder, services)
 
 
-async def _serve(runtime: _Runtime, stop: asyncio.Event) -> None:
-    node = runtime.node
-    speakers = node.speakers.values()
+async def _serve(
+    node: Node,
+    recorder: Recorder,
+    services: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+    stop: asyncio.Event,
+) -> None:
     async with asyncio.TaskGroup() as group:
-        running = [
-            *(group.create_task(supervise(name, run)) for name, run in runtime.services.items()),
-            *(group.create_task(supervise(name, run, may_return=True)) for name, run in runtime.jobs.items()),
-            group.create_task(_run_speakers(runtime)),
-            group.create_task(_tick_speakers(speakers)),
-        ]
-        node.publish_state()
+        running = [group.create_task(service()) for service in services]
+        for speaker in node.speakers.values():
+            speaker.show()
         await stop.wait()
         logger.info("stopping")
         node.intake.close()
-        await asyncio.gather(*(_drain(speaker, runtime.recorder) for speaker in speakers))
+        await asyncio.gather(*(_drain(speaker, recorder) for speaker in node.speakers.values()))
         for task in running:
             task.cancel()
 
@@ -170,14 +156,14 @@ async def _drain(speaker: Speaker, recorder: Recorder) -> None:
         recorder.keep(speaker.name, item, payload_of(item.announcement))
 
 
-async def _run_speakers(runtime: _Runtime) -> None:
+async def _run_speakers(node: Node, outputs: Collection[Output], ready: asyncio.Event) -> None:
     """Run the speakers once each output was probed. Sources connect in the meantime."""
-    await runtime.probe_outputs()
+    await asyncio.gather(*map(probe_output, outputs))
     async with asyncio.TaskGroup() as group:
-        for speaker in runtime.node.speakers.values():
+        for speaker in node.speakers.values():
             group.create_task(speaker.run())
-        runtime.ready.set()
-        logger.info("ready, as %s", ", ".join(runtime.node.speakers))
+        ready.set()
+        logger.info("ready, as %s", ", ".join(node.speakers))
 
 
 @asynccontextmanager

@@ -39,10 +39,10 @@ class Faults:
 
     def of(self, speaker: str) -> str | None:
         """Return the faults that concern a speaker: its output's first, then those of shared components."""
-        own = self.fault_of(speaker)
+        own = self.of_output(speaker)
         shared = [f"{part}: {text}" for part, text in self._faults.items() if not part.startswith(_SPEAKER)]
         return "; ".join(([own] if own else []) + shared) or None
 
-    def fault_of(self, speaker: str) -> str | None:
+    def of_output(self, speaker: str) -> str | None:
         """Return the fault of a speaker's output."""
         return self._faults.get(_SPEAKER + speaker)

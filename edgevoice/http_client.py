@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from edgevoice.version import edgevoice_version
+from edgevoice import __version__
 
 if TYPE_CHECKING:
     import ssl
@@ -39,7 +39,7 @@ def open_session(ssl_context: ssl.SSLContext | None = None) -> aiohttp.ClientSes
     return aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=60, connect=CONNECT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
-        headers={"User-Agent": f"EdgeVoice/{edgevoice_version()}", "Accept-Encoding": "identity"},
+        headers={"User-Agent": f"EdgeVoice/{__version__}", "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgevoice.errors import ClipError, ConfigError, ConfigIssue
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_OCTAL = re.compile(r"\\([0-7]{3})")
 _IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 
 
@@ -49,55 +43,38 @@ def find_state_dir(configured: str | None) -> Path:
     return user_state_path("edgevoice")
 
 
-class SpoolDir:
-    """The folder for audio beyond the memory limit: the state folder, or the spare one if that is a RAM disk."""
+def spool_dir(state: Path, *, spare: Path = Path("/var/tmp")) -> Path:  # noqa: S108 - on disk by definition
+    """Return the folder for audio beyond the memory limit: of the two, the first on a disk and writable.
 
-    def __init__(self, state: Path, *, spare: Path = Path("/var/tmp")) -> None:  # noqa: S108 - on disk by definition
-        self._folders = (state, spare)
-
-    def __call__(self) -> Path:
-        """Return the first folder that is on a disk and writable.
-
-        Raises:
-            ClipError: there is none.
-        """
-        mounts = mount_table()
-        for folder in self._folders:
-            if filesystem(folder, mounts) not in _IN_MEMORY and os.access(folder, os.W_OK):
-                return folder
-        named = " and ".join(str(folder) for folder in self._folders)
-        raise ClipError(
-            f"no disk for a long announcement: {named} are in memory or not writable; set `state_dir`"
-        )
+    Raises:
+        ClipError: there is none.
+    """
+    in_memory = _devices_in_memory()
+    for folder in (state, spare):
+        if os.access(folder, os.W_OK) and _device(folder) not in in_memory:
+            return folder
+    raise ClipError(
+        f"no disk for a long announcement: {state} and {spare} are in memory or not writable; set `state_dir`"
+    )
 
 
-def mount_table() -> list[tuple[str, str]]:
-    """Return mount points and their file system types, in the order mounted (proc(5), mountinfo)."""
+def _devices_in_memory() -> set[str]:
+    """Return the devices of the RAM disks, as `major:minor` (proc(5), mountinfo)."""
     try:
-        lines = (
-            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        )
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
-        return []
-    return [mount for line in lines if (mount := _mount(line)) is not None]
+        return set()
+    devices = set()
+    for line in mounts.splitlines():
+        mount, _, file_system = line.partition(" - ")
+        if file_system.split(" ")[0] in _IN_MEMORY:
+            devices.add(mount.split(" ")[2])
+    return devices
 
 
-def filesystem(folder: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
-    """Return the type of the file system that a folder is on."""
-    real = folder.resolve()
-    best: tuple[int, str] | None = None
-    for point, kind in mounts:
-        if real.is_relative_to(point) and (best is None or len(point) >= best[0]):
-            best = (len(point), kind)
-    return best[1] if best else None
-
-
-def _mount(line: str) -> tuple[str, str] | None:
-    before, separator, after = line.partition(" - ")
-    fields = before.split(" ")
-    if not separator or len(fields) < 5:
-        return None
-    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[4]), after.split(" ")[0]
+def _device(folder: Path) -> str:
+    device = folder.stat().st_dev
+    return f"{os.major(device)}:{os.minor(device)}"
 
 
 def relative_to_config(path: str, file: Path | None) -> Path:

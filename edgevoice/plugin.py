@@ -1,8 +1,9 @@
-"""The plugin API: sources, transports, outputs and observers, and the context each is given.
+"""The plugin API: sources, transports, outputs and observers, the context each is given, and the hooks.
 
 Each class has one method that matters: `Source.listen`, `Transport.synthesize`, `Output.play`,
 `Observer.on_event`. All have the same constructor, `(context, options)`, which starts nothing, and are used
-as `async with`. `plugins/README.md` draws the order of the calls.
+as `async with`. A plugin implements a hook with `hookimpl`; a hook must not wait, and each call is guarded.
+`plugins/README.md` draws the order of the calls.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import msgspec
+import pluggy
 from msgspec import Meta
 
 if TYPE_CHECKING:
@@ -90,14 +92,6 @@ def _new_event() -> asyncio.Event:
     return asyncio.Event()
 
 
-def _ignore_fault(part: str, sentence: str | None) -> None:
-    del part, sentence
-
-
-def _ignore_delivery(name: str, event: Event) -> None:
-    del name, event
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The services that the core gives every plugin. It holds no secret and no vendor's options."""
@@ -120,13 +114,13 @@ class Context:
     #: Returns the one HTTP session that all plugins share; it is opened at the first call. Do not close it.
     http_session: Callable[[], aiohttp.ClientSession] = _no_http_session
     #: `fault(part, sentence)` raises the fault of a part; `fault(part, None)` clears it.
-    fault: Callable[[str, str | None], None] = _ignore_fault
+    fault: Callable[[str, str | None], None] = lambda _part, _sentence: None
     #: Returns a sentence for each component that makes no progress and cannot help itself.
     stalled: Callable[[], list[str]] = list
     #: Set once every output was probed and the speakers run.
     ready: asyncio.Event = field(default_factory=_new_event)
     #: `delivered(name, event)`: the durable observer registered as `name` has delivered an outcome.
-    delivered: Callable[[str, Event], None] = _ignore_delivery
+    delivered: Callable[[str, Event], None] = lambda _name, _event: None
 
 
 class Plugin:
@@ -366,3 +360,35 @@ class Observer(Plugin):
 
     def on_rejected(self, rejection: Rejection, origin: object) -> None:
         """Handle an input that was not accepted."""
+
+
+hookspec = pluggy.HookspecMarker("edgevoice")
+hookimpl = pluggy.HookimplMarker("edgevoice")
+
+
+class Registry(Protocol):
+    """The argument of `edgevoice_register`. The configuration calls the plugin by the registered name."""
+
+    def source(self, name: str, plugin: type[Source]) -> None: ...
+
+    def transport(self, name: str, plugin: type[Transport]) -> None: ...
+
+    def output(self, name: str, plugin: type[Output]) -> None: ...
+
+    def observer(self, name: str, plugin: type[Observer]) -> None: ...
+
+
+@hookspec
+def edgevoice_register(register: Registry) -> None:
+    """Register the plugin's sources, transports, outputs and observers. Called once, when it is loaded."""
+
+
+@hookspec
+def edgevoice_filter_text(text: str, language: str) -> str | None:
+    """Return the text to speak instead of `text`; None to leave it as it is.
+
+    Called on the event loop for each whole text, private ones included, before it is cut into requests and
+    looked up in the cache; not for live text. The same text must always give the same result. The hooks of
+    several plugins are called in the order of the plugins' names, each with the result of the last. One that
+    raises, or returns anything else than a text that can be spoken, is skipped, and the error is logged.
+    """

@@ -11,13 +11,14 @@ import stat
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partialmethod
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pluggy
 
-from edgevoice import hookspecs
+from edgevoice import plugin as plugin_api
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Output, Plugin, Source, Transport
 from edgevoice.text.checks import check_text, closest
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 GROUP = "edgevoice"
 NAME = re.compile("[a-z0-9_-]{1,64}")
-P = TypeVar("P", bound=type[Plugin])
 
 
 class Status(StrEnum):
@@ -65,7 +65,7 @@ class Plugins:
         self.observers: dict[str, type[Observer]] = {}
         self.records: list[PluginRecord] = []
         self._hooks = pluggy.PluginManager("edgevoice")
-        self._hooks.add_hookspecs(hookspecs)
+        self._hooks.add_hookspecs(plugin_api)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Plugins:
@@ -85,16 +85,12 @@ class Plugins:
         """
         registration = _Registration(self, PluginRecord("classes", "this process"))
         for name, kind in kinds.items():
-            if issubclass(kind, Source):
-                registration.source(name, kind)
-            elif issubclass(kind, Transport):
-                registration.transport(name, kind)
-            elif issubclass(kind, Output):
-                registration.output(name, kind)
-            elif issubclass(kind, Observer):
-                registration.observer(name, kind)
-            else:
+            base = next(
+                (base for base in (Source, Transport, Output, Observer) if issubclass(kind, base)), None
+            )
+            if base is None:
                 raise PluginError(f"{name}: {kind.__name__} derives from no kind of plugin")
+            registration.enter(base, name, kind)
 
     def add_folder(self, folder: Path) -> None:
         """Load each `*.py` of the drop-in folder."""
@@ -155,10 +151,15 @@ class Plugins:
     def _register(self, module: ModuleType, registration: _Registration) -> None:
         others = [other for other in self._hooks.get_plugins() if other is not module]
         self._hooks.subset_hook_caller("edgevoice_register", others)(register=registration)
+        record = registration.record
         if any(impl.plugin is module for impl in self._hooks.hook.edgevoice_filter_text.get_hookimpls()):
-            registration.provides_text_filter()
-        if not registration.provides_something:
+            record.provides.append("text filter")
+        if not record.provides:
             raise PluginError("it registers nothing: it needs a `@hookimpl def edgevoice_register(register)`")
+
+    @property
+    def has_text_filters(self) -> bool:
+        return bool(self._hooks.hook.edgevoice_filter_text.get_hookimpls())
 
     def filter_text(self, text: str, language: str) -> str:
         """Return the text to speak, after the text filters of all plugins."""
@@ -174,7 +175,7 @@ class Plugins:
 
     def _check_hooks(self, module: ModuleType) -> None:
         """Raise an error for a misspelt hook, which pluggy would silently never call."""
-        hooks = [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
+        hooks = [name for name in dir(plugin_api) if name.startswith(f"{GROUP}_")]
         for name, member in inspect.getmembers(module, callable):
             marked = getattr(member, f"{GROUP}_impl", None)
             if isinstance(marked, dict) and (hook := marked.get("specname") or name) not in hooks:
@@ -182,39 +183,22 @@ class Plugins:
 
 
 class _Registration:
-    """The registry handed to one plugin; see `hookspecs.Registry`."""
+    """The registry handed to one plugin; see `plugin.Registry`."""
 
     def __init__(self, plugins: Plugins, record: PluginRecord) -> None:
+        self.record = record
         self._plugins = plugins
-        self._record = record
         self._entered: list[tuple[dict[str, Any], str]] = []
-
-    @property
-    def provides_something(self) -> bool:
-        return bool(self._record.provides)
 
     def undo(self) -> None:
         """Remove what was registered: nothing of a broken plugin is used."""
         for entered, name in self._entered:
             del entered[name]
-        self._record.provides.clear()
+        self.record.provides.clear()
 
-    def provides_text_filter(self) -> None:
-        self._record.provides.append("text filter")
-
-    def source(self, name: str, plugin: type[Source]) -> None:
-        self._enter("source", Source, self._plugins.sources, name, plugin)
-
-    def transport(self, name: str, plugin: type[Transport]) -> None:
-        self._enter("transport", Transport, self._plugins.transports, name, plugin)
-
-    def output(self, name: str, plugin: type[Output]) -> None:
-        self._enter("output", Output, self._plugins.outputs, name, plugin)
-
-    def observer(self, name: str, plugin: type[Observer]) -> None:
-        self._enter("observer", Observer, self._plugins.observers, name, plugin)
-
-    def _enter(self, kind: str, base: type[Plugin], entered: dict[str, P], name: str, plugin: P) -> None:
+    def enter(self, base: type[Plugin], name: str, plugin: type[Plugin]) -> None:
+        kind = base.__name__.lower()
+        entered: dict[str, type[Plugin]] = getattr(self._plugins, f"{kind}s")
         if not (isinstance(name, str) and NAME.fullmatch(name)):
             raise PluginError(f"{name!r} is not a valid name for a {kind}: use 1 to 64 of a-z 0-9 _ -")
         if not (inspect.isclass(plugin) and issubclass(plugin, base)):
@@ -224,9 +208,7 @@ class _Registration:
             raise PluginError(f"{kind} {name!r} does not implement {missing_methods}")
         if name in entered:
             raise PluginError(f"a {kind} called {name!r} exists already, from {entered[name].__module__}")
-        msgspec.structs.fields(
-            plugin.options
-        )  # raises if the options are not a struct, or cannot be resolved
+        msgspec.structs.fields(plugin.options)  # raises unless the options are a struct that can be resolved
         section = getattr(plugin, "section", None) or name
         for other in self._plugins.sections.get(section, ()) if kind != "output" else ():
             if other.options is not plugin.options:
@@ -236,10 +218,15 @@ class _Registration:
         missing = plugin.missing_dependency()
         entered[name] = plugin
         self._entered.append((entered, name))
-        self._record.provides.append(f"{kind} {name}")
+        self.record.provides.append(f"{kind} {name}")
         if missing:
-            self._record.status = Status.INCOMPLETE
-            self._record.problem = missing
+            self.record.status = Status.INCOMPLETE
+            self.record.problem = missing
+
+    source = partialmethod(enter, Source)
+    transport = partialmethod(enter, Transport)
+    output = partialmethod(enter, Output)
+    observer = partialmethod(enter, Observer)
 
 
 def _distribution(entry: EntryPoint) -> str:

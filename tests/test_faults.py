@@ -25,6 +25,6 @@ def test_a_speaker_shows_its_own_first_and_what_all_share_and_not_its_neighbours
     faults.set("speaker bath", "wet")
     faults.set("speaker kitchen", "unplugged")
     assert faults.of("kitchen") == "unplugged; lightning: no credit"
-    assert faults.fault_of("kitchen") == "unplugged"
+    assert faults.of_output("kitchen") == "unplugged"
     assert faults.of("attic") == "lightning: no credit"
-    assert faults.fault_of("attic") is None
+    assert faults.of_output("attic") is None

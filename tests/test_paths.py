@@ -1,21 +1,13 @@
 """The state folder, and the spool, which is never in memory."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from edgevoice import ConfigError
 from edgevoice.errors import ClipError
-from edgevoice.paths import SpoolDir, filesystem, mount_table, state_dir
-
-MOUNTS = [
-    ("/", "ext4"),
-    ("/run", "tmpfs"),
-    ("/run/disk", "ext4"),
-    ("/mnt", "ext4"),
-    ("/mnt", "tmpfs"),
-    ("/home/a b", "ramfs"),
-]
+from edgevoice.paths import spool_dir, state_dir
 
 
 def test_state_dir_configured(tmp_path, monkeypatch):
@@ -53,51 +45,48 @@ def test_unwritable_state_dir_is_an_issue(folder):
         state_dir(folder)
 
 
-@pytest.mark.parametrize(
-    ("folder", "kind"),
-    [
-        ("/var/x", "ext4"),
-        ("/run", "tmpfs"),
-        ("/run/x", "tmpfs"),
-        ("/runner", "ext4"),
-        ("/run/disk/x", "ext4"),
-        ("/mnt", "tmpfs"),
-        ("/home/a b/c", "ramfs"),
-    ],
-)
-def test_filesystem_of_nearest_mount(folder, kind):
-    assert filesystem(Path(folder), MOUNTS) == kind
-
-
-def test_filesystem_without_mounts():
-    assert filesystem(Path("/var"), []) is None
-
-
-def test_mount_table():
-    # Where the root is changed, "/" itself is no mount point.
-    assert filesystem(Path("/proc/self"), mount_table()) == "proc"
-
-
-def test_mount_table_unescapes_names(monkeypatch):
-    lines = "36 35 98:0 / /home/a\\040b\\011c rw,noatime master:1 - tmpfs none rw\nnonsense\n\n"
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: lines)
-    assert mount_table() == [("/home/a b\tc", "tmpfs")]
+def mounted(monkeypatch, *kinds):
+    """Let the devices of these folders be of these types of file system."""
+    lines = [
+        f"36 35 {os.major(folder.stat().st_dev)}:{os.minor(folder.stat().st_dev)} / /a\\040b rw master:1 - {kind} x rw"
+        for folder, kind in kinds
+    ]
+    text = "\n".join([*lines, "nonsense", "", "37 35 0:99999 / /mnt rw - ramfs none rw"])
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
 
 
 def test_spool_avoids_memory(tmp_path, monkeypatch):
-    state, spare = tmp_path / "state", tmp_path / "spare"
-    state.mkdir()
-    spare.mkdir()
-    spool = SpoolDir(state, spare=spare)
-    for memory, chosen in (((), state), ((state,), spare)):
-        mounts = [("/", "ext4"), *((str(folder), "tmpfs") for folder in memory)]
-        monkeypatch.setattr("edgevoice.paths.mount_table", lambda mounts=mounts: mounts)
-        assert spool() == chosen
-    monkeypatch.setattr("edgevoice.paths.mount_table", lambda: [("/", "tmpfs")])
-    with pytest.raises(ClipError, match="state_dir"):
-        spool()
+    state, spare, other = tmp_path / "state", tmp_path / "spare", Path("/proc")
+    for folder in (state, spare):
+        folder.mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    mounted(monkeypatch, (state, "ext4"), (other, "tmpfs"))
+    assert spool_dir(state, spare=spare) == state
+    assert spool_dir(other, spare=spare) == spare
+    for kind in ("tmpfs", "ramfs", "devtmpfs"):
+        mounted(monkeypatch, (state, kind))
+        with pytest.raises(ClipError, match="state_dir"):
+            spool_dir(state, spare=spare)
+
+
+def test_spool_is_the_state_folder_without_a_table_of_mounts(tmp_path, monkeypatch):
+    def unreadable(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    assert spool_dir(tmp_path) == tmp_path
+
+
+def test_spool_knows_the_memory_of_this_machine(tmp_path):
+    shared = Path("/dev/shm")
+    lines = [line.split(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    kinds = {mount.split(" ")[4]: kind.split(" ")[0] for mount, kind in lines}
+    if kinds.get("/dev/shm") != "tmpfs":
+        pytest.skip("/dev/shm is no tmpfs here")
+    with pytest.raises(ClipError):
+        spool_dir(shared, spare=shared)
 
 
 def test_spool_without_folder_is_an_error(tmp_path):
     with pytest.raises(ClipError):
-        SpoolDir(tmp_path / "gone", spare=tmp_path / "gone too")()
+        spool_dir(tmp_path / "gone", spare=tmp_path / "gone too")

@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 
 import edgevoice
-from edgevoice import hookspecs, plugin
+from edgevoice import plugin
 from edgevoice.plugin_loader import GROUP, Plugins, Status
 from tests.support import speech
 from tests.support.broker import Broker, free_port
@@ -215,7 +215,7 @@ def test_a_package_made_as_the_page_says_is_found_like_the_bundled_ones(tmp_path
 
 
 def test_every_hook_stands_on_the_page_with_its_signature():
-    page, source = PLUGINS.read_text(), Path(hookspecs.__file__).read_text()
+    page, source = PLUGINS.read_text(), Path(plugin.__file__).read_text()
     signatures = re.findall(r"^@hookspec\n(def .*):$", source, re.MULTILINE)
     assert signatures
     for signature in signatures:

@@ -9,11 +9,10 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency, internal_announcement
+from edgevoice.announcement import Priority, Urgency, internal_announcement
 from edgevoice.backoff import Backoff
 from edgevoice.config.options import Phrase
 from edgevoice.errors import ClipError
-from edgevoice.priority import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

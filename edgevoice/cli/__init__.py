@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 
 import click
 
@@ -32,11 +33,10 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
         if cmd_name in COMMANDS:
-            module, _, name = COMMANDS[cmd_name].partition(":")
-            return _command(getattr(__import__(module, fromlist=[name]), name))
+            return _command(resolve_name(COMMANDS[cmd_name]))
         for entry in entry_points(group=GROUP):
             if entry.name == cmd_name:
-                return _load(entry.name, entry.load)
+                return _load(entry)
         return None
 
     def invoke(self, ctx: click.Context) -> object:
@@ -60,18 +60,20 @@ def _command(command: object) -> click.Command:
     return command
 
 
-def _load(name: str, load: object) -> click.Command:
+def _load(entry: EntryPoint) -> click.Command:
     """Load a plugin's command. A broken one fails when it is called, so that the others work."""
     try:
-        return _command(load() if callable(load) else load)
+        return _command(entry.load())
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         problem = str(error)
 
-        @click.command(name, help=f"Broken: {problem}", context_settings={"ignore_unknown_options": True})
+        @click.command(
+            entry.name, help=f"Broken: {problem}", context_settings={"ignore_unknown_options": True}
+        )
         @click.argument("rest", nargs=-1)
         def broken(rest: tuple[str, ...]) -> None:
             del rest
-            raise EdgeVoiceError(f"the command {name!r} of a plugin cannot be loaded: {problem}")
+            raise EdgeVoiceError(f"the command {entry.name!r} of a plugin cannot be loaded: {problem}")
 
         return broken
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from edgevoice.announcement import Urgency
-from edgevoice.components import speakers_by_target
-from edgevoice.config import configured_state_dir, load
+from edgevoice.composition import speakers_by_target
+from edgevoice.config import configured_state_dir, load_settings
 from edgevoice.control import explain_from_config, query, unknown_target
 
 
@@ -28,7 +28,7 @@ def explain(text: str, target: str, urgency: str | None, as_json: bool, config: 
     request = {"text": readable, "target": target, "urgency": urgency}
     answer = query(configured_state_dir(config), ask="explain", **request)
     if answer is None:
-        settings = load(config)
+        settings = load_settings(config)
         if target not in speakers_by_target(settings):
             raise click.UsageError(unknown_target(settings, target))
         answer = explain_from_config(settings, request)

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from edgevoice.config import find_config_file, load
+from edgevoice.config import find_config_file, load_settings
 from edgevoice.errors import ConfigError
 from edgevoice.intake.payload import payload_schema
 from edgevoice.plugin_loader import Plugins, Status
@@ -16,7 +16,7 @@ from edgevoice.plugin_loader import Plugins, Status
 @click.option("--config", metavar="FILE", help="The configuration file to check.")
 def check(config: str | None) -> None:
     """Check the configuration: every mistake at once, with its path and line."""
-    settings = load(config)
+    settings = load_settings(config)
     for warning in settings.warnings:
         click.echo(f"note: {warning}")
     for record in settings.plugins.records:
@@ -31,7 +31,7 @@ def check(config: str | None) -> None:
 def plugins(as_json: bool, config: str | None) -> None:
     """List the plugins: what each provides, and what is wrong with it."""
     try:
-        records = load(config).plugins.records
+        records = load_settings(config).plugins.records
     except ConfigError:
         click.echo(
             "The configuration has mistakes (see `edgevoice check`); installed plugins only:", err=True

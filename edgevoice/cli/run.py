@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgevoice import logs
-from edgevoice.config import load
+from edgevoice.config import load_settings
 
 if TYPE_CHECKING:
     from edgevoice.config import Settings
@@ -32,7 +32,7 @@ def run(config: str | None, verbose: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     logs.setup("DEBUG" if verbose else "INFO")
     faulthandler.enable()  # the watchdog's SIGABRT leaves the stacks in the log
-    settings = load(config)
+    settings = load_settings(config)
     if settings.core.timezone is not None:
         os.environ["TZ"] = settings.core.timezone  # the times in the log are of this zone, too
         time.tzset()

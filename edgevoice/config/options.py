@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import Meta, field
 
 from edgevoice.announcement import Urgency
 
@@ -16,6 +17,7 @@ Volume = Annotated[int, Meta(ge=0, le=100)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
+MINUTES_PER_DAY = 24 * 60
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,6 +71,29 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     days: tuple[Day, ...] = DAYS
     start: str | int = field(name="from")
     end: str | int = field(name="to")
+
+
+def minute_of_day(value: int | str) -> int:
+    """Return the minutes after midnight of "22:00".
+
+    YAML 1.1 reads an unquoted 22:00 as the sexagesimal number 1320, which is that very value.
+
+    Raises:
+        ValueError: the value is not a time of day.
+    """
+    error = ValueError(f'expected a time of day such as "22:00", got {value!r}')
+    if isinstance(value, str):
+        hours, colon, minutes = value.partition(":")
+        if not (colon and hours.isascii() and hours.isdigit() and minutes.isascii() and minutes.isdigit()):
+            raise error
+        if len(hours) > 2 or len(minutes) != 2 or int(minutes) > 59:
+            raise error
+        value = int(hours) * 60 + int(minutes)
+    elif value < 60:  # YAML reads 0:30 as text, so this is an hour without its minutes
+        raise error
+    if not 0 <= value <= MINUTES_PER_DAY:
+        raise error
+    return value % MINUTES_PER_DAY
 
 
 class PerMinute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -157,9 +182,10 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     state_dir: str | None = None
     plugins_dir: str | None = None
     timezone: str | None = None
-    routes: tuple[Route, ...] | UnsetType = UNSET
-    chime: str | dict[Urgency, str] | UnsetType = UNSET
-    chimes_dir: str | None = None
+    routes: tuple[Route, ...] = DEFAULT_ROUTES
+    #: The chime of all, or of each urgency that has another than the default.
+    chime: str | dict[Urgency, str] = field(default_factory=dict)
+    chimes_dir: Path | None = None
     say_age: Seconds | Literal[False] = False
     insist: RepeatDefaults = field(default_factory=RepeatDefaults)
     critical_deadline: Seconds = 1.5

@@ -6,19 +6,14 @@ import re
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from msgspec import UNSET
-
 from edgevoice.audio.chimes import NO_CHIME, Chimes
-from edgevoice.config.options import AUTO, FALLBACK_ALIAS, max_clip_bytes
-from edgevoice.config.time_of_day import minute_of_day
+from edgevoice.config.options import AUTO, DEFAULT_ROUTES, FALLBACK_ALIAS, max_clip_bytes, minute_of_day
 from edgevoice.config.validation import printable
 from edgevoice.errors import InvalidAnnouncement
-from edgevoice.paths import relative_to_config
 from edgevoice.text.checks import check_text, closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from edgevoice.config.options import CoreOptions, QuietHours, Route
     from edgevoice.config.validation import Validator
@@ -29,20 +24,18 @@ if TYPE_CHECKING:
 CHARS_PER_SECOND = 15
 
 
-def check_semantics(
-    validator: Validator, core: CoreOptions, speech: SpeechOptions, plugins: Plugins, file: Path | None
-) -> None:
+def check_semantics(validator: Validator, core: CoreOptions, speech: SpeechOptions, plugins: Plugins) -> None:
     """Report the issues of a configuration whose values all have the right type."""
     _names(validator, core)
     _times(validator, core)
-    _chimes(validator, core, file)
+    _chimes(validator, core)
     if core.hedging is True and speech.concurrency < 2:
         sections = [kind.section or name for name, kind in plugins.transports.items() if kind.account]
         option = f"{sections[0]}.concurrency" if sections else "concurrency"
         message = f"needs two requests at once: raise {option} if the account allows them"
         validator.issue(("hedging",), message)
     _phrases(validator, core, speech)
-    if core.routes is not UNSET:
+    if core.routes is not DEFAULT_ROUTES:
         _routes(validator, core.routes, plugins)
 
 
@@ -84,9 +77,9 @@ def _times(validator: Validator, core: CoreOptions) -> None:
                 validator.issue((*path, key), str(error))
 
 
-def _chimes(validator: Validator, core: CoreOptions, file: Path | None) -> None:
+def _chimes(validator: Validator, core: CoreOptions) -> None:
     """Check the folder of chimes, and that each chime used exists."""
-    folder = relative_to_config(core.chimes_dir, file) if core.chimes_dir else None
+    folder = core.chimes_dir
     if folder is not None and not folder.is_dir():
         validator.issue(("chimes_dir",), f"there is no folder {folder}")
         folder = None

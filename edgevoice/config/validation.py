@@ -36,8 +36,8 @@ class Validator:
     def issue(self, path: KeyPath, message: str) -> None:
         self.issues.append(ConfigIssue(printable(path), message, self._document.line(path)))
 
-    def unknown(self, path: KeyPath, allowed: Collection[str], what: str = "unknown key") -> None:
-        self.issue(path, f"{what}; {closest(str(path[-1]), allowed)}")
+    def unknown(self, path: KeyPath, allowed: Collection[str]) -> None:
+        self.issue(path, f"unknown key; {closest(str(path[-1]), allowed)}")
 
     def struct(
         self, options: type[S], value: object, path: KeyPath, *, known: Collection[str] = ()
@@ -98,6 +98,11 @@ class Validator:
         except msgspec.ValidationError as error:
             self.issue(path, _message(error, wanted, value))
             return INVALID
+
+
+def keys_of(options: type[msgspec.Struct]) -> set[str]:
+    """Return the keys that a mapping of these options may have."""
+    return {field.encode_name for field in msgspec.structs.fields(options)}
 
 
 def _plain(wanted: Any) -> Any:

@@ -87,8 +87,10 @@ class Speaker:
         self._kept: list[QueueItem] = []
         self._audible_since = datetime.now(UTC)
         self._shown: SpeakerState | None = None
+        self._read_faults()
 
     async def __aenter__(self) -> Self:
+        self._faults.subscribe(self._on_faults)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -202,15 +204,15 @@ class Speaker:
             announcement = item.announcement
             now = CurrentAnnouncement(announcement.id, announcement.urgency, self._audible_since)
         return SpeakerState(
+            state="fault" if self._output_fault else "speaking" if now else "idle",
             queue=len(scheduler.waiting),
             held=len(scheduler.held),
-            state="fault" if self._faults.fault_of(self.name) else "speaking" if now else "idle",
-            fault=self._faults.of(self.name),
             now=now,
             volume=self.settings.volume,
             mute=hold.mute,
             dnd=hold.dnd,
             quiet=hold.quiet,
+            fault=self._fault,
         )
 
     def show(self) -> None:
@@ -218,6 +220,17 @@ class Speaker:
         if (state := self.state) != self._shown:
             self._shown = state
             self._recorder.on_state(self.name, state)
+
+    def _on_faults(self) -> None:
+        self._read_faults()
+        self.show()
+
+    def _set_output_fault(self, sentence: str | None) -> None:
+        if sentence != self._output_fault:
+            self._faults.set(f"speaker {self.name}", sentence)
+
+    def _read_faults(self) -> None:
+        self._output_fault, self._fault = self._faults.of_output(self.name), self._faults.of(self.name)
 
     # The loop
 
@@ -310,14 +323,14 @@ class Speaker:
                         self._kept.append(action.item)
 
     def _start_playback(self, play: act.Play) -> None:
-        item, part = play.item, f"speaker {self.name}"
+        item = play.item
         player = Player(
             play,
             self._job(item),
             self._output,
             self._chimes,
             report=self._post,
-            fault=lambda sentence: self._faults.set(part, sentence),
+            fault=self._set_output_fault,
         )
         task = asyncio.create_task(player.run(), name=f"{self.name} plays {item.announcement.id}")
         self._player, self._playback = player, task

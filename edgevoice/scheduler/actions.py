@@ -7,9 +7,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgevoice.announcement import Announcement
+    from edgevoice.announcement import Announcement, Priority
     from edgevoice.outcome import EventType
-    from edgevoice.priority import Priority
     from edgevoice.scheduler.queue import Progress, QueueItem
 
 

@@ -32,9 +32,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from edgevoice.announcement import Announcement
+    from edgevoice.announcement import Announcement, Priority
     from edgevoice.outcome import EventType
-    from edgevoice.priority import Priority
 
 #: Interrupted items that are kept (contract).
 MAX_INTERRUPTED = 4

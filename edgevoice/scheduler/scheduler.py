@@ -17,9 +17,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevoice.announcement import Urgency, internal_announcement
+from edgevoice.announcement import Priority, Urgency, internal_announcement
 from edgevoice.outcome import EventType
-from edgevoice.priority import Priority
 from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.policy import HoldState, Preemption, is_update, next_gap, preemption_for, replaces

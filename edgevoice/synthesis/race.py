@@ -17,12 +17,11 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgevoice import logs
-from edgevoice.announcement import Urgency
+from edgevoice.announcement import Priority, Urgency
 from edgevoice.audio import BYTES_PER_FRAME
 from edgevoice.audio.gain import Ramp, fade_tail
 from edgevoice.errors import AccountRefused, EdgeVoiceError, TransportError
 from edgevoice.outcome import Attempt
-from edgevoice.priority import Priority
 from edgevoice.synthesis.concurrency import Preempted
 from edgevoice.synthesis.segments import segments_of, unspoken_offset
 

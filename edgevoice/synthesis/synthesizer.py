@@ -12,12 +12,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from edgevoice.announcement import Priority, Rank
 from edgevoice.audio.clip import Clip
 from edgevoice.audio.jitter_buffer import JitterStats
 from edgevoice.config.options import FALLBACK_ALIAS
 from edgevoice.errors import ClipError, EdgeVoiceError
 from edgevoice.plugin import Role
-from edgevoice.priority import Priority, Rank
 from edgevoice.synthesis.latency import LatencyModel
 from edgevoice.synthesis.race import ClipFiller
 from edgevoice.synthesis.routing import CACHED, NO_PREDICTION, Decision, decide, routing_request
@@ -262,7 +262,7 @@ class Synthesizer:
         *,
         cache: Cache,
         spool: Callable[[], Path],
-        filter_text: Callable[[str, str], str] = lambda text, _language: text,
+        filter_text: Callable[[str, str], str] | None = None,
     ) -> None:
         #: The jitter of each transport.
         self.jitter = context.jitter
@@ -321,7 +321,7 @@ class Synthesizer:
 
     def filtered(self, announcement: Announcement) -> Announcement:
         """Return the announcement with the text that plugins make of it."""
-        if announcement.text is None:
+        if announcement.text is None or self._filter_text is None:
             return announcement
         text = self._filter_text(announcement.text, announcement.language or self._context.speech.language)
         return announcement if text == announcement.text else dataclasses.replace(announcement, text=text)

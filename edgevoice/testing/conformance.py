@@ -65,10 +65,8 @@ async def check_source(
         given: The context to use; by default `context(state_dir)`.
         options: The values of its section of the configuration.
     """
-    assert issubclass(kind, Source), "a source derives from edgevoice.Source"
     given = given or context(state_dir)
-    given.ready.set()
-    await _check_life(kind, given, options, needs_defaults=True)
+    await _check_life(kind, Source, given, options)
     commands: list[Any] = []
     threads: set[int] = set()
 
@@ -100,10 +98,8 @@ async def check_transport(
         text: A text of a few words.
         options: The values of its section of the configuration.
     """
-    assert issubclass(kind, Transport), "a transport derives from edgevoice.Transport"
     given = given or context(state_dir)
-    given.ready.set()
-    await _check_life(kind, given, options, needs_defaults=True)
+    await _check_life(kind, Transport, given, options)
     assert isinstance(kind.role, Role), "role must be a Role"
     for name in ("section", "account"):
         value = getattr(kind, name)
@@ -194,10 +190,8 @@ async def check_output(
         given: The context to use; by default `context(state_dir)`.
         options: The values of its keys in the configuration.
     """
-    assert issubclass(kind, Output), "an output derives from edgevoice.Output"
     given = given or context(state_dir)
-    given.ready.set()
-    await _check_life(kind, given, options, needs_defaults=False)
+    await _check_life(kind, Output, given, options)
     struct = make(kind, given, **options).config
     resource = kind.exclusive_resource(struct)
     assert resource is None or isinstance(resource, str), "exclusive_resource() is None or a text"
@@ -267,10 +261,8 @@ async def check_observer(
         given: The context to use; by default `context(state_dir)`.
         options: The values of its section of the configuration.
     """
-    assert issubclass(kind, Observer), "an observer derives from edgevoice.Observer"
     given = given or context(state_dir)
-    given.ready.set()
-    await _check_life(kind, given, options, needs_defaults=True)
+    await _check_life(kind, Observer, given, options)
     async with _entered(kind, given, options) as observer:
         running = asyncio.create_task(observer.run())
         await asyncio.sleep(0.05)
@@ -310,11 +302,14 @@ def _check_no_wait(name: str, method: Any, *arguments: object) -> None:
 
 
 async def _check_life(
-    kind: type[Plugin], given: Context, options: dict[str, Any], *, needs_defaults: bool
+    kind: type[Plugin], base: type[Plugin], given: Context, options: dict[str, Any]
 ) -> None:
     """Check what all plugins have in common: options, constructor, `async with`."""
+    assert issubclass(kind, base), f"{kind.__name__} must derive from edgevoice.{base.__name__}"
+    given.ready.set()
     required = [field.name for field in msgspec.structs.fields(kind.options) if field.required]
-    assert not (needs_defaults and required), f"options without a default: {', '.join(required)}"
+    # An output's section has a speaker's name, so that it may ask for more.
+    assert base is Output or not required, f"options without a default: {', '.join(required)}"
     missing = kind.missing_dependency()
     assert missing is None, f"a dependency is missing here: {missing}"
     before = _running()

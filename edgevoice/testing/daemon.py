@@ -8,7 +8,7 @@ import wave
 from typing import TYPE_CHECKING, Any, Self
 
 from edgevoice.commands import Command, Say
-from edgevoice.config.load import settings_from
+from edgevoice.config import settings_from
 from edgevoice.daemon import run
 from edgevoice.errors import PluginError
 from edgevoice.plugin import Observer, Role, Source, SpeechRequest, Transport

@@ -19,7 +19,7 @@ try:
 except ImportError:
     daemon = None
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Interval of the check for stalled components if the unit has no watchdog that sets it.
 CHECK_S = 10.0
@@ -42,10 +42,10 @@ class Systemd(Observer):
     async def run(self) -> None:
         """Notify systemd until cancelled, which is how the daemon stops it."""
         if not os.environ.get("NOTIFY_SOCKET"):
-            _log.debug("not started by systemd: NOTIFY_SOCKET is not set")
+            logger.debug("not started by systemd: NOTIFY_SOCKET is not set")
             return
         if daemon is None:
-            _log.warning(
+            logger.warning(
                 'systemd waits for READY, but systemd-python is missing: pip install "edgevoice[systemd]"'
             )
             return
@@ -78,7 +78,7 @@ class Systemd(Observer):
 
     def _ping_once(self) -> None:
         if stalled := self.context.stalled():
-            _log.error("no watchdog ping, so systemd will restart the daemon: %s", "; ".join(stalled))
+            logger.error("no watchdog ping, so systemd will restart the daemon: %s", "; ".join(stalled))
         else:
             sd_notify("WATCHDOG=1")
 
@@ -88,7 +88,7 @@ def sd_notify(*lines: str) -> None:
     try:
         daemon.notify("\n".join(lines))
     except OSError as error:
-        _log.warning("cannot notify systemd of %s: %s", lines[0], error)
+        logger.warning("cannot notify systemd of %s: %s", lines[0], error)
 
 
 def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edgevoice import ConfigError, Urgency
-from edgevoice.composition import chimes_dir, local_clock, speaker_policy
-from edgevoice.config import Settings, load, settings_from
+from edgevoice.composition import speaker_policy, system_clock
+from edgevoice.config import Settings, load_settings, settings_from
 from edgevoice.scheduler.policy import DEFAULT_CHIMES, QuietWindow, RepeatGrowth, SpeakerPolicy
 from tests.support.announcements import rate
 
@@ -102,11 +102,11 @@ def test_the_quiet_hours_of_a_speaker_take_the_place_of_everybodys():
 
 
 def test_the_clock_on_the_wall_is_that_of_the_configured_zone():
-    clock = local_clock(settings_from("timezone: Pacific/Kiritimati").core)
-    there, here = clock(), datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    clock = system_clock(settings_from("timezone: Pacific/Kiritimati").core)
+    there, here = clock.now(), datetime.now(ZoneInfo("Pacific/Kiritimati"))
     assert abs((there - here).total_seconds()) < 60
     assert there.utcoffset() == here.utcoffset()
-    assert local_clock(settings_from("").core)().utcoffset() == datetime.now().astimezone().utcoffset()
+    assert system_clock(settings_from("").core).now().utcoffset() == datetime.now().astimezone().utcoffset()
 
 
 @pytest.mark.parametrize(
@@ -161,16 +161,16 @@ def beside(tmp_path):
 
     def beside(text: str) -> Settings:
         (tmp_path / "edgevoice.yaml").write_text(text)
-        return load(str(tmp_path / "edgevoice.yaml"))
+        return load_settings(str(tmp_path / "edgevoice.yaml"))
 
     return beside
 
 
 def test_a_folder_of_chimes_lies_beside_the_configuration(beside, tmp_path):
     settings = beside("chimes_dir: own\nchime: {high: bell}")
-    assert chimes_dir(settings) == tmp_path / "own"
-    assert chimes_dir(beside(f"chimes_dir: {tmp_path}/own")) == tmp_path / "own"
-    assert chimes_dir(beside("")) is None
+    assert settings.core.chimes_dir == tmp_path / "own"
+    assert beside(f"chimes_dir: {tmp_path}/own").core.chimes_dir == tmp_path / "own"
+    assert beside("").core.chimes_dir is None
 
 
 def test_a_folder_of_chimes_that_cannot_be_used_is_a_mistake(beside, tmp_path):

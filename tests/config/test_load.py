@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from edgevoice import ConfigError, Urgency
-from edgevoice.config import find_config_file, load, settings_from
+from edgevoice.config import find_config_file, load_settings, settings_from
 from edgevoice.config.options import Route, When
 from tests.support.dropin import FURNISHED, NEEDY, TIN_CAN, dropin
 from tests.support.examples import examples
@@ -53,7 +53,7 @@ def test_the_ten_lines_of_the_contract_are_enough(tmp_path):
     (tmp_path / "api_key").write_text("sk_test\n")
     file = tmp_path / "edgevoice.yaml"
     file.write_text(TEN_LINES)
-    loaded = load(str(file))
+    loaded = load_settings(str(file))
     assert loaded.section("mqtt").host == "192.168.1.10"
     assert (loaded.speech.voice, loaded.speech.sample_rate) == ("magnus", 24000)
     assert loaded.core.speakers["kitchen"].groups == ("downstairs",)
@@ -261,7 +261,7 @@ def test_a_key_file_without_a_key_is_a_mistake(tmp_path, content, message):
     file.write_text("lightning: {api_key_file: key}")
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        load(str(file))
+        load_settings(str(file))
     (mistake,) = [each for each in caught.value.issues if each.path == "lightning.api_key_file"]
     assert message in mistake.message
     assert mistake.line == 1
@@ -291,7 +291,7 @@ def test_the_file_is_the_one_named_then_the_environments_then_the_users(tmp_path
 
 def test_a_file_that_was_named_and_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        load(str(tmp_path / "nothing.yaml"))
+        load_settings(str(tmp_path / "nothing.yaml"))
 
 
 # ---- anything at all ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from edgevoice.config.time_of_day import minute_of_day
+from edgevoice.config.options import minute_of_day
 from edgevoice.scheduler.policy import QuietWindow, is_quiet
 
 ZONES = [

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from edgevoice.announcement import Urgency
-from edgevoice.priority import Priority, Rank
+from edgevoice.announcement import Priority, Rank, Urgency
 
 
 class Asker:

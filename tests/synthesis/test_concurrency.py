@@ -7,7 +7,7 @@ import random
 import pytest
 
 from edgevoice import Urgency
-from edgevoice.priority import Priority
+from edgevoice.announcement import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter, Preempted
 from tests.support.asker import Asker
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from edgevoice import Urgency
+from edgevoice.announcement import Priority
 from edgevoice.config.options import CoreOptions
 from edgevoice.plugin import Role, SpeechOptions
-from edgevoice.priority import Priority
 from edgevoice.synthesis.race import ClipFiller, Race
 from edgevoice.synthesis.segments import Segment
 from edgevoice.synthesis.synthesizer import HedgeBudget, SynthesisContext, Timeouts

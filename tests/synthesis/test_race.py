@@ -6,10 +6,10 @@ import contextlib
 import pytest
 
 from edgevoice import SpeechOptions, Urgency
+from edgevoice.announcement import Priority
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.plugin import Transport
-from edgevoice.priority import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer, Timeouts
 from tests.support.announcements import announcement

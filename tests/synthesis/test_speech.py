@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from edgevoice import SpeechOptions, Urgency
+from edgevoice.announcement import Priority, Rank
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
-from edgevoice.priority import Priority, Rank
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer
 from tests.support.announcements import NoSynthesis, announcement
 from tests.support.caches import RECIPE
