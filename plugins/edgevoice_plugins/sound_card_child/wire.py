@@ -40,8 +40,8 @@ OPENED = b"O"
 #: Progress. Numbers: frames written to the card, frames played. Sent after the first write, then each time
 #: another `REPORT_S` was played, at each change in an underrun, and before LOST.
 POSITION = b"H"
-#: After a crash of the child, up to this much is played again.
-REPORT_S = 0.05
+#: Each report wakes the daemon, but an interruption at a pause, of 80 ms or more, is late by up to this much.
+REPORT_S = 0.03
 #: All but the last `DONE_EARLY_S` was played.
 DONE = b"D"
 #: After DONE: the last frame was played.
