@@ -233,14 +233,7 @@ class Intake:
 
     def _suppress(self, announcement: Announcement, queueing: Sequence[Speaker]) -> None:
         """Refuse an announcement that is too much on the speakers that would queue it."""
-        job = self._synthesis.new_job(announcement)
-        job.join()
-        for speaker in self._speakers[announcement.target]:
-            if speaker in queueing:
-                speaker.refuse(job, "rate")
-            else:
-                speaker.submit(job)
-        job.leave()
+        self._hand_out(self._synthesis.new_job(announcement), announcement.target, refusing=queueing)
         self._watch_bursts()
 
     def _add(self, announcement: Announcement) -> None:
@@ -252,13 +245,25 @@ class Intake:
             self._said.add(job)
         self._hand_out(job, announcement.target)
 
-    def _hand_out(self, job: SpeechJob, target: str) -> None:
+    def _hand_out(self, job: SpeechJob, target: str, *, refusing: Collection[Speaker] = ()) -> None:
+        """Submit a job to each speaker of a target, but let those in `refusing` suppress it.
+
+        A speaker that breaks does not take the announcement from the others: it is rejected only if all break.
+        """
+        speakers, errors = self._speakers[target], []
         job.join()  # or else the first speaker, if it has no use for it, would close it for the others
-        try:
-            for speaker in self._speakers[target]:
-                speaker.submit(job)
-        finally:
-            job.leave()
+        for speaker in speakers:
+            try:
+                if speaker in refusing:
+                    speaker.refuse(job, "rate")
+                else:
+                    speaker.submit(job)
+            except Exception as error:
+                logger.exception("%s cannot take an announcement", speaker.name)
+                errors.append(error)
+        job.leave()
+        if len(errors) == len(speakers):
+            raise errors[0]
 
     def _restored_id(self, command: Say) -> str | None:
         """Return the id of a restored announcement that a redelivered command is; each is given once."""

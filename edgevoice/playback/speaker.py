@@ -116,7 +116,15 @@ class Speaker:
         """
         admission = self.admission(job.announcement)
         self._add_job(job)
-        self._do(self._scheduler.submit(job.announcement, _now(), deadline=deadline, held_since=held_since))
+        try:
+            self._do(
+                self._scheduler.submit(job.announcement, _now(), deadline=deadline, held_since=held_since)
+            )
+        except Exception:
+            # Nothing plays it here: its synthesis must not wait for this speaker.
+            if self._jobs.pop(job.announcement, None) is not None:
+                job.leave()
+            raise
         return admission
 
     def refuse(self, job: SpeechJob, reason: str) -> None:

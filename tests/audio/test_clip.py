@@ -272,3 +272,12 @@ async def test_wait_returns_the_end_of_the_clip():
     await waiting[0]
     with pytest.raises(ClipError, match="the server went away"):
         await waiting[1]
+
+
+async def test_closed_clip_holds_no_memory():
+    """Defect 9.14: it kept up to 256 KiB that nothing can read."""
+    clip = Clip(24000, nowhere)
+    await clip.append(bytes(200_000))
+    clip.finish()
+    clip.close()
+    assert clip.snapshot.size == 0
