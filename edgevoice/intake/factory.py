@@ -36,6 +36,8 @@ def build_announcement(
     """
     urgency = values.get("urgency", Urgency.NORMAL)
     local_now = local_now or datetime.now().astimezone()
+    moment = values.get("not_before", 0.0)
+    wait_s = _seconds_until(moment, local_now)
     ttl = min(
         values.get("ttl", DEFAULT_TTL_S[urgency]), command.expires if command.expires is not None else 86400.0
     )
@@ -48,7 +50,8 @@ def build_announcement(
         received_monotonic=received_monotonic,
         received_at=local_now.astimezone(UTC),
         ttl=ttl,
-        not_before=_seconds_until(values.get("not_before", 0.0), local_now),
+        not_before=wait_s,
+        due_at=local_now.astimezone(UTC) + timedelta(seconds=wait_s) if isinstance(moment, str) else None,
         tag=values.get("tag"),
         voice=values.get("voice"),
         language=values.get("language"),
@@ -93,6 +96,7 @@ def replay_of(said: Announcement, command: Replay, received_monotonic: float) ->
         received_at=datetime.now(UTC),
         ttl=DEFAULT_TTL_S[said.urgency],
         not_before=0.0,
+        due_at=None,
         tag=None,
         repeat=None,
         origin=command.origin,

@@ -138,11 +138,15 @@ class Intake:
         key = (command.target, command.payload)
         self._restored.setdefault(key, []).append((first.id, now + REDELIVERY_S))
         values = {**reading.values, "id": first.id}
+        read = build_announcement(
+            command, values, reading.warnings, received_monotonic=first.received, local_now=self._local_now()
+        )
         announcement = dataclasses.replace(
-            build_announcement(command, values, reading.warnings, received_monotonic=first.received),
+            read,
             received_at=datetime.now(UTC) - timedelta(seconds=now - first.received),
             ttl=max(row.expires for row in rows) - first.due,
             not_before=first.due - first.received,
+            due_at=read.due_at if first.due > now else None,
             repeated=True,
         )
         job = self._synthesis.new_job(announcement)
@@ -171,7 +175,12 @@ class Intake:
         for target in policy.escalate_to if policy is not None else ():
             if target in self._speakers and not self._closed:
                 escalated = dataclasses.replace(
-                    announcement, target=target, received_monotonic=_now(), not_before=0.0, origin=None
+                    announcement,
+                    target=target,
+                    received_monotonic=_now(),
+                    not_before=0.0,
+                    due_at=None,
+                    origin=None,
                 )
                 self._accept(escalated, payload_of(escalated), None)
 

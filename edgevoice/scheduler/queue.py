@@ -10,6 +10,7 @@ from edgevoice.scheduler.item import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from edgevoice.scheduler.item import QueueItem
 
@@ -38,7 +39,7 @@ def least_urgent(items: Sequence[QueueItem]) -> QueueItem:
 class ReadyQueue:
     """The items that wait, in the order in which they will be played; times are monotonic seconds.
 
-    The due time, the deadline and the order of an item must not change while it is queued.
+    The order of an item must not change while it is queued; its due time and deadline only by `follow_clock`.
     """
 
     def __init__(self, limit: int) -> None:
@@ -108,6 +109,13 @@ class ReadyQueue:
     def may_have_changed(self, now: float) -> bool:
         """Return whether an item may have become due or expired since `pop_expired` was last called."""
         return self._next_change <= now
+
+    def follow_clock(self, now: float, local_now: datetime) -> None:
+        """Move the items that are due at a time of day, if the wall clock was set."""
+        for item in self._items:
+            if item.due_at is not None:
+                item.follow_clock(now, local_now)
+                self._next_change = min(self._next_change, item.due)
 
     def pop_expired(self, now: float) -> list[QueueItem]:
         """Remove and return the items whose first sound, or continuation, would be too late."""

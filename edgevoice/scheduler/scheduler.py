@@ -220,6 +220,7 @@ class Scheduler:
 
     def tick(self, now: float) -> list[Action]:
         """Find out what time has changed: quiet hours, do not disturb, due times and deadlines."""
+        self._ready.follow_clock(now, self._settings.local_now())
         self._reevaluate(now)
         return self._flush(now)
 
@@ -509,6 +510,8 @@ class Scheduler:
 
     def _reevaluate(self, now: float) -> None:
         """Find out what time and the settings have changed."""
+        if self._ready.may_have_changed(now):
+            self._ready.follow_clock(now, self._settings.local_now())
         before, state = self._hold_state, self._settings.hold_state(now)
         may_hold = state != before or self._ready.may_have_changed(now)
         self._hold_state = state
