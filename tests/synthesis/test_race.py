@@ -100,3 +100,16 @@ async def test_raised_priority_reaches_the_running_race(tmp_path):
         job.request()
         async with asyncio.timeout(1):
             await waiting
+
+
+async def test_hanging_clean_up_frees_the_slot_for_a_request_of_the_same_priority(tmp_path):
+    """Defect 9.20: nothing more urgent takes the slot away, so the cancelled request itself has to let go."""
+    transport = Hanging()
+    async with synthesizer_of(transport, tmp_path, Timeouts(cancel_s=0.05)) as synthesizer:
+        hanging = await begun(synthesizer, transport)
+        hanging.leave()
+        job = synthesizer.new_job(announcement(id="a2"))
+        job.request(priority=Priority.PREFETCH)
+        async with asyncio.timeout(3):
+            await job.clip.wait_end()
+        assert job.clip.frames == len(AUDIO) // 2
