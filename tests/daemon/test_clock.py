@@ -44,7 +44,7 @@ def house_of(broker, lightning, wall, **sections):
 
 
 @pytest.mark.parametrize("days", [2, -2, 400])
-async def test_a_step_makes_nothing_early_late_or_stale(days, broker, lightning, wall):
+async def test_clock_step_changes_no_delay_and_no_ttl(days, broker, lightning, wall):
     async with house_of(broker, lightning, wall) as house:
         await house.say("d50z Later.", id="later", not_before=3)
         await house.say("d50z Stale.", id="stale", not_before=600, ttl=1)
@@ -63,7 +63,7 @@ async def test_a_step_makes_nothing_early_late_or_stale(days, broker, lightning,
 
 
 @pytest.mark.parametrize("days", [3, -3])
-async def test_a_step_between_two_starts_is_not_taken_for_age(days, broker, lightning, wall):
+async def test_clock_step_between_two_starts_changes_no_age(days, broker, lightning, wall):
     speakers = {"kitchen": {"pace": True}}
     async with house_of(broker, lightning, wall, speakers=speakers) as house:
         await house.say("d4000z Long.", id="long", urgency="critical")

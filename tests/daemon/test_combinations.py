@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from tests.daemon.test_kept_at_once import AGAIN
+from tests.daemon.test_persistence_at_arrival import AGAIN
 from tests.support.child import ChildHouse
 from tests.support.dropin import dropin
 from tests.support.house import House
