@@ -33,7 +33,7 @@ async def test_first_speaker_breaks_and_the_second_still_speaks():
 
 
 async def test_job_is_closed_if_every_speaker_breaks():
-    """Defect 9.21: the job was counted as used for ever."""
+    """Defect 9.21: the job was counted as used forever."""
     house = make_house()
     house.kitchen.submit = house.bath.submit = broken
     house.intake.submit(Say(target="all", payload=b'{"text": "Leak.", "private": true}'))
