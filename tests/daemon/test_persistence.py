@@ -26,6 +26,8 @@ from tests.support.house import OUTCOMES
 # "private" needs the root to be a mount point, which it is not where it was changed.
 PROPAGATION = "private" if "/" in [point for point, _ in mount_table()] else "unchanged"
 LONG = "d3000z Something long."
+#: Longer than a restart takes on a busy machine, so that what is spoken at once is noticed.
+NOT_BEFORE_S = 15
 
 
 def house_of(broker, lightning, **sections):
@@ -291,17 +293,17 @@ async def test_restored_normal_announcement_is_not_spoken_twice(broker, lightnin
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_not_before_survives_sigkill(how, broker, lightning):
+async def test_not_before_survives_a_restart(how, broker, lightning):
     """Defect 9.2: after a restart it was said at once."""
     async with house_of(broker, lightning) as house:
         began = asyncio.get_running_loop().time()
-        await house.say("d100z Later.", id="later", urgency="high", not_before=6)
+        await house.say("d100z Later.", id="later", urgency="high", not_before=NOT_BEFORE_S)
         await house.step("later", "queued")
         await house.leave(how)
         await house.again()
         outcome = await house.outcome("later")
         assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
-        assert asyncio.get_running_loop().time() - began > 5.5
+        assert asyncio.get_running_loop().time() - began > NOT_BEFORE_S - 0.5
 
 
 async def test_restored_announcement_is_synthesized_once(broker, lightning):
