@@ -1,4 +1,4 @@
-"""The findings of a run: one for each line of the table, with its conditions."""
+"""A run and its findings, one for each line of the table."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bench.figures.statistics import Figure
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the table.
 
-    `edgevoice` has a figure for each of its transports or variants, in `unit`, which says also what it is held
-    against. `met` is whether the goal was reached; None where the run cannot tell, and `note` then says why.
-    `drawn` is an amount for each contestant, the less the better, of which the picture shows the ratios;
-    what differs by less than `resolution` is not told apart.
+    `edgevoice` has a figure for each of its transports or variants, in `unit`, which also names the baseline.
+    `met` is whether the goal was reached; None if the run cannot tell, and `note` then says why.
+    `drawn` is an amount for each contestant, the less the better, whose ratios are in the picture; amounts that
+    differ by less than `resolution` count as equal.
     """
 
     row: str
@@ -30,7 +30,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a run. `samples` are the single values, in milliseconds, by finding and contestant."""
+    """A run. `samples` are the single values, in milliseconds, by finding and contestant."""
 
     date: str
     mode: str
@@ -43,15 +43,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     samples: dict[str, dict[str, list[float | None]]] = {}
 
 
-def written(run: Run) -> bytes:
-    """A run as JSON, indented."""
+def encode_run(run: Run) -> bytes:
+    """Return a run as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
 
 
-def read(data: bytes) -> Run:
-    """A run that was written.
+def decode_run(data: bytes) -> Run:
+    """Return the run in a JSON file.
 
     Raises:
-        msgspec.ValidationError: it is none.
+        msgspec.ValidationError: the file holds no run.
     """
     return msgspec.json.decode(data, type=Run)

@@ -1,4 +1,4 @@
-"""The picture of a run: how many times EdgeVoice's figure each other one needs, row by row, as SVG."""
+"""The picture of a run as SVG: the ratio of each contestant's figure to EdgeVoice's, row by row."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STYLE = """
 """
 
 
-class Mark(NamedTuple):
+class RatioMark(NamedTuple):
     """A contestant in a row: `ratio` of its figure to EdgeVoice's."""
 
     name: str
@@ -47,24 +47,24 @@ class Mark(NamedTuple):
         return self.name.startswith("ref_")
 
 
-def marks(finding: Finding) -> list[Mark]:
-    """All but EdgeVoice, the least first; none where EdgeVoice's own figure is not known."""
+def marks(finding: Finding) -> list[RatioMark]:
+    """Return the other contestants, smallest ratio first; none if EdgeVoice's own figure is unknown."""
     own = finding.drawn.get("edgevoice")
     if own is None:
         return []
     own = max(own, 1e-3)
-    ratios = [Mark(name, value / own) for name, value in finding.drawn.items() if name != "edgevoice"]
+    ratios = [RatioMark(name, value / own) for name, value in finding.drawn.items() if name != "edgevoice"]
     return sorted(ratios, key=lambda mark: mark.ratio)
 
 
-def place(ratio: float) -> float:
+def x_of(ratio: float) -> float:
     """Return the place of a ratio on the logarithmic axis."""
     kept = min(max(ratio, LEAST), MOST)
     return LEFT + (RIGHT - LEFT) * math.log(kept / LEAST) / math.log(MOST / LEAST)
 
 
 def picture(run: Run) -> str:
-    """The SVG, legible on light and on dark ground; the rows that have a peer."""
+    """Return an SVG of the rows that have a peer; it is legible on a light and on a dark background."""
     compared = [(finding, marks(finding)) for finding in run.findings]
     rows = [(finding, found) for finding, found in compared if not all(mark.is_reference for mark in found)]
     height = TOP + ROW * len(rows) + 83
@@ -83,7 +83,7 @@ def picture(run: Run) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _told(rows: Sequence[tuple[Finding, list[Mark]]]) -> str:
+def _told(rows: Sequence[tuple[Finding, list[RatioMark]]]) -> str:
     lines = []
     for finding, found in rows:
         each = ", ".join(f"{mark.name} {mark.ratio:.1f} times" for mark in found)
@@ -94,7 +94,7 @@ def _told(rows: Sequence[tuple[Finding, list[Mark]]]) -> str:
 def _axis(bottom: int) -> list[str]:
     lines = []
     for tick in TICKS:
-        x = place(tick)
+        x = x_of(tick)
         kind = "own" if tick == 1 else "grid"
         lines.append(f'<path class="{kind}" d="M{x:.1f} {TOP}V{bottom}"/>')
         if tick == 1:
@@ -105,14 +105,14 @@ def _axis(bottom: int) -> list[str]:
     return lines
 
 
-def _row(finding: Finding, found: Sequence[Mark], y: int) -> list[str]:
+def _row(finding: Finding, found: Sequence[RatioMark], y: int) -> list[str]:
     lines = [
         f'<text class="what" x="{LEFT - 16}" y="{y + 4}">{escape(finding.what)}</text>',
         *_band(finding, y),
     ]
     ends = dict.fromkeys(LANES, -math.inf)
     for mark in found:
-        x = place(mark.ratio)
+        x = x_of(mark.ratio)
         kind = "reference" if mark.is_reference else "peer"
         lines.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y}" r="4.5"/>')
         half = len(mark.name) * LETTER_PX / 2
@@ -128,7 +128,7 @@ def _band(finding: Finding, y: int) -> list[str]:
     own = finding.drawn.get("edgevoice", 0.0)
     if not finding.resolution or own <= 0:
         return []
-    left, right = (place((own + sign * finding.resolution) / own) for sign in (-1, 1))
+    left, right = (x_of((own + sign * finding.resolution) / own) for sign in (-1, 1))
     return [f'<rect class="band" x="{left:.1f}" y="{y - 7}" width="{right - left:.1f}" height="14" rx="7"/>']
 
 

@@ -19,20 +19,20 @@ WINDOW_S, STEP_S = 0.005, 0.001
 
 
 class Silence(NamedTuple):
-    """How often nothing was heard between the first sound and the last, and how long altogether, in seconds."""
+    """The silences between the first sound and the last: their number, and their total in seconds."""
 
     holes: int
     seconds: float
 
 
 def onset(samples: NDArray[np.float32], level: float) -> int | None:
-    """The first sample louder than `level`."""
+    """Return the position of the first sample louder than `level`."""
     loud = np.flatnonzero(np.abs(samples) > level)
     return int(loud[0]) if len(loud) else None
 
 
 def holes(samples: NDArray[np.float32], rate: int) -> Silence | None:
-    """The silences between the first sound and the last; None where there is no sound."""
+    """Return the silences between the first sound and the last; None without any sound."""
     loud = np.flatnonzero(np.abs(samples) > AUDIBLE)
     if not len(loud):
         return None
@@ -41,8 +41,8 @@ def holes(samples: NDArray[np.float32], rate: int) -> Silence | None:
     return Silence(len(long), float(long.sum()) / rate)
 
 
-def sounding(samples: NDArray[np.float32], rate: int) -> float:
-    """Seconds between the first sound and the last that were no hole."""
+def seconds_of_sound(samples: NDArray[np.float32], rate: int) -> float:
+    """Return the seconds between the first sound and the last that were not silent."""
     loud = np.flatnonzero(np.abs(samples) > AUDIBLE)
     silence = holes(samples, rate)
     if silence is None:
@@ -50,8 +50,8 @@ def sounding(samples: NDArray[np.float32], rate: int) -> float:
     return float(loud[-1] - loud[0] + 1) / rate - silence.seconds
 
 
-def tone(samples: NDArray[np.float32], frequency: float, rate: int) -> NDArray[np.float64]:
-    """The amplitude of one frequency in windows of 5 ms, one for each millisecond."""
+def tone_amplitude(samples: NDArray[np.float32], frequency: float, rate: int) -> NDArray[np.float64]:
+    """Return the amplitude of one frequency in windows of 5 ms, one window for each millisecond."""
     window, step = int(WINDOW_S * rate), int(STEP_S * rate)
     if len(samples) <= window:
         return np.zeros(0)
@@ -60,26 +60,26 @@ def tone(samples: NDArray[np.float32], frequency: float, rate: int) -> NDArray[n
     return np.asarray(np.abs(views @ wave) * 2 / window, np.float64)
 
 
-class CutIn(NamedTuple):
+class Interruption(NamedTuple):
     """Return the end of the old tone, None if it was not heard, and the start of the new tone; in samples."""
 
     old_ends: int | None
     new_begins: int
 
 
-def cut_in(samples: NDArray[np.float32], old: float, new: float, rate: int) -> CutIn | None:
+def find_interruption(samples: NDArray[np.float32], old: float, new: float, rate: int) -> Interruption | None:
     """Return the position where a tone replaces another; None while the new tone is not heard."""
-    before, after = tone(samples, old, rate), tone(samples, new, rate)
+    before, after = tone_amplitude(samples, old, rate), tone_amplitude(samples, new, rate)
     begins = np.flatnonzero((after > 0.05) & (after > 3 * before))
     if not len(begins):
         return None
     first = int(begins[0])
     ends = np.flatnonzero((before[:first] > 0.05) & (before[:first] > 3 * after[:first]))
     step, half = int(STEP_S * rate), int(WINDOW_S * rate) // 2
-    return CutIn(int(ends[-1]) * step + half if len(ends) else None, first * step + half)
+    return Interruption(int(ends[-1]) * step + half if len(ends) else None, first * step + half)
 
 
-def played(chunks: Sequence[tuple[float, float]], prebuffer: float) -> Silence:
+def simulate_player(chunks: Sequence[tuple[float, float]], prebuffer: float) -> Silence:
     """Return the silence of a player that starts `prebuffer` seconds after the first chunk.
 
     Each chunk is when it came and how long it is, in seconds. After a hole the player goes on at once.

@@ -20,7 +20,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of all lie, between the two nearest by their distance.
+    """Return the value below which `share` of all values lie, interpolated between its neighbours.
 
     Raises:
         ValueError: there are no values.
@@ -39,20 +39,20 @@ def median(values: Sequence[float]) -> float:
 
 
 def figure(values: Sequence[float]) -> Figure | None:
-    """The figure of some values, if there are any; rounded to a thousandth."""
+    """Return the summary of some values, rounded to a thousandth; None without values."""
     if not values:
         return None
     return Figure(round(median(values), 3), round(quantile(values, 0.95), 3), len(values))
 
 
 def paired(values: Sequence[float | None], baseline: Sequence[float | None]) -> list[float]:
-    """How much more each value is than that of the baseline in the same round, where both are known."""
+    """Return value minus baseline for each round in which both are known."""
     pairs = zip(values, baseline, strict=True)
     return [value - base for value, base in pairs if value is not None and base is not None]
 
 
 def figures(columns: Mapping[str, Sequence[float | None]]) -> dict[str, Figure]:
-    """The figure of each column that has a value."""
+    """Return the summary of each column that has a value."""
     known = {
         name: figure([value for value in column if value is not None]) for name, column in columns.items()
     }
@@ -62,20 +62,20 @@ def figures(columns: Mapping[str, Sequence[float | None]]) -> dict[str, Figure]:
 def differences(
     columns: Mapping[str, Sequence[float | None]], baseline: Sequence[float | None]
 ) -> dict[str, Figure]:
-    """The figure of the paired differences of each column from the baseline; a column may end before that."""
+    """Return the summary of the paired differences of each column from the baseline, which may be longer."""
     return figures({name: paired(column, baseline[: len(column)]) for name, column in columns.items()})
 
 
-def lost(columns: Mapping[str, Sequence[float | None]]) -> str:
-    """In which columns how many rounds have no value; "" if none."""
+def describe_lost(columns: Mapping[str, Sequence[float | None]]) -> str:
+    """Return a text with the number of rounds without a value by column; "" if there are none."""
     missing = {name: sum(value is None for value in column) for name, column in columns.items()}
     told = (f"{name} {count} of {len(columns[name])}" for name, count in missing.items() if count)
     return ", ".join(told)
 
 
-def reached(columns: Mapping[str, Sequence[float | None]], goal: Callable[[Figure], bool]) -> bool | None:
-    """Whether each column reaches a goal; None if those with values do, and others or some rounds have none."""
+def is_reached(columns: Mapping[str, Sequence[float | None]], goal: Callable[[Figure], bool]) -> bool | None:
+    """Return whether each column reaches a goal; None if all known values do, but some are missing."""
     found = figures(columns)
     if not all(goal(figure) for figure in found.values()):
         return False
-    return True if found and len(found) == len(columns) and not lost(columns) else None
+    return True if found and len(found) == len(columns) and not describe_lost(columns) else None

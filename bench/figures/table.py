@@ -21,7 +21,7 @@ def table(findings: Sequence[Finding]) -> str:
 
 
 def page(run: Run) -> str:
-    """The table with all that has to be known to read it."""
+    """Return the table with the method, the machine and the versions."""
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())
     parts = [
@@ -37,7 +37,7 @@ def page(run: Run) -> str:
 
 
 def _line(finding: Finding) -> list[str]:
-    # Where more is better, what is drawn is what is missing.
+    # `drawn` is what is missing, if more is better.
     peers = sorted(finding.peers.items(), key=lambda item: finding.drawn.get(item[0], item[1].median))
     own = _cell(list(finding.edgevoice.items())) or finding.note or "not measured"
     note = f" ({finding.note})" if finding.note and finding.edgevoice else ""
@@ -53,18 +53,18 @@ def _line(finding: Finding) -> list[str]:
 
 
 def _cell(figures: Sequence[tuple[str, Figure]]) -> str:
-    return "; ".join(f"{name} {shown(figure)}" for name, figure in figures)
+    return "; ".join(f"{name} {format_figure(figure)}" for name, figure in figures)
 
 
-def shown(figure: Figure) -> str:
-    """Median and p95; one number where there is but one value."""
+def format_figure(figure: Figure) -> str:
+    """Return median and p95, or one number if there is only one value."""
     if figure.n == 1:
-        return number(figure.median)
-    return f"{number(figure.median)} / {number(figure.p95)} (n={figure.n})"
+        return format_number(figure.median)
+    return f"{format_number(figure.median)} / {format_number(figure.p95)} (n={figure.n})"
 
 
-def number(value: float) -> str:
-    """Three digits that count, no more."""
+def format_number(value: float) -> str:
+    """Return a number with three significant digits."""
     if abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""LiveKit's plugin for Smallest AI alone, over its WebSocket, played by PyAudio one message after another."""
+"""LiveKit's plugin for Smallest AI without the rest of LiveKit: its WebSocket, played by PyAudio, one message at a time."""
 
 from __future__ import annotations
 

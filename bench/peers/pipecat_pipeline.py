@@ -1,4 +1,4 @@
-"""Pipecat's service for Smallest AI in a pipeline that ends at its local audio; what is urgent interrupts it first."""
+"""Pipecat's service for Smallest AI in a pipeline that ends at its local audio; an urgent message interrupts the pipeline first."""
 
 from __future__ import annotations
 

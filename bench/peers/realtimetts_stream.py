@@ -1,4 +1,4 @@
-"""RealtimeTTS with an engine over Lightning's event stream, for it has none of its own; what is urgent stops it first."""
+"""RealtimeTTS with an engine for Lightning's event stream, which it lacks; an urgent message stops it first."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Lightning(BaseEngine):  # type: ignore[misc]  # it has no types
         return []
 
     def set_voice(self, voice: str) -> None:
-        """There is one."""
+        """Do nothing: the engine has one voice."""
 
     def set_voice_parameters(self, **_: Any) -> None:
-        """It has none."""
+        """Do nothing: the voice has no parameters."""
 
     def synthesize(self, text: str, *rest: Any, **more: Any) -> bool:
         super().synthesize(text, *rest, **more)

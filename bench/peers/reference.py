@@ -1,4 +1,4 @@
-"""The smallest warm path in Python: one connection, one open stream, nothing else. No peer, but the floor.
+"""The reference: the shortest path in Python, with one connection and one open stream and nothing else.
 
 `reference.py websocket | events | cold`; `cold` opens a WebSocket for each message.
 """
@@ -22,7 +22,7 @@ PIPE_BYTES = 4096
 
 
 def card() -> int:
-    """An open stream of PulseAudio, as a pipe that takes little ahead of the ear."""
+    """Open a PulseAudio stream; return the descriptor of its pipe, which buffers little."""
     options = f"--rate={RATE} --channels=1 --format=s16le --raw --latency-msec=20 --process-time-msec=5"
     player = subprocess.Popen(["pacat", "--playback", *options.split()], stdin=subprocess.PIPE, bufsize=0)
     assert player.stdin is not None
@@ -32,7 +32,7 @@ def card() -> int:
 
 
 def messages(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str]:
-    """Yield what is published, from paho's thread."""
+    """Return a queue of the published texts, which paho's thread fills."""
     queue: asyncio.Queue[str] = asyncio.Queue()
 
     def hear(_topic: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The vendor's own client, played by PyAudio. `sdk.py http | websocket`."""
+"""The vendor's SDK, played by PyAudio. `sdk.py http | websocket`."""
 
 from __future__ import annotations
 

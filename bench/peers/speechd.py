@@ -1,4 +1,4 @@
-"""speech-dispatcher with espeak-ng, over one connection kept open; what is urgent has its priority `important`."""
+"""speech-dispatcher with espeak-ng, over one open connection; an urgent message has the priority `important`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DefaultModule espeak-ng
 
 
 def dispatcher() -> Path:
-    """Start one; its socket."""
+    """Start speech-dispatcher; return the path of its socket."""
     folder = Path(FOLDER)
     shutil.copytree("/etc/speech-dispatcher", folder / "conf")
     (folder / "conf" / "speechd.conf").write_text(CONFIGURATION.format(folder=folder))

@@ -1,4 +1,4 @@
-"""The environment that every peer reads, and two ways to listen to the broker."""
+"""The environment variables of a peer, and two ways to subscribe to the broker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ready() -> None:
 
 
 def listen(say: Callable[[str], None], urgent: Callable[[str], None] | None = None) -> None:
-    """Call these with each text, from paho's own loop: what most scripts do."""
+    """Call `say` or `urgent` with each text from paho's network loop, as most scripts do."""
 
     def hear(topic: str, text: str) -> None:
         (urgent if urgent and topic == URGENT else say)(text)
@@ -35,7 +35,7 @@ def listen(say: Callable[[str], None], urgent: Callable[[str], None] | None = No
 
 
 def subscribed(hear: Callable[[str, str], None]) -> paho.Client:
-    """A client of paho's that calls `hear` with topic and text, once its loop runs."""
+    """Return a paho client that calls `hear` with topic and text while its loop runs."""
     import paho.mqtt.client as paho
     from paho.mqtt.enums import CallbackAPIVersion
 
@@ -54,7 +54,7 @@ def subscribed(hear: Callable[[str, str], None]) -> paho.Client:
 
 
 async def texts() -> AsyncIterator[tuple[str, bool]]:
-    """Each text, and whether it is urgent."""
+    """Yield each text, and whether it is urgent."""
     import aiomqtt
 
     async with aiomqtt.Client("127.0.0.1", PORT) as client:
@@ -70,7 +70,7 @@ def request(text: str) -> dict[str, object]:
 
 
 class Card:
-    """A stream that PyAudio opens once and keeps open."""
+    """A PyAudio output stream that stays open."""
 
     def __init__(self) -> None:
         import pyaudio

@@ -1,4 +1,4 @@
-"""The house's part in front of a wyoming-satellite: text in, Wyoming's audio events out, aplay at the end."""
+"""The server for a wyoming-satellite: it turns texts into Wyoming audio events, which the satellite plays with aplay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPE = {"rate": RATE, "width": 2, "channels": 1}
 
 
 def satellite() -> int:
-    """Start one; the port that it listens on."""
+    """Start wyoming-satellite; return its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

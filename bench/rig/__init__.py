@@ -1,1 +1,1 @@
-"""Everything that a run stands on: sound server, broker, Lightning server, processes, and the ear."""
+"""The test rig: sound server, broker, simulated Lightning server, contestants, and the monitor of a sink."""

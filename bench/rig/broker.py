@@ -1,4 +1,4 @@
-"""A mosquitto of the run's own on a free port of the loopback."""
+"""A mosquitto for the run, on a free loopback port."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-STARTS_WITHIN = 10.0
+START_TIMEOUT_S = 10.0
 
 
 def free_port() -> int:
-    """A port of the loopback that is free at the moment."""
+    """Return a loopback port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Broker:
-    """`with Broker(folder, environment) as broker:`; anybody may come in."""
+    """`with Broker(folder, environment) as broker:`; clients need no password."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -45,8 +45,8 @@ class Broker:
         configuration = self._folder / "mosquitto.conf"
         configuration.write_text("\n".join(lines) + "\n")
         command = ["mosquitto", "-c", str(configuration)]
-        self._process = processes.started(command, self._environment, self._folder / "mosquitto.log")
-        deadline = time.monotonic() + STARTS_WITHIN
+        self._process = processes.start(command, self._environment, self._folder / "mosquitto.log")
+        deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return self
@@ -57,4 +57,4 @@ class Broker:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            processes.ended(self._process)
+            processes.stop(self._process)

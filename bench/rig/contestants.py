@@ -11,15 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-#: The variable of the environment that names the folder `bench/peers/install` was given.
+#: The environment variable with the folder that was given to `bench/peers/install`.
 PEERS_FOLDER = "EDGEVOICE_BENCH_PEERS"
 TRANSPORTS = ("http", "http_stream", "websocket")
 BASE = "ev"
 
 
 @dataclass(frozen=True)
-class Voice:
-    """A contestant: the topic of its texts, and whether the simulated server speaks them."""
+class Target:
+    """The topic of a contestant, and for EdgeVoice the transport; `uses_server` is whether the simulated server speaks."""
 
     name: str
     contestant: str
@@ -35,15 +35,15 @@ class Voice:
         return f"{self.topic}/critical"
 
     def payload(self, text: str) -> str:
-        """The text as it is published."""
+        """Return the payload for a text."""
         if self.transport is None:
             return text
         return msgspec.json.encode({"text": text, "transport": self.transport}).decode()
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A program that can be started. `needs` is a folder of its environment, or a program of the system's."""
+class Contestant:
+    """A program to measure. `needs` is the folder of its Python environment, `program` a command of the system."""
 
     name: str
     script: str
@@ -53,14 +53,14 @@ class Kind:
     program: str = ""
     uses_server: bool = True
     streams: bool = True
-    cuts_in: bool = False
+    can_interrupt: bool = False
     is_reference: bool = False
 
     @property
-    def voice(self) -> Voice:
-        return Voice(self.name, self.name, uses_server=self.uses_server)
+    def target(self) -> Target:
+        return Target(self.name, self.name, uses_server=self.uses_server)
 
-    def why_not(self) -> str | None:
+    def missing_requirement(self) -> str | None:
         """Return the name of the missing requirement; None if it can start."""
         if self.program and shutil.which(self.program) is None:
             return f"there is no {self.program}"
@@ -69,7 +69,7 @@ class Kind:
         return None
 
     def version(self) -> str:
-        """Return the version of the measured package; empty for a program of the system."""
+        """Return the version of the measured package; empty for a command of the system."""
         if not self.package:
             return ""
         ask = f"import importlib.metadata as m; print(m.version({self.package!r}))"
@@ -85,29 +85,31 @@ class Kind:
         return Path(os.environ.get(PEERS_FOLDER, "/nonexistent")) / self.needs / "bin" / "python"
 
 
-REF_WS = Kind("ref_ws", "reference", "websocket", is_reference=True)
-REF_SSE = Kind("ref_sse", "reference", "events", is_reference=True)
-REF_COLD = Kind("ref_cold", "reference", "cold", is_reference=True)
+REF_WS = Contestant("ref_ws", "reference", "websocket", is_reference=True)
+REF_SSE = Contestant("ref_sse", "reference", "events", is_reference=True)
+REF_COLD = Contestant("ref_cold", "reference", "cold", is_reference=True)
 PEERS = (
-    Kind("sdk_http", "sdk", "http", needs="sdk", package="smallestai", streams=False),
-    Kind("sdk_ws", "sdk", "websocket", needs="sdk", package="smallestai"),
-    Kind("livekit", "livekit_plugin", needs="livekit", package="livekit-plugins-smallestai"),
-    Kind("pipecat", "pipecat_pipeline", needs="pipecat", package="pipecat-ai", cuts_in=True),
-    Kind("realtimetts", "realtimetts_stream", needs="realtimetts", package="realtimetts", cuts_in=True),
-    Kind("wyoming", "wyoming_server", needs="wyoming", package="wyoming-satellite", program="aplay"),
-    Kind("script_aplay", "script", "aplay", program="aplay", streams=False),
-    Kind("script_paplay", "script", "paplay", program="paplay", streams=False),
-    Kind("speechd", "speechd", program="speech-dispatcher", uses_server=False, cuts_in=True),
+    Contestant("sdk_http", "sdk", "http", needs="sdk", package="smallestai", streams=False),
+    Contestant("sdk_ws", "sdk", "websocket", needs="sdk", package="smallestai"),
+    Contestant("livekit", "livekit_plugin", needs="livekit", package="livekit-plugins-smallestai"),
+    Contestant("pipecat", "pipecat_pipeline", needs="pipecat", package="pipecat-ai", can_interrupt=True),
+    Contestant(
+        "realtimetts", "realtimetts_stream", needs="realtimetts", package="realtimetts", can_interrupt=True
+    ),
+    Contestant("wyoming", "wyoming_server", needs="wyoming", package="wyoming-satellite", program="aplay"),
+    Contestant("script_aplay", "script", "aplay", program="aplay", streams=False),
+    Contestant("script_paplay", "script", "paplay", program="paplay", streams=False),
+    Contestant("speechd", "speechd", program="speech-dispatcher", uses_server=False, can_interrupt=True),
 )
 
 
-def installed() -> tuple[list[Kind], dict[str, str]]:
-    """The peers that can be started, and why each other cannot."""
-    reasons = {kind.name: kind.why_not() for kind in PEERS}
+def installed() -> tuple[list[Contestant], dict[str, str]]:
+    """Return the peers that can be started, and the reason for each that cannot."""
+    reasons = {kind.name: kind.missing_requirement() for kind in PEERS}
     left_out = {name: reason for name, reason in reasons.items() if reason is not None}
     return [kind for kind in PEERS if kind.name not in left_out], left_out
 
 
-def edgevoice_voices(speaker: str = "edgevoice") -> list[Voice]:
-    """EdgeVoice on each of its transports."""
-    return [Voice(name, speaker, transport=name) for name in TRANSPORTS]
+def edgevoice_targets(speaker: str = "edgevoice") -> list[Target]:
+    """Return a target for each transport of EdgeVoice."""
+    return [Target(name, speaker, transport=name) for name in TRANSPORTS]

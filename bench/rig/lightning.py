@@ -1,4 +1,4 @@
-"""The simulated server as a run sees it: start it, set its knobs, read what it was asked."""
+"""The process of the simulated server: start it, set its knobs, read its records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RTT_MS = 40.0
 
 
 class Lightning:
-    """`with Lightning(folder, environment) as server:`; near at `http`, and over TLS, 40 ms away, at `far`."""
+    """`with Lightning(folder, environment) as server:`; `http` is its address, `far` that of a relay with TLS and 40 ms."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], idle: float = 60.0) -> None:
         self._port, self._tls, self._relay = free_port(), free_port(), free_port()
@@ -58,24 +58,24 @@ class Lightning:
             str(self._idle),
         ]
         log = self._folder / "server.log"
-        self._process = processes.started([*command, *tls, *relay], self._environment, log, answers=True)
+        self._process = processes.start([*command, *tls, *relay], self._environment, log, answers=True)
         if self._process.stdout is None or not self._process.stdout.readline():
             raise RuntimeError(f"the simulated server does not start:\n{log.read_text()}")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            processes.ended(self._process)
+            processes.stop(self._process)
 
     def set(self, **knobs: float) -> None:
-        """Set these knobs, and all others to what they are without."""
+        """Set these knobs, and all others to their defaults."""
         body = msgspec.json.encode(Knobs(**{"idle_s": self._idle, **knobs}))  # type: ignore[arg-type]
         request = urllib.request.Request(f"{self.http}/_knobs", data=body, method="POST")
         with urllib.request.urlopen(request, timeout=5):
             pass
 
     def records(self) -> list[Record]:
-        """All requests so far that are over, in the order of their ends."""
+        """Return the finished requests, in the order of their ends."""
         if self._log.exists():
             with self._log.open("rb") as file:
                 file.seek(self._read)
@@ -86,7 +86,7 @@ class Lightning:
         return self._known
 
     def record(self, number: int, within: float = 3.0) -> Record | None:
-        """The request that the message of this number became; None if it came to none."""
+        """Return the request for the message with this number; None if there was none."""
         deadline = time.monotonic() + within
         while True:
             for record in reversed(self.records()):

@@ -1,4 +1,4 @@
-"""The machine of a run, and the versions of the software in it."""
+"""The machine of a run, and the versions of its software."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NEEDED = {
 
 
 def missing() -> list[str]:
-    """The Debian packages without which nothing can be measured."""
+    """Return the required Debian packages that are not installed."""
     return sorted({package for program, package in NEEDED.items() if shutil.which(program) is None})
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores, memory, system and load."""
+    """Return processor, cores, memory, system and load."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     model = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", info, re.MULTILINE)
     return {

@@ -1,4 +1,4 @@
-"""Child processes of a run: starting them, ending them with all of theirs, and what they take of the machine."""
+"""Starts and stops child processes with their descendants, and measures their memory and context switches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-ENDS_WITHIN = 5.0
+STOP_TIMEOUT_S = 5.0
 MEGABYTE = 2**20
 
 
-def started(
+def start(
     command: Sequence[str], environment: Mapping[str, str], log: Path, *, answers: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own; what it prints goes to `log`, with `answers` to its pipe."""
+    """Start a command in a session of its own; its output goes to `log`, with `answers` its stdout to a pipe."""
     with log.open("ab") as file:
         return subprocess.Popen(
             command,
@@ -33,42 +33,42 @@ def started(
         )
 
 
-def ended(process: subprocess.Popen[bytes]) -> None:
-    """End a process of ours and all that it started."""
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Terminate the process group of a process that `start` started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(ENDS_WITHIN)
+            process.wait(STOP_TIMEOUT_S)
     if process.stdout is not None:
         process.stdout.close()
 
 
-def tree(pid: int) -> list[psutil.Process]:
-    """A process and all below it that are there now."""
+def process_tree(pid: int) -> list[psutil.Process]:
+    """Return a process and its descendants."""
     with contextlib.suppress(psutil.Error):
         top = psutil.Process(pid)
         return [top, *top.children(recursive=True)]
     return []
 
 
-def memory(pid: int) -> float:
-    """Megabytes that a tree has for itself, with its part of what it shares (PSS)."""
+def pss_mb(pid: int) -> float:
+    """Return the proportional set size (PSS) of a process tree in megabytes."""
     total = 0
-    for process in tree(pid):
+    for process in process_tree(pid):
         with contextlib.suppress(psutil.Error):
             total += process.memory_full_info().pss
     return total / MEGABYTE
 
 
-def memory_alone(pid: int) -> float:
-    """Megabytes that a tree would have if no other process had any of its files open.
+def memory_alone_mb(pid: int) -> float:
+    """Return the megabytes of a process tree as if no other process mapped its files.
 
-    What several of its processes map of a file is counted once; PSS divides it by all who map it, also by those
-    of the bench. So it is no less than the PSS on a machine that runs nothing else of the kind.
+    PSS divides a mapped file by all processes that map it, also by those of the bench. Here a file that several
+    processes of the tree map is counted once, so this is an upper bound of the PSS on a machine without a bench.
     """
     total, files = 0, dict[str, int]()
-    for process in tree(pid):
+    for process in process_tree(pid):
         with contextlib.suppress(psutil.Error):
             for mapping in process.memory_maps(grouped=True):
                 is_file = mapping.path.startswith("/")
@@ -79,10 +79,10 @@ def memory_alone(pid: int) -> float:
     return (total + sum(files.values())) / MEGABYTE
 
 
-def wake_ups(pid: int) -> int:
-    """How often the threads of a tree were given the processor so far."""
+def context_switches(pid: int) -> int:
+    """Return the context switches of all threads of a process tree so far."""
     total = 0
-    for process in tree(pid):
+    for process in process_tree(pid):
         with contextlib.suppress(psutil.Error, OSError):
             total += sum(_switches(process.pid, thread.id) for thread in process.threads())
     return total

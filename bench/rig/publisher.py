@@ -1,4 +1,4 @@
-"""Publishes to the broker and counts what comes back, on sockets of its own: no thread stands between."""
+"""A minimal MQTT client on a blocking socket: no thread adds to the time of a publication."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _text(value: str | bytes) -> bytes:
 
 
 def packet(kind: int, body: bytes) -> bytes:
-    """An MQTT packet: kind and flags, the length in groups of seven bits, the body."""
+    """Return an MQTT packet: type and flags, the length as a variable byte integer, the body."""
     length, rest = b"", len(body)
     while True:
         rest, group = divmod(rest, 128)
@@ -30,7 +30,7 @@ def packet(kind: int, body: bytes) -> bytes:
 
 
 def publications(data: bytearray) -> Iterator[tuple[str, bytes]]:
-    """Take the complete packets from the front of `data`; topic and payload of each publication (QoS 0)."""
+    """Remove the complete packets from the front of `data`; yield topic and payload of each PUBLISH (QoS 0)."""
     while (bounds := _first_packet(data)) is not None:
         begin, end = bounds
         kind, body = data[0] & 0xF0, bytes(data[begin:end])
@@ -74,7 +74,7 @@ class Publisher:
         self._socket.close()
 
     def publish(self, topic: str, payload: str | bytes) -> float:
-        """Publish; the moment just before, on the monotonic clock in seconds."""
+        """Publish; return the time just before, in seconds of the monotonic clock."""
         data = payload.encode() if isinstance(payload, str) else payload
         message = packet(PUBLISH, _text(topic) + data)
         moment = time.monotonic()
@@ -82,7 +82,7 @@ class Publisher:
         return moment
 
     def subscribe(self, topic: str) -> None:
-        """Receive what is published there from now on, and what is retained."""
+        """Subscribe with QoS 0; retained messages arrive too."""
         self._socket.sendall(packet(SUBSCRIBE, struct.pack(">H", 1) + _text(topic) + b"\0"))
 
     def received(self, within: float) -> list[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""A PulseAudio of the run's own, with as many silent sinks as are asked for."""
+"""A PulseAudio server for the run, with null sinks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Self
 from bench.rig import processes
 
 RATE = 48000
-STARTS_WITHIN = 20.0
+START_TIMEOUT_S = 20.0
 ALSA = """
 pcm.!default { type pulse hint { show on description "Default" } }
 ctl.!default { type pulse }
@@ -19,7 +19,7 @@ ctl.!default { type pulse }
 
 
 class Pulse:
-    """`with Pulse(folder) as pulse:`; `pulse.environment(sink)` belongs to what shall play on that sink."""
+    """`with Pulse(folder) as pulse:`; `pulse.environment(sink)` is the environment of a process that plays on that sink."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,8 +32,8 @@ class Pulse:
         protocol = f"module-native-protocol-unix socket={self._folder}/native auth-anonymous=1"
         options = "-n --daemonize=no --use-pid-file=no --exit-idle-time=-1 --disallow-exit=yes"
         command = ["pulseaudio", *options.split(), "--log-target=stderr", "-L", protocol]
-        self._server = processes.started(command, self.environment(), self._folder / "pulseaudio.log")
-        deadline = time.monotonic() + STARTS_WITHIN
+        self._server = processes.start(command, self.environment(), self._folder / "pulseaudio.log")
+        deadline = time.monotonic() + START_TIMEOUT_S
         while self._ask("info").returncode != 0:
             if self._server.poll() is not None or time.monotonic() > deadline:
                 log = (self._folder / "pulseaudio.log").read_text()
@@ -43,14 +43,14 @@ class Pulse:
 
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
-            processes.ended(self._server)
+            processes.stop(self._server)
 
     @property
     def pid(self) -> int:
         return self._server.pid if self._server is not None else 0
 
     def sink(self, name: str) -> str:
-        """A sink of this name, made if there is none: mono, 16 bit."""
+        """Return the name of a null sink, which is created if necessary: 48000 Hz, mono, 16 bit."""
         if name not in self._sinks:
             options = f"sink_name={name} rate={RATE} channels=1 format=s16le"
             made = self._ask("load-module", "module-null-sink", *options.split())
@@ -59,12 +59,12 @@ class Pulse:
             self._sinks.add(name)
         return name
 
-    def streams(self) -> int:
-        """How many streams are open, on any sink."""
+    def open_streams(self) -> int:
+        """Return the number of open streams on all sinks."""
         return len(self._ask("list", "short", "sink-inputs").stdout.splitlines())
 
     def environment(self, sink: str = "") -> dict[str, str]:
-        """The environment in which `sink` is the sound card, by PulseAudio and by ALSA."""
+        """Return environment variables with `sink` as the default device of PulseAudio and ALSA."""
         folder = str(self._folder)
         environment = {
             **os.environ,

@@ -1,4 +1,4 @@
-"""The test rig of a row of the table, and the start of its contestants."""
+"""The test rig of a row: starts the servers, EdgeVoice and the other contestants."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bench.rig import processes
 from bench.rig.broker import Broker
-from bench.rig.contestants import BASE, Kind
-from bench.rig.ear import Ear
+from bench.rig.contestants import BASE, Contestant
 from bench.rig.lightning import Lightning
 from bench.rig.publisher import Publisher
 from bench.rig.pulse import Pulse
+from bench.rig.sink_monitor import SinkMonitor
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-SINK = "ear"
+SINK = "monitor"
 NODE = "bench"
-READY_WITHIN = 60.0
-SETTLES_S = 1.0
+READY_TIMEOUT_S = 60.0
+SETTLE_S = 1.0
 ROOT = Path(__file__).parent.parent.parent
 
 
 class Rig:
-    """`with Rig(folder) as rig:`; everything in that folder and on the loopback.
+    """`with Rig(folder) as rig:`; all files are in that folder, all sockets on the loopback.
 
-    `idle` is after how many seconds the server gives an idle connection up.
+    `idle` is the idle timeout of the simulated server's connections, in seconds.
     """
 
     def __init__(self, folder: Path, *, idle: float = 60.0) -> None:
@@ -51,21 +51,21 @@ class Rig:
             self.broker = stack.enter_context(Broker(self.folder, environment))
             self.server = stack.enter_context(Lightning(self.folder, self._own, self._idle))
             self.publisher = stack.enter_context(Publisher(self.broker.port, "bench-publisher"))
-            self.ear = stack.enter_context(Ear(self.pulse, SINK))
+            self.monitor = stack.enter_context(SinkMonitor(self.pulse, SINK))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def another_ear(self, sink: str) -> Ear:
-        return Ear(self.pulse, sink)
+    def monitor_of(self, sink: str) -> SinkMonitor:
+        return SinkMonitor(self.pulse, sink)
 
     @contextmanager
-    def edgevoice(
+    def start_edgevoice(
         self, *, speaker: str = "edgevoice", sink: str = SINK, far: bool = False, **sections: Any
-    ) -> Iterator[Started]:
-        """The real daemon, with a configuration that asks for nothing but the announcements themselves."""
+    ) -> Iterator[RunningContestant]:
+        """Start `edgevoice run`, configured without chimes, limits and cache unless `sections` say otherwise."""
         folder = self.folder / f"{speaker}-{next(self.numbers)}"
         folder.mkdir()
         configuration = folder / "edgevoice.yaml"
@@ -78,18 +78,20 @@ class Rig:
             watch.subscribe(f"{BASE}/{NODE}-{speaker}/availability")
             watch.received(0.2)
             began = time.monotonic()
-            process = processes.started(command, environment, folder / "log")
+            process = processes.start(command, environment, folder / "log")
             try:
-                online = _online(watch, process, folder / "log")
-                time.sleep(SETTLES_S)
-                yield Started(speaker, process.pid, online - began)
+                online = _wait_online(watch, process, folder / "log")
+                time.sleep(SETTLE_S)
+                yield RunningContestant(speaker, process.pid, online - began)
             finally:
-                processes.ended(process)
+                processes.stop(process)
                 watch.publish(f"{BASE}/{NODE}-{speaker}/availability", b"")
 
     @contextmanager
-    def started(self, kind: Kind, *, sink: str = SINK, far: bool = False) -> Iterator[Started]:
-        """A reference or a peer, once it says that it is ready."""
+    def start_contestant(
+        self, kind: Contestant, *, sink: str = SINK, far: bool = False
+    ) -> Iterator[RunningContestant]:
+        """Start a reference or a peer, and wait until it is ready."""
         folder = self.folder / f"{kind.name}-{next(self.numbers)}"
         folder.mkdir()
         address = self.server.far if far else self.server.http
@@ -105,13 +107,13 @@ class Rig:
             "PYTHONPATH": str(ROOT),
         }
         began = time.monotonic()
-        process = processes.started(kind.command(), environment, folder / "log", answers=True)
+        process = processes.start(kind.command(), environment, folder / "log", answers=True)
         try:
-            ready = _says_ready(process, folder / "log")
-            time.sleep(SETTLES_S)
-            yield Started(kind.name, process.pid, ready - began)
+            ready = _wait_ready(process, folder / "log")
+            time.sleep(SETTLE_S)
+            yield RunningContestant(kind.name, process.pid, ready - began)
         finally:
-            processes.ended(process)
+            processes.stop(process)
 
     def _configuration(
         self, folder: Path, speaker: str, far: bool, sections: dict[str, Any]
@@ -133,29 +135,29 @@ class Rig:
         }
 
 
-class Started:
-    """A contestant that is running: its name, its process, and the seconds it took to be ready."""
+class RunningContestant:
+    """A running contestant: its name, its process id, and the seconds from its start until it was ready."""
 
     def __init__(self, name: str, pid: int, ready: float) -> None:
         self.name = name
         self.pid = pid
-        self.ready = ready
+        self.start_s = ready
 
 
-def _online(watch: Publisher, process: subprocess.Popen[bytes], log: Path) -> float:
-    """The moment at which the daemon said that it is there."""
-    deadline = time.monotonic() + READY_WITHIN
+def _wait_online(watch: Publisher, process: subprocess.Popen[bytes], log: Path) -> float:
+    """Wait for `online`; return its time in seconds of the monotonic clock."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         if any(payload == b"online" for _, payload in watch.received(0.05)):
             return time.monotonic()
     raise RuntimeError(f"EdgeVoice does not start:\n{log.read_text()}")
 
 
-def _says_ready(process: subprocess.Popen[bytes], log: Path) -> float:
-    """The moment at which the process printed READY."""
+def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> float:
+    """Wait until the process prints READY; return the time in seconds of the monotonic clock."""
     if process.stdout is not None:
         os.set_blocking(process.stdout.fileno(), False)
-        said, deadline = b"", time.monotonic() + READY_WITHIN
+        said, deadline = b"", time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline and process.poll() is None:
             said += process.stdout.read() or b""
             if b"READY" in said:

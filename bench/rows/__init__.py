@@ -1,4 +1,4 @@
-"""A module for each row of the table: its measurement, and its baseline."""
+"""The rows of the table, a module each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bench.rows import cached, cut_in, far, flood, holes, idle, latency, long_te
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.course import Course
     from bench.figures.findings import Finding
+    from bench.session import BenchSession
 
 #: In the order of the table.
-ROWS: dict[str, Callable[[Course], list[Finding]]] = {
+ROWS: dict[str, Callable[[BenchSession], list[Finding]]] = {
     row.NAME: row.measure
     for row in (latency, ordinary, far, cached, long_text, holes, cut_in, flood, memory, idle, ready)
 }

@@ -1,4 +1,4 @@
-"""Added latency over TLS, 40 ms away, after idle time in which the server gave its connections up."""
+"""The row `far`: added latency over TLS, 40 ms away, after the server closed its idle connections."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
 from bench.figures.statistics import figures
-from bench.rig.contestants import REF_COLD, TRANSPORTS, Voice
-from bench.rig.hearing import hear
+from bench.rig.contestants import REF_COLD, TRANSPORTS, Target
+from bench.rig.first_sound import measure_message
 from bench.rig.lightning import RTT_MS
 
 if TYPE_CHECKING:
-    from bench.course import Course
+    from bench.session import BenchSession
 
 NAME = "far"
 MOST_MS = 8.0
@@ -22,28 +22,28 @@ SERVER_IDLE_S, WAIT_S = 5.0, 15.0
 REAL_SERVER_IDLE_S, REAL_WAIT_S, REAL_TIMES = 60.0, 600.0, 3
 
 
-def measure(course: Course) -> list[Finding]:
-    idle, wait, rounds = SERVER_IDLE_S, WAIT_S, course.times(2, 8)
-    if course.real_idle:
+def measure(session: BenchSession) -> list[Finding]:
+    idle, wait, rounds = SERVER_IDLE_S, WAIT_S, session.count(2, 8)
+    if session.real_idle:
         idle, wait, rounds = REAL_SERVER_IDLE_S, REAL_WAIT_S, REAL_TIMES
     columns: dict[str, list[float | None]] = {}
-    with course.rig(idle=idle) as rig, ExitStack() as stack:
+    with session.rig(idle=idle) as rig, ExitStack() as stack:
         voices = []
         for transport in TRANSPORTS:  # each in a daemon of its own, so that none is kept warm by another
-            stack.enter_context(rig.edgevoice(speaker=transport, far=True))
-            voices.append(Voice(transport, transport, transport=transport))
-        stack.enter_context(rig.started(REF_COLD, far=True))
-        voices.append(REF_COLD.voice)
+            stack.enter_context(rig.start_edgevoice(speaker=transport, far=True))
+            voices.append(Target(transport, transport, transport=transport))
+        stack.enter_context(rig.start_contestant(REF_COLD, far=True))
+        voices.append(REF_COLD.target)
         for voice in voices:
-            hear(rig, voice)
+            measure_message(rig, voice)
         for number in range(rounds):
-            course.tell(f"far: {wait:.0f} s of idle time, {number + 1} of {rounds}")
+            session.report_progress(f"far: {wait:.0f} s of idle time, {number + 1} of {rounds}")
             time.sleep(wait)
             for voice in random.sample(voices, len(voices)):
-                heard = hear(rig, voice)
+                heard = measure_message(rig, voice)
                 column = columns.setdefault(voice.name, [])
                 column.append(heard.added_ms - RTT_MS if heard is not None else None)
-    course.keep(NAME, columns)
+    session.keep_samples(NAME, columns)
     return [_finding(columns, wait)]
 
 

@@ -1,4 +1,4 @@
-"""A thousand short messages at once: how much of the time they sound, what they take, what becomes of each."""
+"""The row `flood`: 1,000 short messages at once; the share of time with sound, memory, and outcomes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench.figures.findings import Finding
-from bench.figures.sounds import sounding
+from bench.figures.sounds import seconds_of_sound
 from bench.figures.statistics import Figure, figures
 from bench.rig import processes
-from bench.rig.contestants import BASE, REF_WS, Voice
-from bench.rig.hearing import hear
+from bench.rig.contestants import BASE, REF_WS, Target
+from bench.rig.first_sound import measure_message
 from bench.rig.publisher import Publisher
 from bench.rig.pulse import RATE
-from bench.server.knobs import tagged
+from bench.server.knobs import tagged_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.course import Course
-    from bench.rig.ear import Ear
-    from bench.rig.rig import Rig, Started
+    from bench.rig.rig import Rig, RunningContestant
+    from bench.rig.sink_monitor import SinkMonitor
+    from bench.session import BenchSession
 
 NAME = "flood"
 MESSAGES, MESSAGE_MS, SETUP_MS = 1000, 200, 20.0
@@ -37,35 +37,39 @@ TOLD_WITHIN_S = 30.0
 #: After this pause without a message, all outcomes were published.
 QUIET_S = 1.0
 
-Contestant = tuple[Voice, "Started", "Ear"]
+Contestant = tuple[Target, "RunningContestant", "SinkMonitor"]
 
 
-def measure(course: Course) -> list[Finding]:
+def measure(session: BenchSession) -> list[Finding]:
     shares: dict[str, list[float | None]] = {}
     grown: dict[str, list[float | None]] = {}
-    with course.rig() as rig, rig.edgevoice() as own, Publisher(rig.broker.port, "bench-outcomes") as told:
-        course.tell(f"flood: EdgeVoice, {MESSAGES} messages")
-        voice = Voice("edgevoice", own.name)
+    with (
+        session.rig() as rig,
+        rig.start_edgevoice() as own,
+        Publisher(rig.broker.port, "bench-outcomes") as told,
+    ):
+        session.report_progress(f"flood: EdgeVoice, {MESSAGES} messages")
+        voice = Target("edgevoice", own.name)
         told.subscribe(f"{BASE}/{own.name}/event")
-        hear(rig, voice)
+        measure_message(rig, voice)
         before = {event["id"] for event in _events(told)}
-        _flood(rig, [(voice, own, rig.ear)], shares, grown)
+        _flood(rig, [(voice, own, rig.monitor)], shares, grown)
         rig.publisher.publish(f"{BASE}/{own.name}/stop", "all")
         once, more = _outcomes(told, before)
-    kinds = (REF_WS, *course.peers) if course.is_full else ()
+    kinds = (REF_WS, *session.peers) if session.is_full else ()
     for first in range(0, len(kinds), AT_ONCE):
         some = kinds[first : first + AT_ONCE]
-        course.tell(f"flood: {', '.join(kind.name for kind in some)}")
-        with course.rig() as rig, ExitStack() as stack:
+        session.report_progress(f"flood: {', '.join(kind.name for kind in some)}")
+        with session.rig() as rig, ExitStack() as stack:
             alive: list[Contestant] = []
             for kind in some:
-                ear = stack.enter_context(rig.another_ear(kind.name))
-                if started := course.start(stack, rig, kind, sink=kind.name):
-                    alive.append((kind.voice, started, ear))
-                    hear(rig, kind.voice, ear=ear)
+                monitor = stack.enter_context(rig.monitor_of(kind.name))
+                if started := session.start(stack, rig, kind, sink=kind.name):
+                    alive.append((kind.target, started, monitor))
+                    measure_message(rig, kind.target, monitor=monitor)
             _flood(rig, alive, shares, grown)
-    course.keep("flood: share of the time", shares)
-    course.keep("flood: memory", grown)
+    session.keep_samples("flood: share of the time", shares)
+    session.keep_samples("flood: memory", grown)
     return _findings(figures(shares), figures(grown), once, more)
 
 
@@ -76,26 +80,26 @@ def _flood(
     grown: dict[str, list[float | None]],
 ) -> None:
     rig.server.set(setup_ms=SETUP_MS)
-    before = {voice.name: processes.memory(started.pid) for voice, started, _ in contestants}
-    begins = {voice.name: ear.now for voice, _, ear in contestants}
+    before = {voice.name: processes.pss_mb(started.pid) for voice, started, _ in contestants}
+    begins = {voice.name: monitor.end_position for voice, _, monitor in contestants}
     for voice, _, _ in contestants:
         for _ in range(MESSAGES):
-            text = tagged(next(rig.numbers), MESSAGE_MS, text="Hello.") if voice.uses_server else "Go."
+            text = tagged_text(next(rig.numbers), MESSAGE_MS, text="Hello.") if voice.uses_server else "Go."
             rig.publisher.publish(voice.topic, voice.payload(text))
     most = dict(before)
     end = time.monotonic() + WATCHED_S
     while time.monotonic() < end:
         for voice, started, _ in contestants:
-            most[voice.name] = max(most[voice.name], processes.memory(started.pid))
+            most[voice.name] = max(most[voice.name], processes.pss_mb(started.pid))
         time.sleep(0.5)
-    for voice, _, ear in contestants:
-        samples = ear.samples(begins[voice.name])
-        shares[voice.name] = [100 * sounding(samples, RATE) / (len(samples) / RATE)]
+    for voice, _, monitor in contestants:
+        samples = monitor.samples(begins[voice.name])
+        shares[voice.name] = [100 * seconds_of_sound(samples, RATE) / (len(samples) / RATE)]
         grown[voice.name] = [most[voice.name] - before[voice.name]]
 
 
 def _events(told: Publisher) -> list[dict[str, Any]]:
-    """Collect the messages until no more come for a moment, or for too long."""
+    """Return the events until none arrives for a while, or the time is over."""
     events: list[dict[str, Any]] = []
     deadline = time.monotonic() + TOLD_WITHIN_S
     while time.monotonic() < deadline and (received := told.received(QUIET_S)):
@@ -113,7 +117,7 @@ def _outcomes(told: Publisher, before: set[str]) -> tuple[int, int]:
 
 
 def outcomes_of(events: Iterable[dict[str, Any]], before: set[str]) -> tuple[int, int]:
-    """How many announcements ended once, and how many more than once; of none that was there `before`."""
+    """Return how many announcements ended once, and how many more than once; those in `before` do not count."""
     ended = Counter(event["id"] for event in events if event["event_type"] in OUTCOMES)
     counts = [count for name, count in ended.items() if name not in before]
     once = counts.count(1)

@@ -1,4 +1,4 @@
-"""Silence inside speech when the server jitters, hardly keeps up, stalls, or does none of it."""
+"""The row `holes`: silence inside speech while the server jitters, barely keeps up, stalls, or is steady."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
-from bench.figures.interrupted import Interrupted, later, most_holes_beyond_stalls, share
 from bench.figures.sounds import holes, onset
 from bench.figures.statistics import Figure
-from bench.rig.contestants import REF_WS, Voice
-from bench.rig.ear import LOUD
+from bench.figures.streamed_message import (
+    StreamedMessage,
+    max_holes_beyond_stalls,
+    silence_ratio,
+    start_delay_ms,
+)
+from bench.rig.contestants import REF_WS, Target
 from bench.rig.pulse import RATE
-from bench.server.knobs import Knobs, tagged
+from bench.rig.sink_monitor import TONE_LEVEL
+from bench.server.knobs import Knobs, tagged_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.course import Course
-    from bench.rig.ear import Ear
     from bench.rig.rig import Rig
+    from bench.rig.sink_monitor import SinkMonitor
+    from bench.session import BenchSession
 
 NAME = "holes"
 PROFILES: dict[str, dict[str, float]] = {
@@ -42,19 +47,19 @@ TRANSPORT = "http_stream"
 
 
 @dataclass(frozen=True)
-class Lane:
-    """A contestant, and the ear on its sink."""
+class MonitoredTarget:
+    """A target, and the monitor of its sink."""
 
     name: str
-    voice: Voice
-    ear: Ear
+    voice: Target
+    monitor: SinkMonitor
 
 
-def measure(course: Course) -> list[Finding]:
-    seeds = course.times(5, 50)
-    own = _own(course, seeds)
-    others = _others(course, PEER_SEEDS) if course.is_full else {profile: {} for profile in PROFILES}
-    course.samples |= {
+def measure(session: BenchSession) -> list[Finding]:
+    seeds = session.count(5, 50)
+    own = _own(session, seeds)
+    others = _others(session, PEER_SEEDS) if session.is_full else {profile: {} for profile in PROFILES}
+    session.samples |= {
         f"holes: {profile}": {
             name: [round(each.heard.seconds * 1000, 1) for each in found]
             for name, found in {"edgevoice": own[profile], **others[profile]}.items()
@@ -63,23 +68,23 @@ def measure(course: Course) -> list[Finding]:
     }
     return [
         *(_finding(profile, own[profile], others[profile]) for profile in PROFILES),
-        _steady(course),
+        _steady(session),
     ]
 
 
-def _own(course: Course, seeds: int) -> dict[str, list[Interrupted]]:
-    found: dict[str, list[Interrupted]] = {profile: [] for profile in PROFILES}
-    with course.rig() as rig, ExitStack() as stack:
+def _own(session: BenchSession, seeds: int) -> dict[str, list[StreamedMessage]]:
+    found: dict[str, list[StreamedMessage]] = {profile: [] for profile in PROFILES}
+    with session.rig() as rig, ExitStack() as stack:
         lanes = []
         for number in range(min(LANES, seeds)):
             name = f"lane{number}"
-            ear = stack.enter_context(rig.another_ear(name))
-            stack.enter_context(rig.edgevoice(speaker=name, sink=name))
-            lanes.append(Lane("edgevoice", Voice(name, name, transport=TRANSPORT), ear))
+            monitor = stack.enter_context(rig.monitor_of(name))
+            stack.enter_context(rig.start_edgevoice(speaker=name, sink=name))
+            lanes.append(MonitoredTarget("edgevoice", Target(name, name, transport=TRANSPORT), monitor))
         for profile, knobs in PROFILES.items():
-            course.tell(f"holes: EdgeVoice, {profile}, {seeds} seeds, {len(lanes)} at once")
+            session.report_progress(f"holes: EdgeVoice, {profile}, {seeds} seeds, {len(lanes)} at once")
             rig.server.set(**knobs)
-            for number in range(WARM_UP[course.mode]):
+            for number in range(WARM_UP[session.mode]):
                 _round(rig, [(lane, 1000 + number * len(lanes) + i) for i, lane in enumerate(lanes)], knobs)
             for first in range(1, seeds + 1, len(lanes)):
                 some = list(zip(lanes, range(first, seeds + 1), strict=False))
@@ -87,18 +92,18 @@ def _own(course: Course, seeds: int) -> dict[str, list[Interrupted]]:
     return found
 
 
-def _others(course: Course, seeds: int) -> dict[str, dict[str, list[Interrupted]]]:
-    """The reference and the peers, all at once, on the same few seeds; whole files have no holes."""
-    found: dict[str, dict[str, list[Interrupted]]] = {profile: {} for profile in PROFILES}
-    kinds = [REF_WS, *(kind for kind in course.peers if kind.streams and kind.uses_server)]
-    with course.rig() as rig, ExitStack() as stack:
+def _others(session: BenchSession, seeds: int) -> dict[str, dict[str, list[StreamedMessage]]]:
+    """Measure the reference and the streaming peers at the same time with the same seeds."""
+    found: dict[str, dict[str, list[StreamedMessage]]] = {profile: {} for profile in PROFILES}
+    kinds = [REF_WS, *(kind for kind in session.peers if kind.streams and kind.uses_server)]
+    with session.rig() as rig, ExitStack() as stack:
         lanes = []
         for kind in kinds:
-            ear = stack.enter_context(rig.another_ear(kind.name))
-            if course.start(stack, rig, kind, sink=kind.name):
-                lanes.append(Lane(kind.name, kind.voice, ear))
+            monitor = stack.enter_context(rig.monitor_of(kind.name))
+            if session.start(stack, rig, kind, sink=kind.name):
+                lanes.append(MonitoredTarget(kind.name, kind.target, monitor))
         for profile, knobs in PROFILES.items():
-            course.tell(f"holes: reference and peers, {profile}, {seeds} seeds")
+            session.report_progress(f"holes: reference and peers, {profile}, {seeds} seeds")
             rig.server.set(**knobs)
             for seed in range(1, seeds + 1):
                 for lane, heard in _round(rig, [(lane, seed) for lane in lanes], knobs):
@@ -107,40 +112,46 @@ def _others(course: Course, seeds: int) -> dict[str, dict[str, list[Interrupted]
 
 
 def _round(
-    rig: Rig, lanes: Sequence[tuple[Lane, int]], knobs: dict[str, float]
-) -> list[tuple[Lane, Interrupted]]:
-    """Have each lane say one message with its seed, all at once."""
+    rig: Rig, lanes: Sequence[tuple[MonitoredTarget, int]], knobs: dict[str, float]
+) -> list[tuple[MonitoredTarget, StreamedMessage]]:
+    """Publish one message for each target at the same time, with the same seed."""
     begun = []
     for lane, seed in lanes:
         number = next(rig.numbers)
-        text = tagged(number, SPEECH_MS, seed=seed)
+        text = tagged_text(number, SPEECH_MS, seed=seed)
         published = rig.publisher.publish(lane.voice.topic, lane.voice.payload(text))
-        begun.append((lane, number, lane.ear.position(published)))
+        begun.append((lane, number, lane.monitor.position_after(published)))
     time.sleep(SPEECH_MS / 1000)
     heard = []
     for lane, number, begin in begun:
-        found = _heard(rig, lane.ear, number, begin, knobs)
+        found = _heard(rig, lane.monitor, number, begin, knobs)
         if found is not None:
             heard.append((lane, found))
     return heard
 
 
-def _heard(rig: Rig, ear: Ear, number: int, begin: int, knobs: dict[str, float]) -> Interrupted | None:
+def _heard(
+    rig: Rig, monitor: SinkMonitor, number: int, begin: int, knobs: dict[str, float]
+) -> StreamedMessage | None:
     record = rig.server.record(number, within=15)
-    ear.wait_for_silence(OVER_S)
-    samples = ear.samples(begin)
-    silence, first = holes(samples, RATE), onset(samples, LOUD)
+    monitor.wait_for_silence(OVER_S)
+    samples = monitor.samples(begin)
+    silence, first = holes(samples, RATE), onset(samples, TONE_LEVEL)
     if record is None or record.first is None or silence is None or first is None:
         return None
     stalls = Knobs(**knobs).stall_ms if knobs.get("stall_share") else 0.0  # type: ignore[arg-type]
-    return Interrupted(silence, ear.moment(begin + first) - record.first, tuple(record.chunks), stalls / 1000)
+    return StreamedMessage(
+        silence, monitor.time_of(begin + first) - record.first, tuple(record.chunks), stalls / 1000
+    )
 
 
-def _finding(profile: str, own: list[Interrupted], others: dict[str, list[Interrupted]]) -> Finding:
+def _finding(profile: str, own: list[StreamedMessage], others: dict[str, list[StreamedMessage]]) -> Finding:
     stalls = profile == "stalls"
-    shares = {name: share(found, fixed=stalls) for name, found in {"edgevoice": own, **others}.items()}
-    mine, start = shares.pop("edgevoice"), later(own)
-    beyond = most_holes_beyond_stalls(own)
+    shares = {
+        name: silence_ratio(found, fixed=stalls) for name, found in {"edgevoice": own, **others}.items()
+    }
+    mine, start = shares.pop("edgevoice"), start_delay_ms(own)
+    beyond = max_holes_beyond_stalls(own)
     if stalls:
         goal = "no more than a fixed prebuffer of the same start; at most one hole a stall"
         met = mine.median <= 1 and beyond <= 0
@@ -165,21 +176,21 @@ def _finding(profile: str, own: list[Interrupted], others: dict[str, list[Interr
     )
 
 
-def _steady(course: Course) -> Finding:
-    minutes = course.steady or STEADY_MINUTES[course.mode]
-    course.tell(f"holes: {minutes:g} minutes on a steady server")
+def _steady(session: BenchSession) -> Finding:
+    minutes = session.steady_minutes or STEADY_MINUTES[session.mode]
+    session.report_progress(f"holes: {minutes:g} minutes on a steady server")
     count, seconds = 0, 0.0
-    with course.rig() as rig, rig.edgevoice():
+    with session.rig() as rig, rig.start_edgevoice():
         rig.server.set(speed=2.0)
-        voice = Voice("edgevoice", "edgevoice", transport=TRANSPORT)
-        text = tagged(next(rig.numbers), int(minutes * 60_000))
+        voice = Target("edgevoice", "edgevoice", transport=TRANSPORT)
+        text = tagged_text(next(rig.numbers), int(minutes * 60_000))
         published = rig.publisher.publish(voice.topic, voice.payload(text))
-        begin = rig.ear.first_sound(rig.ear.position(published), 10)
+        begin = rig.monitor.first_sound(rig.monitor.position_after(published), 10)
         end = time.monotonic() + minutes * 60 - 1
         while begin is not None and time.monotonic() < end:
             time.sleep(min(60.0, max(0.1, end - time.monotonic())))
-            until = rig.ear.now
-            silence = holes(rig.ear.samples(begin, until), RATE)
+            until = rig.monitor.end_position
+            silence = holes(rig.monitor.samples(begin, until), RATE)
             if silence is not None:
                 count, seconds = count + silence.holes, seconds + silence.seconds
             begin = until

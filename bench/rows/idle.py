@@ -1,4 +1,4 @@
-"""Memory and processor time of the contestants while they are idle."""
+"""The row `idle`: memory and context switches of idle contestants."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from bench.figures.findings import Finding
 from bench.figures.statistics import figures
 from bench.rig import processes
-from bench.rig.contestants import REF_WS, Voice
-from bench.rig.hearing import hear
+from bench.rig.contestants import REF_WS, Target
+from bench.rig.first_sound import measure_message
 
 if TYPE_CHECKING:
-    from bench.course import Course
-    from bench.rig.rig import Rig, Started
+    from bench.rig.rig import Rig, RunningContestant
+    from bench.session import BenchSession
 
 NAME = "idle"
 MOST_MB, MOST_WAKE_UPS = 60.0, 1.0
@@ -33,49 +33,49 @@ class Columns:
     waking: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def measure(course: Course) -> list[Finding]:
+def measure(session: BenchSession) -> list[Finding]:
     columns = Columns()
-    with course.rig() as rig, rig.edgevoice() as own:
-        hear(rig, Voice("edgevoice", own.name))
+    with session.rig() as rig, rig.start_edgevoice() as own:
+        measure_message(rig, Target("edgevoice", own.name))
         closed = _stream_closes(rig)
-        course.tell(f"idle: EdgeVoice, its stream {'is closed' if closed else 'stays open'}")
-        _watch([own], WATCHED_S[course.mode], columns)
-    kinds = (REF_WS, *(course.peers if course.is_full else ()))
-    with course.rig() as rig, ExitStack() as stack:
+        session.report_progress(f"idle: EdgeVoice, its stream {'is closed' if closed else 'stays open'}")
+        _watch([own], WATCHED_S[session.mode], columns)
+    kinds = (REF_WS, *(session.peers if session.is_full else ()))
+    with session.rig() as rig, ExitStack() as stack:
         alive = []
         for kind in kinds:
-            if started := course.start(stack, rig, kind):
+            if started := session.start(stack, rig, kind):
                 alive.append(started)
-                hear(rig, kind.voice)
-        course.tell("idle: reference and peers")
+                measure_message(rig, kind.target)
+        session.report_progress("idle: reference and peers")
         time.sleep(3)
-        _watch(alive, WATCHED_S[course.mode], columns)
-    course.keep("idle memory", columns.alone)
-    course.keep("idle wake-ups", columns.waking)
+        _watch(alive, WATCHED_S[session.mode], columns)
+    session.keep_samples("idle memory", columns.alone)
+    session.keep_samples("idle wake-ups", columns.waking)
     note = "" if closed else "the stream was still open after 60 s"
     return [_memory(columns, note), _wake_ups(columns, note)]
 
 
 def _stream_closes(rig: Rig) -> bool:
     deadline = time.monotonic() + CLOSES_WITHIN_S
-    while rig.pulse.streams() > 0:
+    while rig.pulse.open_streams() > 0:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)
     return True
 
 
-def _watch(contestants: list[Started], seconds: float, columns: Columns) -> None:
+def _watch(contestants: list[RunningContestant], seconds: float, columns: Columns) -> None:
     for _ in range(PERIODS):
-        before = {each.name: processes.wake_ups(each.pid) for each in contestants}
+        before = {each.name: processes.context_switches(each.pid) for each in contestants}
         began = time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - began
         for each in contestants:
-            woken = (processes.wake_ups(each.pid) - before[each.name]) / passed
+            woken = (processes.context_switches(each.pid) - before[each.name]) / passed
             columns.waking.setdefault(each.name, []).append(woken)
-            columns.pss.setdefault(each.name, []).append(processes.memory(each.pid))
-            columns.alone.setdefault(each.name, []).append(processes.memory_alone(each.pid))
+            columns.pss.setdefault(each.name, []).append(processes.pss_mb(each.pid))
+            columns.alone.setdefault(each.name, []).append(processes.memory_alone_mb(each.pid))
 
 
 def _memory(columns: Columns, note: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Added latency, warm, on the loopback: from the message to its first sample, less the server's own time."""
+"""The row `latency`: added latency with warm connections: PUBLISH to the first sound, less the server's time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
 from bench.figures.statistics import differences, figures, median
-from bench.rig.contestants import REF_SSE, REF_WS, TRANSPORTS, edgevoice_voices
-from bench.rig.ear import BLOCK_MS
-from bench.rig.hearing import hear
+from bench.rig.contestants import REF_SSE, REF_WS, TRANSPORTS, edgevoice_targets
+from bench.rig.first_sound import measure_message
+from bench.rig.sink_monitor import BLOCK_MS
 
 if TYPE_CHECKING:
-    from bench.course import Course
     from bench.figures.statistics import Figure
-    from bench.rig.contestants import Voice
+    from bench.rig.contestants import Target
     from bench.rig.rig import Rig
+    from bench.session import BenchSession
 
 NAME = "latency"
 WARM_UP = 1
@@ -29,42 +29,42 @@ PEERS_EVERY = {"quick": 3, "full": 4}
 Columns = dict[str, list[float | None]]
 
 
-def measure(course: Course) -> list[Finding]:
+def measure(session: BenchSession) -> list[Finding]:
     columns: Columns = {}
-    runs, rounds = (3 if course.is_full else 1), course.times(6, 40)
+    runs, rounds = (3 if session.is_full else 1), session.count(6, 40)
     for run in range(runs):
-        course.tell(f"latency: run {run + 1} of {runs}, {rounds} rounds")
-        with course.rig() as rig, ExitStack() as stack:
-            stack.enter_context(rig.edgevoice())
-            stack.enter_context(rig.started(REF_WS))
-            others = (REF_SSE, *course.peers) if run == 0 else ()
-            peers = [kind.voice for kind in others if course.start(stack, rig, kind)]
-            _run(course, rig, peers, rounds, columns)
-    course.keep(NAME, columns)
+        session.report_progress(f"latency: run {run + 1} of {runs}, {rounds} rounds")
+        with session.rig() as rig, ExitStack() as stack:
+            stack.enter_context(rig.start_edgevoice())
+            stack.enter_context(rig.start_contestant(REF_WS))
+            others = (REF_SSE, *session.peers) if run == 0 else ()
+            peers = [kind.target for kind in others if session.start(stack, rig, kind)]
+            _run(session, rig, peers, rounds, columns)
+    session.keep_samples(NAME, columns)
     return [_finding(columns)]
 
 
-def _run(course: Course, rig: Rig, peers: list[Voice], rounds: int, columns: Columns) -> None:
-    always = [*edgevoice_voices(), REF_WS.voice]
+def _run(session: BenchSession, rig: Rig, peers: list[Target], rounds: int, columns: Columns) -> None:
+    always = [*edgevoice_targets(), REF_WS.target]
     last: dict[str, float] = {}
     for voice in (*always, *peers) * WARM_UP:
-        hear(rig, voice)
+        measure_message(rig, voice)
     for number in range(rounds):
-        with_peers = number % PEERS_EVERY[course.mode] == 0
+        with_peers = number % PEERS_EVERY[session.mode] == 0
         taking_part = [*always, *peers] if with_peers else always
         random.shuffle(taking_part)
         heard = {voice.name: _heard(rig, voice, last, peers) for voice in taking_part}
         for voice in (*always, *peers):
             columns.setdefault(voice.name, []).append(heard.get(voice.name))
         if number % 10 == 9:
-            course.tell(f"latency: round {number + 1} of {rounds}")
+            session.report_progress(f"latency: round {number + 1} of {rounds}")
 
 
-def _heard(rig: Rig, voice: Voice, last: dict[str, float], peers: list[Voice]) -> float | None:
+def _heard(rig: Rig, voice: Target, last: dict[str, float], peers: list[Target]) -> float | None:
     if voice in peers:
         time.sleep(max(0.0, last.get(voice.name, 0.0) + APART_S - time.monotonic()))
     time.sleep(random.random() * 0.02)  # in no step with the sink's blocks
-    heard = hear(rig, voice)
+    heard = measure_message(rig, voice)
     last[voice.name] = time.monotonic()
     return heard.added_ms if heard is not None else None
 

@@ -1,4 +1,4 @@
-"""The first sound of a text of ten minutes, counted from the server's first byte."""
+"""The row `long`: the time from the server's first byte to the first sound of a text of ten minutes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
 from bench.figures.statistics import figures
-from bench.rig.contestants import BASE, REF_WS, Voice
-from bench.rig.hearing import hear
+from bench.rig.contestants import BASE, REF_WS, Target
+from bench.rig.first_sound import measure_message
 from bench.server.knobs import Knobs
 
 if TYPE_CHECKING:
-    from bench.course import Course
-    from bench.rig.ear import Ear
     from bench.rig.rig import Rig
+    from bench.rig.sink_monitor import SinkMonitor
+    from bench.session import BenchSession
 
 NAME = "long"
 MOST_MS = 10.0
@@ -27,37 +27,37 @@ SPEED = 20.0
 SOUNDS_WITHIN = 60.0
 
 
-def measure(course: Course) -> list[Finding]:
-    times = course.times(5, 15)
+def measure(session: BenchSession) -> list[Finding]:
+    times = session.count(5, 15)
     columns: dict[str, list[float | None]] = {"edgevoice": []}
-    course.tell(f"long: EdgeVoice, {times} times")
-    with course.rig() as rig, rig.edgevoice() as own:
-        voice = Voice("edgevoice", own.name)
-        hear(rig, voice)
+    session.report_progress(f"long: EdgeVoice, {times} times")
+    with session.rig() as rig, rig.start_edgevoice() as own:
+        voice = Target("edgevoice", own.name)
+        measure_message(rig, voice)
         _slow(rig)
         for _ in range(times):
-            columns["edgevoice"].append(_first(rig.ear, _published(rig, voice)))
+            columns["edgevoice"].append(_first(rig.monitor, _published(rig, voice)))
             rig.publisher.publish(f"{BASE}/{own.name}/stop", "all")
             time.sleep(0.5)
-    if course.is_full:
-        columns |= _others(course)
-    course.keep(NAME, columns)
+    if session.is_full:
+        columns |= _others(session)
+    session.keep_samples(NAME, columns)
     return [_finding(columns)]
 
 
-def _others(course: Course) -> dict[str, list[float | None]]:
-    """The reference and the peers, once, all at the same time: nothing stops them."""
-    course.tell("long: reference and peers")
-    with course.rig() as rig, ExitStack() as stack:
+def _others(session: BenchSession) -> dict[str, list[float | None]]:
+    """Measure the reference and the peers once, all at the same time; they cannot be stopped."""
+    session.report_progress("long: reference and peers")
+    with session.rig() as rig, ExitStack() as stack:
         alive = []
-        for kind in (REF_WS, *(kind for kind in course.peers if kind.uses_server)):
-            ear = stack.enter_context(rig.another_ear(kind.name))
-            if course.start(stack, rig, kind, sink=kind.name):
-                alive.append((kind, ear))
-                hear(rig, kind.voice, ear=ear)
+        for kind in (REF_WS, *(kind for kind in session.peers if kind.uses_server)):
+            monitor = stack.enter_context(rig.monitor_of(kind.name))
+            if session.start(stack, rig, kind, sink=kind.name):
+                alive.append((kind, monitor))
+                measure_message(rig, kind.target, monitor=monitor)
         time.sleep(3)
         _slow(rig)
-        begun = {kind.name: (ear, _published(rig, kind.voice)) for kind, ear in alive}
+        begun = {kind.name: (monitor, _published(rig, kind.target)) for kind, monitor in alive}
         return {name: [_first(*each)] for name, each in begun.items()}
 
 
@@ -65,19 +65,19 @@ def _slow(rig: Rig) -> None:
     rig.server.set(speed=SPEED, characters_per_second=CHARACTERS / SECONDS)
 
 
-def _published(rig: Rig, voice: Voice) -> float:
+def _published(rig: Rig, voice: Target) -> float:
     text = f"no{next(rig.numbers)}x " + SENTENCE * (CHARACTERS // len(SENTENCE))
     return rig.publisher.publish(voice.topic, voice.payload(text))
 
 
-def _first(ear: Ear, published: float) -> float | None:
-    """Milliseconds to the first sound, less those after which a stream's first byte exists."""
+def _first(monitor: SinkMonitor, published: float) -> float | None:
+    """Return the milliseconds to the first sound, less those to the server's first byte."""
     left = published + SOUNDS_WITHIN - time.monotonic()
-    position = ear.first_sound(ear.position(published), max(left, 0.1))
+    position = monitor.first_sound(monitor.position_after(published), max(left, 0.1))
     if position is None:
         return None
     time.sleep(0.1)
-    return (ear.moment(position) - published) * 1000 - Knobs().setup_ms
+    return (monitor.time_of(position) - published) * 1000 - Knobs().setup_ms
 
 
 def _finding(columns: dict[str, list[float | None]]) -> Finding:

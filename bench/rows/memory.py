@@ -1,4 +1,4 @@
-"""How much more memory is taken while a very long message is made far faster than it is heard."""
+"""The row `memory`: growth while a very long message is synthesized much faster than it is played."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
-from bench.figures.statistics import figures, reached
+from bench.figures.statistics import figures, is_reached
 from bench.rig import processes
-from bench.rig.contestants import REF_WS, Voice
-from bench.rig.hearing import hear
-from bench.server.knobs import tagged
+from bench.rig.contestants import REF_WS, Target
+from bench.rig.first_sound import measure_message
+from bench.server.knobs import tagged_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.course import Course
-    from bench.rig.rig import Rig, Started
+    from bench.rig.rig import Rig, RunningContestant
+    from bench.session import BenchSession
 
 NAME = "memory"
 MOST_MB = 3.0
@@ -27,51 +27,53 @@ MARGIN_S = 8.0
 TRANSPORT = "http_stream"
 
 
-def measure(course: Course) -> list[Finding]:
+def measure(session: BenchSession) -> list[Finding]:
     grown: dict[str, list[float | None]] = {}
-    lengths = (10, 60) if course.is_full else (10,)
+    lengths = (10, 60) if session.is_full else (10,)
     for minutes in lengths:
-        course.tell(f"memory: EdgeVoice, {minutes} minutes of speech")
-        with course.rig() as rig, rig.edgevoice() as own:
-            voice = Voice("edgevoice", own.name, transport=TRANSPORT)
-            hear(rig, voice)
+        session.report_progress(f"memory: EdgeVoice, {minutes} minutes of speech")
+        with session.rig() as rig, rig.start_edgevoice() as own:
+            voice = Target("edgevoice", own.name, transport=TRANSPORT)
+            measure_message(rig, voice)
             most = _growth(rig, [(voice, own)], minutes)
             grown[f"{minutes} minutes"] = [most[own.name]]
-    if course.is_full:
-        grown |= _others(course)
-    course.keep(NAME, grown)
+    if session.is_full:
+        grown |= _others(session)
+    session.keep_samples(NAME, grown)
     return [_finding(grown, lengths)]
 
 
-def _others(course: Course) -> dict[str, list[float | None]]:
-    with course.rig() as rig, ExitStack() as stack:
-        course.tell("memory: reference and peers, 10 minutes of speech")
+def _others(session: BenchSession) -> dict[str, list[float | None]]:
+    with session.rig() as rig, ExitStack() as stack:
+        session.report_progress("memory: reference and peers, 10 minutes of speech")
         alive = []
-        for kind in (REF_WS, *course.peers):
-            started = course.start(stack, rig, kind, sink=f"sink_{kind.name}")
+        for kind in (REF_WS, *session.peers):
+            started = session.start(stack, rig, kind, sink=f"sink_{kind.name}")
             if started is not None:
-                alive.append((kind.voice, started))
+                alive.append((kind.target, started))
         return {name: [most] for name, most in _growth(rig, alive, 10).items()}
 
 
-def _growth(rig: Rig, contestants: Sequence[tuple[Voice, Started]], minutes: int) -> dict[str, float]:
-    """Megabytes by which each grew at most."""
+def _growth(
+    rig: Rig, contestants: Sequence[tuple[Target, RunningContestant]], minutes: int
+) -> dict[str, float]:
+    """Return the largest growth of each contestant in megabytes."""
     rig.server.set(speed=SPEED)
     for voice, _ in contestants:
-        text = tagged(next(rig.numbers), 1000) if voice.uses_server else "Hello."
+        text = tagged_text(next(rig.numbers), 1000) if voice.uses_server else "Hello."
         rig.publisher.publish(voice.topic, voice.payload(text))
     time.sleep(5)
-    before = {started.name: processes.memory(started.pid) for _, started in contestants}
+    before = {started.name: processes.pss_mb(started.pid) for _, started in contestants}
     most = dict(before)
     for voice, _ in contestants:
-        text = tagged(next(rig.numbers), minutes * 60_000)
+        text = tagged_text(next(rig.numbers), minutes * 60_000)
         if not voice.uses_server:
             text = "The quick brown fox jumps over the lazy dog near the river bank. " * 15 * minutes
         rig.publisher.publish(voice.topic, voice.payload(text))
     end = time.monotonic() + minutes * 60 / SPEED + MARGIN_S
     while time.monotonic() < end:
         for _, started in contestants:
-            most[started.name] = max(most[started.name], processes.memory(started.pid))
+            most[started.name] = max(most[started.name], processes.pss_mb(started.pid))
         time.sleep(0.25)
     return {name: most[name] - before[name] for name in most}
 
@@ -90,7 +92,7 @@ def _finding(grown: dict[str, list[float | None]], lengths: Sequence[int]) -> Fi
         edgevoice=own,
         references={REF_WS.name: reference} if reference else {},
         peers=found,
-        met=reached(columns, lambda figure: figure.median <= MOST_MB),
+        met=is_reached(columns, lambda figure: figure.median <= MOST_MB),
         note=f"the server makes {SPEED:.0f} times real time, over {TRANSPORT}",
         drawn={"edgevoice": max(own["10 minutes"].median, 0.1), **drawn} if "10 minutes" in own else {},
     )

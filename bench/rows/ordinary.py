@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from bench.figures.findings import Finding
 from bench.figures.statistics import figures
-from bench.rig.contestants import REF_WS, Voice
-from bench.rig.ear import BLOCK_MS
-from bench.rig.hearing import hear_text
-from bench.server.knobs import spoken
+from bench.rig.contestants import REF_WS, Target
+from bench.rig.first_sound import measure_text
+from bench.rig.sink_monitor import BLOCK_MS
+from bench.server.knobs import sentence
 
 if TYPE_CHECKING:
-    from bench.course import Course
     from bench.rig.rig import Rig
+    from bench.session import BenchSession
 
 NAME = "ordinary"
 CHARACTERS = (20, 60, 120)
@@ -27,31 +27,31 @@ APART_S = 1.0
 #: Speech of 2.7 s for 120 characters, of which each second takes 0.6 s: the synthesis of a sentence takes as long as
 #: at 15 characters a second and five times real time, and the run a third of the time.
 SERVER = {"characters_per_second": 45.0, "speed": 5 / 3}
-EDGEVOICE = Voice("edgevoice", "edgevoice")
+EDGEVOICE = Target("edgevoice", "edgevoice")
 
 Columns = dict[str, list[float | None]]
 
 
-def measure(course: Course) -> list[Finding]:
-    rounds, findings = course.times(5, 20), []
-    with course.rig() as rig, ExitStack() as stack:
+def measure(session: BenchSession) -> list[Finding]:
+    rounds, findings = session.count(5, 20), []
+    with session.rig() as rig, ExitStack() as stack:
         rig.server.set(**SERVER)
-        stack.enter_context(rig.edgevoice())
-        stack.enter_context(rig.started(REF_WS))
-        peers = [kind.voice for kind in course.peers if course.start(stack, rig, kind)]
+        stack.enter_context(rig.start_edgevoice())
+        stack.enter_context(rig.start_contestant(REF_WS))
+        peers = [kind.target for kind in session.peers if session.start(stack, rig, kind)]
         for _ in range(WARM_UP):
-            hear_text(rig, EDGEVOICE, spoken(next(rig.numbers), random.choice(CHARACTERS)))
-        for voice in (REF_WS.voice, *peers):
-            hear_text(rig, voice, spoken(next(rig.numbers), CHARACTERS[0]))
+            measure_text(rig, EDGEVOICE, sentence(next(rig.numbers), random.choice(CHARACTERS)))
+        for voice in (REF_WS.target, *peers):
+            measure_text(rig, voice, sentence(next(rig.numbers), CHARACTERS[0]))
         for characters in CHARACTERS:
-            course.tell(f"ordinary: {characters} characters, {rounds} rounds")
-            columns = _run(rig, [EDGEVOICE, REF_WS.voice, *peers], characters, rounds)
-            course.keep(f"{NAME} {characters}", columns)
+            session.report_progress(f"ordinary: {characters} characters, {rounds} rounds")
+            columns = _run(rig, [EDGEVOICE, REF_WS.target, *peers], characters, rounds)
+            session.keep_samples(f"{NAME} {characters}", columns)
             findings.append(_finding(characters, columns))
     return findings
 
 
-def _run(rig: Rig, voices: list[Voice], characters: int, rounds: int) -> Columns:
+def _run(rig: Rig, voices: list[Target], characters: int, rounds: int) -> Columns:
     columns: Columns = {voice.name: [] for voice in voices}
     last = dict.fromkeys(columns, 0.0)
     for _ in range(rounds):
@@ -59,7 +59,7 @@ def _run(rig: Rig, voices: list[Voice], characters: int, rounds: int) -> Columns
         for voice in voices:
             time.sleep(max(0.0, last[voice.name] + APART_S - time.monotonic()))
             time.sleep(random.random() * 0.02)  # in no step with the sink's blocks
-            total_s = hear_text(rig, voice, spoken(next(rig.numbers), characters))
+            total_s = measure_text(rig, voice, sentence(next(rig.numbers), characters))
             last[voice.name] = time.monotonic()
             columns[voice.name].append(None if total_s is None else total_s * 1000)
     return columns

@@ -1,4 +1,4 @@
-"""From the start of the process until it takes messages."""
+"""The row `ready`: the seconds from the start of a process until it accepts messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.figures.statistics import figures
 from bench.rig.contestants import REF_WS
 
 if TYPE_CHECKING:
-    from bench.course import Course
+    from bench.session import BenchSession
 
 NAME = "ready"
 MOST_S = 0.4
@@ -18,21 +18,21 @@ MOST_S = 0.4
 PIPECAT_SLEEPS_S = 1.0
 
 
-def measure(course: Course) -> list[Finding]:
+def measure(session: BenchSession) -> list[Finding]:
     columns: dict[str, list[float | None]] = {}
-    rounds = course.times(3, 3)
-    with course.rig() as rig:
+    rounds = session.count(3, 3)
+    with session.rig() as rig:
         for number in range(rounds):
-            course.tell(f"ready: start {number + 1} of {rounds}")
-            with rig.edgevoice() as own:
-                columns.setdefault("edgevoice", []).append(own.ready)
-            for kind in (REF_WS, *(course.peers if course.is_full else ())):
+            session.report_progress(f"ready: start {number + 1} of {rounds}")
+            with rig.start_edgevoice() as own:
+                columns.setdefault("edgevoice", []).append(own.start_s)
+            for kind in (REF_WS, *(session.peers if session.is_full else ())):
                 with ExitStack() as stack:
-                    started = course.start(stack, rig, kind)
+                    started = session.start(stack, rig, kind)
                     if started is not None:
                         sleeps = PIPECAT_SLEEPS_S if kind.name == "pipecat" else 0.0
-                        columns.setdefault(kind.name, []).append(started.ready - sleeps)
-    course.keep(NAME, columns)
+                        columns.setdefault(kind.name, []).append(started.start_s - sleeps)
+    session.keep_samples(NAME, columns)
     found = figures(columns)
     drawn = {name: figure.median for name, figure in found.items()}
     own_figure = found.pop("edgevoice")

@@ -1,1 +1,1 @@
-"""A simulated Lightning server, and a relay that puts it far away; a process of its own."""
+"""A simulated Lightning server and a relay that adds round-trip time, in a process of their own."""

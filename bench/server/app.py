@@ -1,4 +1,4 @@
-"""The three ways to ask for speech, as the vendor offers them, under today's paths and the retired ones."""
+"""The simulated server: HTTP, event stream and WebSocket of Lightning, on the current paths and the retired ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from bench.server import speech
-from bench.server.knobs import Knobs, order
+from bench.server.knobs import Knobs, parse_spec
 from bench.server.record import Record
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LARGEST_REQUEST = 2**20
 
 
 class Refused(Exception):
-    """The request is answered with a status and no speech."""
+    """The request is answered with an error status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -56,10 +56,10 @@ class LightningServer:
 
     async def _whole(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        asked = order(body, self.knobs)
+        asked = parse_spec(body, self.knobs)
         record = Record(asked.number, "http", time.monotonic())
         try:
-            with _Flight(self, record):
+            with _TrackedRequest(self, record):
                 audio = await speech.whole(asked, self.knobs, record.asked)
                 record.first = time.monotonic()
                 record.status = "ok"
@@ -69,11 +69,11 @@ class LightningServer:
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        asked = order(body, self.knobs)
+        asked = parse_spec(body, self.knobs)
         record = Record(asked.number, "http_stream", time.monotonic())
         reply = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         try:
-            with _Flight(self, record):
+            with _TrackedRequest(self, record):
                 await reply.prepare(request)
                 async for pcm in self._chunks(request, body, record):
                     audio = base64.b64encode(pcm)
@@ -104,7 +104,7 @@ class LightningServer:
         return socket
 
     async def _message(self, socket: web.WebSocketResponse, saying: set[asyncio.Task[None]]) -> str | None:
-        """The next message of the client; None once the line is over, for it was idle too long."""
+        """Return the client's next message; None when the connection has ended or was idle too long."""
         while True:
             try:
                 message = await socket.receive(timeout=self.knobs.idle_s)
@@ -122,11 +122,11 @@ class LightningServer:
     async def _say(
         self, request: web.Request, socket: web.WebSocketResponse, turn: asyncio.Lock, body: dict[str, Any]
     ) -> None:
-        record = Record(order(body, self.knobs).number, "websocket", time.monotonic())
+        record = Record(parse_spec(body, self.knobs).number, "websocket", time.monotonic())
         about = {"session_id": "ws_1", "request_id": body.get("request_id") or "task_1"}
         try:
             async with turn:
-                with _Flight(self, record):
+                with _TrackedRequest(self, record):
                     async for pcm in self._chunks(request, body, record):
                         audio = base64.b64encode(pcm).decode()
                         await socket.send_json({**about, "status": "chunk", "data": {"audio": audio}})
@@ -141,7 +141,7 @@ class LightningServer:
     async def _chunks(
         self, request: web.Request, body: dict[str, Any], record: Record
     ) -> AsyncIterator[bytes]:
-        asked, number = order(body, self.knobs), 0
+        asked, number = parse_spec(body, self.knobs), 0
         async for pcm in speech.chunks(asked, self.knobs, record.asked):
             if number == self.knobs.cut_at and request.transport is not None:
                 request.transport.abort()
@@ -152,11 +152,11 @@ class LightningServer:
             record.sent(time.monotonic(), len(pcm) / speech.BYTES_PER_FRAME / asked.rate)
             number += 1
 
-    def take_off(self) -> None:
-        """Let a request in.
+    def admit(self) -> None:
+        """Admit a request.
 
         Raises:
-            Refused: it is one too many, or chance would have it.
+            Refused: too many requests run, or the request is one of the `refuse_share`.
         """
         if self.knobs.concurrency and self._in_flight >= self.knobs.concurrency:
             raise Refused(429)
@@ -164,7 +164,7 @@ class LightningServer:
             raise Refused(self.knobs.refuse_status)
         self._in_flight += 1
 
-    def land(self, record: Record) -> None:
+    def finish(self, record: Record) -> None:
         self._in_flight -= 1
         self.note(record)
 
@@ -173,8 +173,8 @@ class LightningServer:
         self._log.add(record)
 
 
-class _Flight:
-    """A request, counted while it is answered and noted when it is over."""
+class _TrackedRequest:
+    """Counts a request while it runs, and logs its record at the end."""
 
     def __init__(self, server: LightningServer, record: Record) -> None:
         self._server = server
@@ -182,11 +182,11 @@ class _Flight:
 
     def __enter__(self) -> None:
         try:
-            self._server.take_off()
+            self._server.admit()
         except Refused as refused:
             self._record.status = f"refused {refused.status}"
             self._server.note(self._record)
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._server.land(self._record)
+        self._server.finish(self._record)

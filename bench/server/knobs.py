@@ -1,4 +1,4 @@
-"""How the simulated server behaves, and what a text asks of it in particular."""
+"""The settings of the simulated server, and the tags in a text that set the speech of one request."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refuse_status: int = 500
     #: The connection is reset before this chunk.
     cut_at: int = -1
-    #: Requests at once, above which one is answered with 429; 0: as many as come.
+    #: Requests at the same time; one more gets 429. 0: no limit.
     concurrency: int = 0
     characters_per_second: float = 15.0
     #: A WebSocket without a message for so long is closed.
     idle_s: float = 60.0
 
 
-class Order(msgspec.Struct, frozen=True):
-    """The behaviour that a text asks for."""
+class SpeechSpec(msgspec.Struct, frozen=True):
+    """The speech that the tags of a text ask for."""
 
     #: Given in the text, to tell the messages of a run apart; -1: not given.
     number: int
@@ -51,8 +51,8 @@ class Order(msgspec.Struct, frozen=True):
     wav: bool
 
 
-def order(body: Mapping[str, object], knobs: Knobs) -> Order:
-    """Read a request. Tags are words, so that whatever cuts sentences leaves them alone.
+def parse_spec(body: Mapping[str, object], knobs: Knobs) -> SpeechSpec:
+    """Return the speech for the body of a request. Tags are words, so that no sentence splitter cuts them.
 
     `ms400x hz800x seed7x no12x Hello.` is the message number 12: 400 ms of 800 Hz, seed 7 for all that is random.
     Without `ms` the speech is as long as the text.
@@ -60,7 +60,7 @@ def order(body: Mapping[str, object], knobs: Knobs) -> Order:
     text = str(body.get("text") or "")
     tags = {name: int(value) for name, value in TAG.findall(text)}
     seconds = tags["ms"] / 1000 if "ms" in tags else len(text) / knobs.characters_per_second
-    return Order(
+    return SpeechSpec(
         number=tags.get("no", -1),
         seconds=max(SHORTEST_S, seconds),
         frequency=tags.get("hz", 400),
@@ -70,15 +70,15 @@ def order(body: Mapping[str, object], knobs: Knobs) -> Order:
     )
 
 
-def tagged(number: int, ms: int, *, hz: int = 400, seed: int = 1, text: str = "Hello there.") -> str:
-    """Return a text that asks for this behaviour."""
+def tagged_text(number: int, ms: int, *, hz: int = 400, seed: int = 1, text: str = "Hello there.") -> str:
+    """Return a text with tags for this speech."""
     return f"ms{ms}x hz{hz}x seed{seed}x no{number}x {text}"
 
 
 WORDS = "the washing machine in the cellar is ready and the laundry can be taken out before it rains again tonight "
 
 
-def spoken(number: int, characters: int) -> str:
+def sentence(number: int, characters: int) -> str:
     """Return a sentence of this many characters; its synthesis takes as long as its speech: 1/15 s a character."""
     tag = f"no{number}x "
     return f"{tag}{(WORDS * 2)[: characters - len(tag) - 1].rstrip()}".ljust(characters - 1, "s") + "."

@@ -1,4 +1,4 @@
-"""The server's note of each request: one JSON line, times of the monotonic clock in seconds."""
+"""The log of the simulated server: one JSON line a request, times in seconds of the monotonic clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOST_CHUNKS = 2000
+MAX_CHUNKS = 2000
 
 
 class Record(msgspec.Struct):
@@ -25,17 +25,17 @@ class Record(msgspec.Struct):
     chunks: list[tuple[float, float]] = []
 
     @property
-    def own(self) -> float:
-        """Seconds that the server took to its first audio."""
+    def server_s(self) -> float:
+        """Seconds from the request to its first audio."""
         return (self.first or self.asked) - self.asked
 
     def sent(self, moment: float, seconds: float) -> None:
-        if len(self.chunks) < MOST_CHUNKS:
+        if len(self.chunks) < MAX_CHUNKS:
             self.chunks.append((moment, seconds))
 
 
 class Log:
-    """The file that the records go to."""
+    """The log file."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
@@ -45,5 +45,5 @@ class Log:
 
 
 def records(data: bytes) -> list[Record]:
-    """The records in complete lines."""
+    """Return the records of the lines."""
     return [msgspec.json.decode(line, type=Record) for line in data.splitlines()]

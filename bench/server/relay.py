@@ -1,4 +1,4 @@
-"""A TCP relay that adds this many milliseconds to a server's distance."""
+"""A TCP relay that adds round-trip time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PIECES = 4096
 
 
 class Relay:
-    """Passes all on half a round trip later; a connection costs one round trip before it carries anything."""
+    """Delays all data by half a round trip, and the first data of a connection by one round trip more."""
 
     def __init__(self, target: int, rtt_ms: float) -> None:
         self._target = target

@@ -2,23 +2,28 @@
 
 import pytest
 
-from bench.course import Course
-from bench.figures.interrupted import Interrupted, later, most_holes_beyond_stalls, share
-from bench.figures.sounds import Silence, played
+from bench.figures.sounds import Silence, simulate_player
 from bench.figures.statistics import (
     Figure,
+    describe_lost,
     differences,
     figure,
     figures,
-    lost,
+    is_reached,
     median,
     paired,
     quantile,
-    reached,
+)
+from bench.figures.streamed_message import (
+    StreamedMessage,
+    max_holes_beyond_stalls,
+    silence_ratio,
+    start_delay_ms,
 )
 from bench.rows import cut_in, flood, memory
-from bench.rows.cut_in import Cuts
+from bench.rows.cut_in import Interruptions
 from bench.rows.flood import outcomes_of
+from bench.session import BenchSession
 
 
 def test_median():
@@ -59,33 +64,33 @@ CHUNKS = ((10.0, 0.1), (10.05, 0.1), (10.5, 0.1), (10.55, 0.1))
 
 
 def test_computed_player_without_prebuffer():
-    silence = played(CHUNKS, 0.0)
+    silence = simulate_player(CHUNKS, 0.0)
     assert silence.holes == 1
     assert silence.seconds == pytest.approx(0.3)
 
 
 def test_computed_player_with_prebuffer():
-    assert played(CHUNKS, 0.2).seconds == pytest.approx(0.1)
-    assert played(CHUNKS, 0.3) == Silence(0, 0.0)
+    assert simulate_player(CHUNKS, 0.2).seconds == pytest.approx(0.1)
+    assert simulate_player(CHUNKS, 0.3) == Silence(0, 0.0)
 
 
 def test_silence_share_is_relative_to_the_computed_player():
-    messages = [Interrupted(Silence(1, 0.06), 0.1, CHUNKS), Interrupted(Silence(0, 0.0), 0.2, CHUNKS)]
-    assert share(messages, fixed=False).median == pytest.approx(0.1)
-    assert share(messages, fixed=True).median == pytest.approx(0.2)
-    assert later(messages) == Figure(150.0, 195.0, 2)
+    messages = [StreamedMessage(Silence(1, 0.06), 0.1, CHUNKS), StreamedMessage(Silence(0, 0.0), 0.2, CHUNKS)]
+    assert silence_ratio(messages, fixed=False).median == pytest.approx(0.1)
+    assert silence_ratio(messages, fixed=True).median == pytest.approx(0.2)
+    assert start_delay_ms(messages) == Figure(150.0, 195.0, 2)
 
 
 def test_silence_share_without_computed_silence():
     steady = ((0.0, 1.0), (0.5, 1.0))
-    assert share([Interrupted(Silence(0, 0.0), 0.0, steady)], fixed=False).median == 0
-    assert share([Interrupted(Silence(1, 0.1), 0.0, steady)], fixed=False).median > 1
+    assert silence_ratio([StreamedMessage(Silence(0, 0.0), 0.0, steady)], fixed=False).median == 0
+    assert silence_ratio([StreamedMessage(Silence(1, 0.1), 0.0, steady)], fixed=False).median > 1
 
 
 def test_gaps_are_relative_to_server_stalls():
-    stalled = Interrupted(Silence(2, 0.3), 0.0, CHUNKS, stall=0.4)
+    stalled = StreamedMessage(Silence(2, 0.3), 0.0, CHUNKS, stall=0.4)
     assert stalled.stalls == 1
-    assert most_holes_beyond_stalls([stalled, Interrupted(Silence(1, 0.1), 0.0, CHUNKS, stall=0.4)]) == 1
+    assert max_holes_beyond_stalls([stalled, StreamedMessage(Silence(1, 0.1), 0.0, CHUNKS, stall=0.4)]) == 1
 
 
 def quick(found):
@@ -93,31 +98,31 @@ def quick(found):
 
 
 def test_goal_needs_every_round():
-    assert reached({"alone": [1.0, 2.0], "behind": [3.0]}, quick) is True
-    assert reached({"alone": [1.0, 2.0], "behind": [30.0]}, quick) is False
-    assert reached({"alone": [1.0, None], "behind": [3.0]}, quick) is None
-    assert reached({"alone": [1.0, None], "behind": [30.0]}, quick) is False
-    assert reached({"alone": [1.0], "behind": []}, quick) is None
-    assert reached({"alone": [None]}, quick) is None
-    assert reached({}, quick) is None
+    assert is_reached({"alone": [1.0, 2.0], "behind": [3.0]}, quick) is True
+    assert is_reached({"alone": [1.0, 2.0], "behind": [30.0]}, quick) is False
+    assert is_reached({"alone": [1.0, None], "behind": [3.0]}, quick) is None
+    assert is_reached({"alone": [1.0, None], "behind": [30.0]}, quick) is False
+    assert is_reached({"alone": [1.0], "behind": []}, quick) is None
+    assert is_reached({"alone": [None]}, quick) is None
+    assert is_reached({}, quick) is None
 
 
 def test_lost_rounds_are_reported():
-    assert lost({"alone": [1.0, None, None], "behind": [3.0]}) == "alone 2 of 3"
-    assert lost({"alone": [1.0]}) == ""
+    assert describe_lost({"alone": [1.0, None, None], "behind": [3.0]}) == "alone 2 of 3"
+    assert describe_lost({"alone": [1.0]}) == ""
 
 
 def test_unheard_urgent_message_is_reported():
-    course = Course("quick", ())
-    heard, lost_one = Cuts([4.0, 5.0], [8.0, 9.0]), Cuts([4.0], [8.0])
-    lost_one.lose()
-    stop, sound = cut_in._findings(course, heard, lost_one, Cuts(added=[8.0]), {})
+    session = BenchSession("quick", ())
+    heard, lost_one = Interruptions([4.0, 5.0], [8.0, 9.0]), Interruptions([4.0], [8.0])
+    lost_one.add_lost()
+    stop, sound = cut_in._findings(session, heard, lost_one, Interruptions(added=[8.0]), {})
     assert (stop.met, sound.met) == (None, None)
     assert stop.note == "lost: behind 1000 1 of 2"
-    stop, sound = cut_in._findings(course, heard, heard, Cuts(added=[8.0]), {})
+    stop, sound = cut_in._findings(session, heard, heard, Interruptions(added=[8.0]), {})
     assert (stop.met, stop.note, sound.met) == (True, "", True)
     assert sound.edgevoice["alone"] == Figure(1.062, 1.119, 2)
-    stop, sound = cut_in._findings(course, Cuts(), Cuts(), Cuts(), {})
+    stop, sound = cut_in._findings(session, Interruptions(), Interruptions(), Interruptions(), {})
     assert (stop.met, sound.met) == (None, None)
 
 

@@ -5,11 +5,11 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from bench.again import merged
-from bench.figures.findings import Finding, Run, read, written
-from bench.figures.picture import LEFT, RIGHT, marks, picture, place
+from bench.figures.findings import Finding, Run, decode_run, encode_run
+from bench.figures.picture import LEFT, RIGHT, marks, picture, x_of
 from bench.figures.statistics import Figure
-from bench.figures.table import number, page, table
+from bench.figures.table import format_number, page, table
+from bench.report import merge_runs
 
 SVG = "{http://www.w3.org/2000/svg}"
 MEASURED = Finding(
@@ -45,9 +45,9 @@ def cells(line):
 
 
 def test_saved_run_round_trip():
-    assert read(written(run(MEASURED, ABSENT))) == run(MEASURED, ABSENT)
+    assert decode_run(encode_run(run(MEASURED, ABSENT))) == run(MEASURED, ABSENT)
     with pytest.raises(msgspec.ValidationError):
-        read(b'{"date": 1}')
+        decode_run(b'{"date": 1}')
 
 
 def test_table_has_every_finding_and_column():
@@ -84,7 +84,12 @@ def test_page_has_date_options_and_missing_peers():
 
 
 def test_numbers_have_three_significant_digits():
-    assert [number(value) for value in (0.004, -1.234, 12.34, 234.5)] == ["0.00", "-1.23", "12.3", "234"]
+    assert [format_number(value) for value in (0.004, -1.234, 12.34, 234.5)] == [
+        "0.00",
+        "-1.23",
+        "12.3",
+        "234",
+    ]
 
 
 def test_picture_marks_every_peer():
@@ -109,9 +114,9 @@ def test_ratios_stay_on_the_axis():
         ("slow", 1000.0),
     ]
     assert marks(ABSENT) == []
-    assert place(0) == LEFT
-    assert place(1e9) == pytest.approx(RIGHT)
-    assert place(2) - place(1) == pytest.approx(place(4) - place(2))
+    assert x_of(0) == LEFT
+    assert x_of(1e9) == pytest.approx(RIGHT)
+    assert x_of(2) - x_of(1) == pytest.approx(x_of(4) - x_of(2))
 
 
 def test_ratio_of_zero():
@@ -124,7 +129,7 @@ def test_later_run_replaces_rows():
         date="2026-11-23 09:00 UTC",
         samples={"cached": {"edgevoice": [2.0]}},
     )
-    both = merged([run(MEASURED, ABSENT), later])
+    both = merge_runs([run(MEASURED, ABSENT), later])
     assert [finding.what for finding in both.findings] == [
         "added latency <warm>",
         "a cached phrase, measured",

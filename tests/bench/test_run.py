@@ -6,7 +6,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from bench.figures.findings import read
+from bench.figures.findings import decode_run
 from bench.rig.contestants import PEERS, REF_WS, TRANSPORTS, installed
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,7 +31,7 @@ async def test_latency_row_has_every_transport_and_the_reference(tmp_path):
     assert status == 0, err
     assert "added latency" in out
     [kept] = tmp_path.glob("*-quick.json")
-    measured = read(kept.read_bytes())
+    measured = decode_run(kept.read_bytes())
     [finding] = measured.findings
     assert set(finding.edgevoice) == set(TRANSPORTS)
     assert all(1 <= figure.n <= 2 for figure in finding.edgevoice.values())

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from bench.rig.publisher import CONNECT, PUBLISH, packet, publications
-from bench.server.knobs import Knobs, order, tagged
+from bench.server.knobs import Knobs, parse_spec, tagged_text
 from bench.server.speech import header, schedule, tone
 
 
 def asked(text="", **body):
-    return order({"text": text, **body}, Knobs())
+    return parse_spec({"text": text, **body}, Knobs())
 
 
 def test_tags_of_a_text_set_its_speech():
-    found = asked(tagged(12, 400, hz=800, seed=7), sample_rate=16000, output_format="pcm")
+    found = asked(tagged_text(12, 400, hz=800, seed=7), sample_rate=16000, output_format="pcm")
     assert (found.number, found.seconds, found.frequency, found.seed) == (12, 0.4, 800, 7)
     assert (found.rate, found.wav) == (16000, False)
 
@@ -38,7 +38,7 @@ def test_tone_is_continuous_across_chunks():
 
 def test_chunks_are_due_by_model_speed():
     knobs = Knobs(setup_ms=100, speed=2, chunk_ms=80)
-    found = list(schedule(order({"text": "ms200x ."}, knobs), knobs))
+    found = list(schedule(parse_spec({"text": "ms200x ."}, knobs), knobs))
     assert [round(due, 3) for due, _, _ in found] == [0.1, 0.14, 0.18]
     assert [frames for _, _, frames in found] == [1920, 1920, 960]
 
@@ -46,7 +46,7 @@ def test_chunks_are_due_by_model_speed():
 def test_jitter_and_stalls_follow_the_seed():
     knobs = Knobs(jitter_ms=50, stall_share=0.2, stall_ms=400, speed=2)
     same, again, other = (
-        list(schedule(order({"text": f"ms5000x seed{seed}x ."}, knobs), knobs)) for seed in (3, 3, 4)
+        list(schedule(parse_spec({"text": f"ms5000x seed{seed}x ."}, knobs), knobs)) for seed in (3, 3, 4)
     )
     assert same == again != other
     apart = [after[0] - before[0] for before, after in itertools.pairwise(same)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.figures.sounds import Silence, cut_in, holes, onset, sounding, tone
+from bench.figures.sounds import Silence, find_interruption, holes, onset, seconds_of_sound, tone_amplitude
 
 RATE = 48000
 
@@ -32,13 +32,13 @@ def test_onset_is_the_first_sample_above_the_level():
 def test_silence_has_no_onset_and_no_gap():
     assert onset(silence(1), 0.1) is None
     assert holes(silence(1), RATE) is None
-    assert sounding(silence(1), RATE) == 0
+    assert seconds_of_sound(silence(1), RATE) == 0
 
 
 def test_tone_has_no_gaps():
     heard = after_each_other(silence(0.2), sound(1.0), silence(0.2))
     assert holes(heard, RATE) == Silence(0, 0.0)
-    assert sounding(heard, RATE) == pytest.approx(1.0, abs=0.001)
+    assert seconds_of_sound(heard, RATE) == pytest.approx(1.0, abs=0.001)
 
 
 def test_gaps_are_measured():
@@ -47,7 +47,7 @@ def test_gaps_are_measured():
     assert found is not None
     assert found.holes == 2
     assert found.seconds == pytest.approx(0.12, abs=0.001)
-    assert sounding(heard, RATE) == pytest.approx(0.9, abs=0.001)
+    assert seconds_of_sound(heard, RATE) == pytest.approx(0.9, abs=0.001)
 
 
 def test_gap_of_2_ms_is_ignored():
@@ -56,24 +56,24 @@ def test_gap_of_2_ms_is_ignored():
 
 
 def test_tones_are_distinguished():
-    assert tone(sound(0.1, 400), 400, RATE).mean() == pytest.approx(0.25, abs=0.01)
-    assert tone(sound(0.1, 400), 800, RATE).max() < 0.01
+    assert tone_amplitude(sound(0.1, 400), 400, RATE).mean() == pytest.approx(0.25, abs=0.01)
+    assert tone_amplitude(sound(0.1, 400), 800, RATE).max() < 0.01
 
 
 def test_change_of_tone_is_located():
     heard = after_each_other(sound(0.5, 400), silence(0.04), sound(0.5, 800))
-    found = cut_in(heard, 400, 800, RATE)
+    found = find_interruption(heard, 400, 800, RATE)
     assert found is not None
     assert found.old_ends == pytest.approx(0.5 * RATE, abs=0.005 * RATE)
     assert found.new_begins == pytest.approx(0.54 * RATE, abs=0.005 * RATE)
 
 
 def test_unchanged_tone_has_no_interruption():
-    assert cut_in(sound(0.5, 400), 400, 800, RATE) is None
-    assert cut_in(silence(0.001), 400, 800, RATE) is None
+    assert find_interruption(sound(0.5, 400), 400, 800, RATE) is None
+    assert find_interruption(silence(0.001), 400, 800, RATE) is None
 
 
 def test_interruption_of_silence_needs_no_stop():
-    found = cut_in(after_each_other(silence(0.1), sound(0.2, 800)), 400, 800, RATE)
+    found = find_interruption(after_each_other(silence(0.1), sound(0.2, 800)), 400, 800, RATE)
     assert found is not None
     assert found.old_ends is None

@@ -1,4 +1,4 @@
-"""Kept runs shown again, several as one: `python -m bench.again [--picture FILE] RUN.json...`."""
+"""Print stored runs, merged into one: `python -m bench.report [--picture FILE] RUN.json...`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from bench.figures.findings import read
+from bench.figures.findings import decode_run
 from bench.figures.picture import picture
 from bench.figures.table import page
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def merged(runs: Sequence[Run]) -> Run:
-    """The first run, in which each row that a later one has stands as that found it; new rows at the end.
+def merge_runs(runs: Sequence[Run]) -> Run:
+    """Return the first run with the rows of later runs in place of its own; new rows come at the end.
 
-    The note of such a finding says when it was measured.
+    The note of a replaced finding gives the date of its run.
     """
     first, *others = runs
     findings = {
@@ -47,9 +47,9 @@ def merged(runs: Sequence[Run]) -> Run:
 @click.argument("files", nargs=-1, required=True, type=File)
 @click.option("--picture", "drawn", type=click.Path(dir_okay=False, path_type=Path), help="Draw it there.")
 def main(files: tuple[Path, ...], drawn: Path | None) -> None:
-    """Print the table of runs that were kept; what a later one measured stands in place of the earlier."""
+    """Print the table of stored runs. Rows of later runs replace those of earlier runs."""
     try:
-        run = merged([read(file.read_bytes()) for file in files])
+        run = merge_runs([decode_run(file.read_bytes()) for file in files])
     except msgspec.DecodeError as error:
         raise click.ClickException(f"no run of bench/run: {error}") from error
     click.echo(page(run))

@@ -1,8 +1,8 @@
-"""Hears a sink and says of each sample when it sounded.
+"""Records the monitor of a PulseAudio sink, and tells when each sample sounded.
 
-A block of the monitor is taken to begin to sound when it arrives. The least delayed of the blocks nearby sets the
-clock, so the listener's own delays drop out. The resolution is one block, 5 ms; of a stream that starts, the
-monitor misses up to 5 ms, for every contestant.
+A block is assumed to begin to sound when it arrives. The least delayed of the blocks nearby sets the clock, which
+removes the delays of the recording thread. The resolution is one block, 5 ms. The monitor misses up to 5 ms of a
+stream that starts, for every contestant.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from bench.rig.pulse import Pulse
 
 BLOCK_MS = 5
-NEARBY = 20
-QUIET = 0.002
-LOUD = 0.1
-FORGOTTEN_AFTER_S = 300
+CLOCK_BLOCKS = 20
+SILENCE_LEVEL = 0.002
+TONE_LEVEL = 0.1
+KEEP_S = 300
 
 
-class Ear:
-    """`with Ear(pulse, "sink") as ear:`; positions are frames since it began to listen."""
+class SinkMonitor:
+    """`with Ear(pulse, "sink") as monitor:`; positions are frames since the recording began."""
 
     def __init__(self, pulse: Pulse, sink: str) -> None:
         self._pulse = pulse
@@ -60,7 +60,7 @@ class Ear:
         self._listener = threading.Thread(target=self._listen, args=(self._recorder,), daemon=True)
         self._listener.start()
         deadline = time.monotonic() + 10
-        while self.now < RATE // 2:
+        while self.end_position < RATE // 2:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"nothing is captured from the sink {self.sink}")
             time.sleep(0.02)
@@ -69,37 +69,37 @@ class Ear:
     def __exit__(self, *_: object) -> None:
         if self._recorder is not None and self._listener is not None:
             self._recorder.terminate()
-            self._listener.join(processes.ENDS_WITHIN)  # it reads to the end, then the pipe may be closed
-            processes.ended(self._recorder)
+            self._listener.join(processes.STOP_TIMEOUT_S)  # it reads to the end, then the pipe may be closed
+            processes.stop(self._recorder)
 
     @property
-    def now(self) -> int:
-        """The position up to which was heard."""
+    def end_position(self) -> int:
+        """The position behind the last recorded frame."""
         with self._lock:
             return self._forgotten + len(self._pcm) // 2
 
-    def position(self, moment: float) -> int:
-        """The first position that was captured after a moment of the monotonic clock."""
+    def position_after(self, moment: float) -> int:
+        """Return the first position that arrived after a time of the monotonic clock, in seconds."""
         with self._lock:
             place = bisect.bisect_right(self._arrivals, moment)
             return self._starts[place] if place < len(self._starts) else self._forgotten + len(self._pcm) // 2
 
-    def moment(self, position: int) -> float:
-        """When a position sounded, on the monotonic clock in seconds."""
+    def time_of(self, position: int) -> float:
+        """Return when a position sounded, in seconds of the monotonic clock."""
         with self._lock:
             place = bisect.bisect_right(self._starts, position) - 1
-            near = range(max(0, place - NEARBY), min(len(self._starts), place + NEARBY + 1))
+            near = range(max(0, place - CLOCK_BLOCKS), min(len(self._starts), place + CLOCK_BLOCKS + 1))
             return position / RATE + min(self._arrivals[i] - self._starts[i] / RATE for i in near)
 
     def samples(self, begin: int, end: int | None = None) -> NDArray[np.float32]:
-        """Return the samples between two positions, -1..1; the ear must still hold those from `begin` on."""
+        """Return the samples between two positions, -1..1; at least the last 300 s are available."""
         with self._lock:
             first = (begin - self._forgotten) * 2
             last = len(self._pcm) // 2 * 2 if end is None else (end - self._forgotten) * 2
             piece = bytes(self._pcm[max(0, first) : max(0, last)])
         return np.frombuffer(piece, "<i2").astype(np.float32) / np.float32(32768)
 
-    def first_sound(self, begin: int, within: float, level: float = LOUD) -> int | None:
+    def first_sound(self, begin: int, within: float, level: float = TONE_LEVEL) -> int | None:
         """Return the position of the first sample louder than `level` from `begin` on; None if none comes in that time."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
@@ -115,8 +115,8 @@ class Ear:
         """Return whether the sink has been silent for this many seconds."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
-            heard = self.samples(self.now - int(seconds * RATE))
-            if len(heard) and float(np.abs(heard).max()) < QUIET:
+            heard = self.samples(self.end_position - int(seconds * RATE))
+            if len(heard) and float(np.abs(heard).max()) < SILENCE_LEVEL:
                 return True
             time.sleep(0.02)
         return False
@@ -133,7 +133,7 @@ class Ear:
                 self._forget()
 
     def _forget(self) -> None:
-        most = FORGOTTEN_AFTER_S * RATE * 2
+        most = KEEP_S * RATE * 2
         if len(self._pcm) < 2 * most:
             return
         del self._pcm[:most]

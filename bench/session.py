@@ -1,4 +1,4 @@
-"""A run of the bench as its rows see it: the number of rounds, the contestants, and where findings go."""
+"""The options of one benchmark run, and the samples that its rows collect."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bench.rig.rig import Rig
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.rig.contestants import Kind
-    from bench.rig.rig import Started
+    from bench.rig.contestants import Contestant
+    from bench.rig.rig import RunningContestant
 
 Mode = Literal["quick", "full"]
 #: On a disk: EdgeVoice keeps long announcements there, and refuses memory.
@@ -25,35 +25,35 @@ SCRATCH = "/var/tmp"
 
 
 @dataclass
-class Course:
-    """The options of a run, and its findings.
+class BenchSession:
+    """The options of a run, and its samples.
 
-    `n` is how often each is measured, `steady` the minutes on a steady server, where the mode is not to decide.
-    `samples` are all single values by finding.
+    `samples_asked` and `steady_minutes` override the number of measurements, and the minutes of the row `holes`
+    on a steady server, that the mode implies. `samples` are all single values, by finding and contestant.
     """
 
     mode: Mode
-    peers: Sequence[Kind]
-    n: int | None = None
+    peers: Sequence[Contestant]
+    samples_asked: int | None = None
     real_idle: bool = False
-    steady: float | None = None
+    steady_minutes: float | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     samples: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
 
-    def times(self, quick: int, full: int) -> int:
-        """How often: as asked, else by the mode."""
-        return self.n or (full if self.mode == "full" else quick)
+    def count(self, quick: int, full: int) -> int:
+        """Return the number of measurements: `samples_asked`, else by the mode."""
+        return self.samples_asked or (full if self.mode == "full" else quick)
 
     @property
     def is_full(self) -> bool:
         return self.mode == "full"
 
-    def tell(self, what: str) -> None:
-        """Show how far it is."""
+    def report_progress(self, what: str) -> None:
+        """Print a line with the time to stderr."""
         click.echo(f"{time.strftime('%H:%M:%S')} {what}", err=True)
 
-    def keep(self, finding: str, values: dict[str, list[float | None]]) -> None:
-        """Keep the single values of a finding, rounded to a hundredth."""
+    def keep_samples(self, finding: str, values: dict[str, list[float | None]]) -> None:
+        """Store the single values of a finding, rounded to a hundredth."""
         rounded = {
             name: [None if value is None else round(value, 2) for value in column]
             for name, column in values.items()
@@ -68,12 +68,14 @@ class Course:
         with scratch as folder, Rig(Path(folder), idle=idle) as rig:
             yield rig
 
-    def start(self, stack: ExitStack, rig: Rig, kind: Kind, sink: str | None = None) -> Started | None:
-        """Start a peer until the stack ends; None, and the reason kept, if it does not start."""
+    def start(
+        self, stack: ExitStack, rig: Rig, kind: Contestant, sink: str | None = None
+    ) -> RunningContestant | None:
+        """Start a peer until the stack ends; return None, and note the reason, if it does not start."""
         try:
-            return stack.enter_context(rig.started(kind, sink=sink or rig.ear.sink))
+            return stack.enter_context(rig.start_contestant(kind, sink=sink or rig.monitor.sink))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             self.left_out[kind.name] = reason
-            self.tell(f"{kind.name} is left out: {reason}")
+            self.report_progress(f"{kind.name} is left out: {reason}")
             return None
