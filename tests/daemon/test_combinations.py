@@ -89,6 +89,9 @@ async def test_escalated_alert_survives_a_crash_on_both_speakers(broker, lightni
                     told.json.get("speaker") == name and told.json["event_type"] == "started"
                 )
             )
+        steps = [(told.json.get("speaker"), told.json["event_type"]) for told in house.events.messages]
+        # It was stored for the study too, and is not only escalated again.
+        assert steps.index(("study", "queued")) < steps.index(("kitchen", "started"))
         await house.client.publish("edgevoice/all/ack", "")
         for name in ("kitchen", "study"):
             outcome = await house.outcome("fire", speaker=name)
