@@ -84,6 +84,8 @@ class Announcement:
     ttl: float
     #: Seconds after `received_monotonic` before which it is not played.
     not_before: float = 0.0
+    #: The wall-clock time that was asked for. While it waits, `not_before` is moved if the clock is set.
+    due_at: datetime | None = None
     tag: str | None = None
     voice: str | None = None
     language: str | None = None

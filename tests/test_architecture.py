@@ -1,8 +1,10 @@
 """Rules of the house that a reader can rely on: who imports whom, and how long a file may be."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 import edgevoice
@@ -104,3 +106,44 @@ def test_what_plugin_authors_import_is_what_the_package_says():
     }
     assert public <= set(edgevoice.__all__)
     assert {"Source", "Transport", "Output", "Observer", "hookimpl", "Context"} <= set(edgevoice.__all__)
+
+
+PLUGINS = CORE.parent / "plugins"
+SOURCES = [*FILES, *sorted((PLUGINS / "edgevoice_plugins").rglob("*.py"))]
+#: Classes of dependencies that are not made to be subclassed.
+NOT_A_BASE = {"ClientRequest", "ClientResponse", "SSLContext", "TCPConnector", "ResponseHandler"}
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(CORE.parent)))
+def test_private_api_of_dependencies_is_not_used(file):
+    """Defect 9.23: each use breaks in some minor release. ruff (SLF001) finds private attributes of objects."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names]
+            private = [name for name in names if any(is_private(part) for part in name.split("."))]
+            assert not [name for name in private if not names[0].startswith("edgevoice")], node.lineno
+            assert not [name for name in names if is_under(name, "aiohttp") and not is_public(name)]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "aiohttp":
+                assert is_public(f"aiohttp.{node.attr}"), node.lineno
+        elif isinstance(node, ast.ClassDef):
+            bases = {
+                base.attr if isinstance(base, ast.Attribute) else ast.unparse(base) for base in node.bases
+            }
+            assert not bases & NOT_A_BASE, node.lineno
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def is_public(name: str) -> bool:
+    """Return whether aiohttp documents a name: its modules `web` and `typedefs`, and what it exports."""
+    return name == "aiohttp" or name.split(".")[1] in {*aiohttp.__all__, "web", "typedefs", "test_utils"}
+
+
+def test_context_of_plugins_holds_no_secret():
+    """Defect 9.22: every plugin was given the API key."""
+    names = {field.name for field in dataclasses.fields(edgevoice.Context)}
+    assert not [name for name in names if "key" in name or "secret" in name or "lightning" in name]

@@ -15,6 +15,7 @@ from edgevoice.config import settings_from
 from tests.support.pages import PLUGINS, README, ROOT, blocks, pages, shell_lines, without_fences
 
 DECISIONS = ROOT / "docs" / "decisions"
+CODE = ("edgevoice", "plugins", "bench", "tests")
 ABSENT_COMMANDS = {"doctor"}
 REGISTRIES = ("pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "crates" + ".io", "golang" + ".org")
 
@@ -120,3 +121,18 @@ def test_the_page_of_plugins_names_all_that_can_be_imported():
     page = PLUGINS.read_text()
     for name in edgevoice.__all__:
         assert name == "__version__" or f"`{name}`" in page, name
+
+
+def test_modules_named_in_the_documentation_exist():
+    """Defect 9.24: a decision named a module that was gone."""
+    tracked = [str(file.relative_to(ROOT)) for folder in CODE for file in (ROOT / folder).rglob("*.py")]
+    for page in pages():
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text()):
+            assert any(f"/{file}".endswith(f"/{name}") for file in tracked), f"{page}: there is no {name}"
+
+
+def test_marks_of_the_configuration_are_in_use():
+    """Defect 9.24: the file explained a mark that no option bore."""
+    text = (ROOT / "config" / "edgevoice.yaml").read_text()
+    for mark in set(re.findall(r"\[not [a-z]+\]", text)):
+        assert text.count(mark) > 1, f"{mark} is explained, and no option bears it"

@@ -118,7 +118,12 @@ class Intake:
             for target in alert.repeat.escalate_to if alert.repeat is not None else ():
                 if target in self._speakers and not self._closed:
                     escalated = dataclasses.replace(
-                        alert, target=target, received_monotonic=_now(), not_before=0.0, origin=None
+                        alert,
+                        target=target,
+                        received_monotonic=_now(),
+                        not_before=0.0,
+                        due_at=None,
+                        origin=None,
                     )
                     self._accept(escalated, payload_of(escalated), None)
 
@@ -148,13 +153,15 @@ class Intake:
             return []
         key = (command.target, command.payload)
         self._restored.setdefault(key, []).append((first.id, now + REDELIVERY_S))
+        read = self._announcement(command, parsed)
         announcement = dataclasses.replace(
-            self._announcement(command, parsed),
+            read,
             id=first.id,
             received_monotonic=first.received,
             received_at=datetime.now(UTC) - timedelta(seconds=now - first.received),
             ttl=max(row.expires for row in rows) - first.due,
             not_before=first.due - first.received,
+            due_at=read.due_at if first.due > now else None,
             repeated=True,
         )
         job = self._synthesis.new_job(announcement)
@@ -251,16 +258,24 @@ class Intake:
         self._hand_out(job, announcement.target)
 
     def _hand_out(self, job: SpeechJob, target: str, *, refusing: Sequence[Speaker] = ()) -> None:
-        """Submit a job to each speaker of a target; those that are `refusing` end it as suppressed."""
+        """Submit a job to each speaker of a target; those that are `refusing` end it as suppressed.
+
+        A speaker that breaks does not take the announcement from the others: it is rejected only if all break.
+        """
+        speakers, errors = self._speakers[target], []
         job.join()  # or else the first speaker, if it has no use for it, would close it for the others
-        try:
-            for speaker in self._speakers[target]:
+        for speaker in speakers:
+            try:
                 if speaker in refusing:
                     speaker.refuse(job, "rate")
                 else:
                     speaker.submit(job)
-        finally:
-            job.leave()
+            except Exception as error:
+                logger.exception("%s cannot take an announcement", speaker.name)
+                errors.append(error)
+        job.leave()
+        if len(errors) == len(speakers):
+            raise errors[0]
 
     def _restored_id(self, command: Say) -> str | None:
         """Return the id of a restored announcement that a redelivered command is; each is given once."""
@@ -349,6 +364,7 @@ def _again(said: Announcement, command: Replay) -> Announcement:
         received_at=datetime.now(UTC),
         ttl=DEFAULT_TTL_S[said.urgency],
         not_before=0.0,
+        due_at=None,
         tag=None,
         repeat=None,
         origin=command.origin,

@@ -281,7 +281,10 @@ def build_announcement(
     `local_now` is the time on the node's local clock, which `not_before: "HH:MM"` refers to.
     """
     fields = {"id": uuid.uuid4().hex[:12], "urgency": Urgency.NORMAL, **parsed.values}
-    fields["not_before"] = _seconds_until(fields.get("not_before", 0.0), local_now)
+    moment = fields.get("not_before", 0.0)
+    fields["not_before"] = wait_s = _seconds_until(moment, local_now)
+    if isinstance(moment, str):
+        fields["due_at"] = local_now.astimezone(UTC) + timedelta(seconds=wait_s)
     ttl = fields.get("ttl", DEFAULT_TTL_S[fields["urgency"]])
     fields["ttl"] = ttl if command.expires is None else min(ttl, command.expires)
     if "repeat" in fields:

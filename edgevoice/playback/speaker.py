@@ -119,7 +119,13 @@ class Speaker:
         """
         self._add_job(job)
         submit = functools.partial(self._scheduler.submit, deadline=deadline, held_since=held_since)
-        self._do(submit, job.announcement)
+        try:
+            self._do(submit, job.announcement)
+        except Exception:
+            # Nothing plays it here: its synthesis must not wait for this speaker.
+            if self._jobs.pop(job.announcement, None) is not None:
+                job.leave()
+            raise
 
     def refuse(self, job: SpeechJob, reason: str) -> None:
         """End an announcement as suppressed before it is queued."""

@@ -31,10 +31,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from edgevoice.announcement import Announcement, Priority
     from edgevoice.outcome import EventType
 
+#: A wall clock that differs by more than this was set; less is the drift of two clocks.
+CLOCK_STEP_S = 1.0
 #: Interrupted items that are kept (contract).
 MAX_INTERRUPTED = 4
 
@@ -112,6 +115,8 @@ class QueueItem:
     progress: Progress = field(default_factory=Progress)
     #: The item is not played before this moment.
     due: float = field(init=False)
+    #: The wall-clock time from which `due` follows, until it has come.
+    due_at: datetime | None = field(init=False)
     #: Its first sound, or its continuation, must come before.
     deadline: float | None = field(init=False)
     held_since: float | None = None
@@ -126,7 +131,7 @@ class QueueItem:
     requested: Priority | None = None
 
     def __post_init__(self) -> None:
-        self.due = self.announcement.due
+        self.due, self.due_at = self.announcement.due, self.announcement.due_at
         self.deadline = self.announcement.expires
 
     @property
@@ -152,6 +157,17 @@ class QueueItem:
         if self.deadline is None:
             return max(self.due, now) + self.announcement.ttl
         return self.deadline + (now - self.held_since if self.held_since is not None else 0.0)
+
+    def follow_clock(self, now: float, local_now: datetime) -> None:
+        """Move `due` and the deadline to the wall-clock time `due_at`, if the clock was set since."""
+        if self.due_at is None:
+            return
+        by = now + max(0.0, (self.due_at - local_now).total_seconds()) - self.due
+        if abs(by) > CLOCK_STEP_S:
+            self.due += by
+            self.deadline = None if self.deadline is None else self.deadline + by
+        if self.due <= now:
+            self.due_at = None
 
     def hold(self, now: float) -> None:
         """Stop its ttl, unless it stands still already since before a restart."""
@@ -250,6 +266,13 @@ class ReadyQueue(ItemQueue):
             and item.due <= now
             and (item.deadline is None or item.deadline > now)
         )
+
+    def follow_clock(self, now: float, local_clock: Callable[[], datetime]) -> None:
+        """Move the items that are due at a time of day, if the wall clock was set."""
+        if timed := [item for item in self.items if item.due_at is not None]:
+            local_now = local_clock()
+            for item in timed:
+                item.follow_clock(now, local_now)
 
     def pop_expired(self, now: float) -> list[QueueItem]:
         """Remove and return the items whose first sound, or continuation, would be too late."""

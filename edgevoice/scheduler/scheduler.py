@@ -502,6 +502,7 @@ class Scheduler:
 
     def _reevaluate_waiting(self, now: float) -> None:
         if self._ready.items:
+            self._ready.follow_clock(now, self._settings.local_now)
             for item in self._ready.pop_expired(now):
                 self._finish(item, EventType.EXPIRED, "ttl", now)
             if self.hold_state != HoldState():

@@ -298,3 +298,12 @@ def test_buffer_is_waited_for_in_audio_and_only_its_rest_in_time(pieces, wanted_
         return now() - began
 
     assert virtual_time.run(main()) == (None if ready_s is None else pytest.approx(ready_s))
+
+
+async def test_closed_clip_holds_no_memory():
+    """Defect 9.14: it kept up to 256 KiB that nothing can read."""
+    clip = Clip(24000, nowhere)
+    await clip.append(bytes(200_000))
+    clip.finish()
+    clip.close()
+    assert clip.snapshot.size == 0

@@ -26,26 +26,26 @@ from bench.rows.flood import outcomes_of
 from bench.session import BenchSession
 
 
-def test_the_median_lies_in_the_middle():
+def test_median():
     assert median([3, 1, 2]) == 2
     assert median([4, 1, 2, 3]) == 2.5
     assert median([7]) == 7
 
 
-def test_the_95th_percentile_lies_between_its_neighbours():
+def test_95th_percentile_is_interpolated():
     assert quantile(range(101), 0.95) == 95
     assert quantile([0, 10], 0.95) == pytest.approx(9.5)
     assert quantile([5, 5, 5], 0.95) == 5
 
 
-def test_of_no_values_there_is_no_figure():
+def test_statistics_of_no_values_are_none():
     assert figure([]) is None
     assert figures({"one": [1.0, None, 3.0], "none": [None]}) == {"one": Figure(2.0, 2.9, 2)}
     with pytest.raises(ValueError, match="no values"):
         median([])
 
 
-def test_differences_are_taken_within_a_round():
+def test_differences_are_paired_by_round():
     assert paired([5, None, 7, 9], [1, 2, None, 4]) == [4, 5]
     assert differences({"own": [11.0, 22.0], "late": [None, 23.0]}, [10.0, 20.0]) == {
         "own": Figure(1.5, 1.95, 2),
@@ -54,7 +54,7 @@ def test_differences_are_taken_within_a_round():
     assert differences({"first run only": [11.0]}, [10.0, 20.0]) == {"first run only": Figure(1.0, 1.0, 1)}
 
 
-def test_columns_of_unequal_length_are_no_pairs():
+def test_unequal_columns_are_not_paired():
     with pytest.raises(ValueError, match="zip"):
         paired([1, 2], [1])
 
@@ -63,31 +63,31 @@ def test_columns_of_unequal_length_are_no_pairs():
 CHUNKS = ((10.0, 0.1), (10.05, 0.1), (10.5, 0.1), (10.55, 0.1))
 
 
-def test_a_player_without_prebuffer_is_silent_until_the_next_chunk():
+def test_computed_player_without_prebuffer():
     silence = simulate_player(CHUNKS, 0.0)
     assert silence.holes == 1
     assert silence.seconds == pytest.approx(0.3)
 
 
-def test_a_prebuffer_shortens_the_hole_by_as_much_as_it_starts_later():
+def test_computed_player_with_prebuffer():
     assert simulate_player(CHUNKS, 0.2).seconds == pytest.approx(0.1)
     assert simulate_player(CHUNKS, 0.3) == Silence(0, 0.0)
 
 
-def test_a_share_is_all_silence_over_all_that_the_computed_player_has():
+def test_silence_share_is_relative_to_the_computed_player():
     messages = [StreamedMessage(Silence(1, 0.06), 0.1, CHUNKS), StreamedMessage(Silence(0, 0.0), 0.2, CHUNKS)]
     assert silence_ratio(messages, fixed=False).median == pytest.approx(0.1)
     assert silence_ratio(messages, fixed=True).median == pytest.approx(0.2)
     assert start_delay_ms(messages) == Figure(150.0, 195.0, 2)
 
 
-def test_silence_where_the_computed_player_has_none_is_no_division_by_zero():
+def test_silence_share_without_computed_silence():
     steady = ((0.0, 1.0), (0.5, 1.0))
     assert silence_ratio([StreamedMessage(Silence(0, 0.0), 0.0, steady)], fixed=False).median == 0
     assert silence_ratio([StreamedMessage(Silence(1, 0.1), 0.0, steady)], fixed=False).median > 1
 
 
-def test_holes_are_counted_against_the_stalls_of_the_server():
+def test_gaps_are_relative_to_server_stalls():
     stalled = StreamedMessage(Silence(2, 0.3), 0.0, CHUNKS, stall=0.4)
     assert stalled.stalls == 1
     assert max_holes_beyond_stalls([stalled, StreamedMessage(Silence(1, 0.1), 0.0, CHUNKS, stall=0.4)]) == 1
@@ -97,7 +97,7 @@ def quick(found):
     return found.median < 10
 
 
-def test_a_goal_is_reached_only_where_every_round_was_measured():
+def test_goal_needs_every_round():
     assert is_reached({"alone": [1.0, 2.0], "behind": [3.0]}, quick) is True
     assert is_reached({"alone": [1.0, 2.0], "behind": [30.0]}, quick) is False
     assert is_reached({"alone": [1.0, None], "behind": [3.0]}, quick) is None
@@ -107,12 +107,12 @@ def test_a_goal_is_reached_only_where_every_round_was_measured():
     assert is_reached({}, quick) is None
 
 
-def test_lost_rounds_are_told():
+def test_lost_rounds_are_reported():
     assert describe_lost({"alone": [1.0, None, None], "behind": [3.0]}) == "alone 2 of 3"
     assert describe_lost({"alone": [1.0]}) == ""
 
 
-def test_an_urgent_message_that_was_not_heard_is_in_the_findings():
+def test_unheard_urgent_message_is_reported():
     session = BenchSession("quick", ())
     heard, lost_one = Interruptions([4.0, 5.0], [8.0, 9.0]), Interruptions([4.0], [8.0])
     lost_one.add_lost()
@@ -126,14 +126,14 @@ def test_an_urgent_message_that_was_not_heard_is_in_the_findings():
     assert (stop.met, sound.met) == (None, None)
 
 
-def test_memory_that_was_not_measured_meets_no_goal():
+def test_unmeasured_memory_meets_no_goal():
     assert memory._finding({"10 minutes": [1.0]}, [10]).met is True
     assert memory._finding({"10 minutes": [4.0]}, [10]).met is False
     assert memory._finding({"10 minutes": [1.0], "60 minutes": [None]}, [10, 60]).met is None
     assert memory._finding({"10 minutes": [None]}, [10]).met is None
 
 
-def test_an_outcome_that_is_told_twice_is_seen_and_one_from_before_does_not_count():
+def test_repeated_outcome_is_counted_and_old_outcome_is_not():
     told = [("before", "finished"), ("a", "queued"), ("a", "finished"), ("b", "cancelled"), ("b", "failed")]
     events = [{"id": name, "event_type": step} for name, step in told]
     assert outcomes_of(events, {"before"}) == (1, 1)

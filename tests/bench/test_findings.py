@@ -44,13 +44,13 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_a_run_that_was_kept_is_read_as_it_was():
+def test_saved_run_round_trip():
     assert decode_run(encode_run(run(MEASURED, ABSENT))) == run(MEASURED, ABSENT)
     with pytest.raises(msgspec.ValidationError):
         decode_run(b'{"date": 1}')
 
 
-def test_the_table_has_a_line_for_each_finding_and_a_cell_for_each_column():
+def test_table_has_every_finding_and_column():
     head, rule, first, second = map(cells, table([MEASURED, ABSENT]).splitlines())
     assert len(head) == len(rule) == len(first) == len(second) == 7
     assert first[2] == "http 1.00 / 2.00 (n=40); websocket -0.25 / 0.50 (n=40); ms over ref_ws"
@@ -59,19 +59,19 @@ def test_the_table_has_a_line_for_each_finding_and_a_cell_for_each_column():
     assert second[6] == "not told"
 
 
-def test_where_more_is_better_the_best_peer_is_the_one_that_misses_least():
+def test_best_peer_where_more_is_better():
     shares = {"silent": Figure(6.0, 6.0, 1), "loud": Figure(90.0, 90.0, 1)}
     missing = {"edgevoice": 1.0, "silent": 94.0, "loud": 10.0}
     found = cells(table([msgspec.structs.replace(MEASURED, peers=shares, drawn=missing)]).splitlines()[2])
     assert found[4:6] == ["loud 90.0", "silent 6.00"]
 
 
-def test_a_goal_that_was_missed_stands_out():
+def test_missed_goal_is_highlighted():
     missed = msgspec.structs.replace(MEASURED, met=False)
     assert "**no**" in table([missed])
 
 
-def test_the_page_says_when_how_and_who_is_missing():
+def test_page_has_date_options_and_missing_peers():
     said = page(run(MEASURED))
     for words in (
         "2026-11-22 13:00 UTC",
@@ -83,7 +83,7 @@ def test_the_page_says_when_how_and_who_is_missing():
         assert words in said
 
 
-def test_numbers_have_three_digits_that_count():
+def test_numbers_have_three_significant_digits():
     assert [format_number(value) for value in (0.004, -1.234, 12.34, 234.5)] == [
         "0.00",
         "-1.23",
@@ -92,7 +92,7 @@ def test_numbers_have_three_digits_that_count():
     ]
 
 
-def test_the_picture_is_one_document_with_a_mark_for_each_other():
+def test_picture_marks_every_peer():
     root = ET.fromstring(picture(run(MEASURED, ABSENT)))
     assert root.tag == f"{SVG}svg"
     assert len(root.findall(f"{SVG}circle")) == 3
@@ -103,11 +103,11 @@ def test_the_picture_is_one_document_with_a_mark_for_each_other():
     assert "a cached phrase" not in words
 
 
-def test_the_picture_has_colours_for_a_dark_ground():
+def test_picture_has_dark_colours():
     assert "prefers-color-scheme: dark" in picture(run(MEASURED))
 
 
-def test_ratios_are_of_edgevoices_own_figure_and_stay_on_the_axis():
+def test_ratios_stay_on_the_axis():
     assert [(mark.name, mark.ratio) for mark in marks(MEASURED)] == [
         ("ref_ws", 0.5),
         ("quick", 2.0),
@@ -119,11 +119,11 @@ def test_ratios_are_of_edgevoices_own_figure_and_stay_on_the_axis():
     assert x_of(2) - x_of(1) == pytest.approx(x_of(4) - x_of(2))
 
 
-def test_a_figure_of_zero_is_no_division_by_zero():
+def test_ratio_of_zero():
     assert marks(msgspec.structs.replace(MEASURED, drawn={"edgevoice": 0.0, "other": 1.0}))
 
 
-def test_what_a_later_run_measured_stands_in_place_of_the_earlier():
+def test_later_run_replaces_rows():
     later = msgspec.structs.replace(
         run(msgspec.structs.replace(MEASURED, row="cached", what="a cached phrase, measured", note="")),
         date="2026-11-23 09:00 UTC",

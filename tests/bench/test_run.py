@@ -26,7 +26,7 @@ async def bench(*arguments):
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_latency_is_measured_on_each_transport_beside_the_reference(tmp_path):
+async def test_latency_row_has_every_transport_and_the_reference(tmp_path):
     status, out, err = await bench("--only", "latency", "-n", "2", "--no-peers", "--results", str(tmp_path))
     assert status == 0, err
     assert "added latency" in out
@@ -41,13 +41,13 @@ async def test_latency_is_measured_on_each_transport_beside_the_reference(tmp_pa
     assert ET.parse(kept.with_suffix(".svg")).getroot().get("viewBox")
 
 
-async def test_a_row_that_does_not_exist_is_refused():
+async def test_unknown_row_is_refused():
     status, _, err = await bench("--only", "speed")
     assert status == 2
     assert "latency" in err
 
 
-def test_a_peer_that_is_not_installed_is_left_out_with_what_installs_it(monkeypatch, tmp_path):
+def test_missing_peer_is_skipped_with_install_hint(monkeypatch, tmp_path):
     monkeypatch.setenv("EDGEVOICE_BENCH_PEERS", str(tmp_path))
     present, left_out = installed()
     assert {kind.name for kind in present} | set(left_out) == {kind.name for kind in PEERS}

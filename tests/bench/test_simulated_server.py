@@ -14,19 +14,19 @@ def asked(text="", **body):
     return parse_spec({"text": text, **body}, Knobs())
 
 
-def test_a_text_asks_for_what_its_tags_say():
+def test_tags_of_a_text_set_its_speech():
     found = asked(tagged_text(12, 400, hz=800, seed=7), sample_rate=16000, output_format="pcm")
     assert (found.number, found.seconds, found.frequency, found.seed) == (12, 0.4, 800, 7)
     assert (found.rate, found.wav) == (16000, False)
 
 
-def test_a_text_without_tags_takes_as_long_as_it_is():
+def test_untagged_text_lasts_by_its_length():
     assert asked("x" * 150).seconds == pytest.approx(10)
     assert asked("").seconds > 0
     assert asked("Hello.").number == -1
 
 
-def test_the_tone_goes_on_over_any_cut():
+def test_tone_is_continuous_across_chunks():
     speech = asked("ms2500x hz440x .", sample_rate=8000)
     whole = tone(speech, 0, 20000)
     pieces = [tone(speech, start, min(777, 20000 - start)) for start in range(0, 20000, 777)]
@@ -36,14 +36,14 @@ def test_the_tone_goes_on_over_any_cut():
     assert np.abs(samples).max() == pytest.approx(0.25 * 32767, abs=40)
 
 
-def test_chunks_are_due_when_a_model_of_that_speed_has_made_them():
+def test_chunks_are_due_by_model_speed():
     knobs = Knobs(setup_ms=100, speed=2, chunk_ms=80)
     found = list(schedule(parse_spec({"text": "ms200x ."}, knobs), knobs))
     assert [round(due, 3) for due, _, _ in found] == [0.1, 0.14, 0.18]
     assert [frames for _, _, frames in found] == [1920, 1920, 960]
 
 
-def test_the_same_seed_jitters_and_stalls_the_same():
+def test_jitter_and_stalls_follow_the_seed():
     knobs = Knobs(jitter_ms=50, stall_share=0.2, stall_ms=400, speed=2)
     same, again, other = (
         list(schedule(parse_spec({"text": f"ms5000x seed{seed}x ."}, knobs), knobs)) for seed in (3, 3, 4)
@@ -53,14 +53,14 @@ def test_the_same_seed_jitters_and_stalls_the_same():
     assert max(apart) > 0.3
 
 
-def test_a_wav_header_counts_what_follows():
+def test_wav_header_has_the_data_size():
     head = header(1000, 24000)
     assert len(head) == 44
     assert head[:4] == b"RIFF"
     assert int.from_bytes(head[40:], "little") == 1000
 
 
-def test_publications_are_taken_from_whole_packets_only():
+def test_only_whole_packets_are_parsed():
     body = b"\x00\x03a/b" + b"x" * 200
     data = bytearray(packet(CONNECT, b"\x00") + packet(PUBLISH, body) + packet(PUBLISH, body)[:-1])
     assert list(publications(data)) == [("a/b", b"x" * 200)]

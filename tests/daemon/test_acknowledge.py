@@ -67,14 +67,14 @@ async def house(broker: Broker, lightning: LightningServer) -> AsyncIterator[Hou
 
 
 @pytest.mark.parametrize("payload", ["", "PRESS", " \n"])
-async def test_an_empty_one_ends_every_alert_of_its_target(house: House, payload: str) -> None:
+async def test_empty_ack_ends_every_alert_of_its_target(house: House, payload: str) -> None:
     await alert(house, "first", "second")
     await house.client.publish("edgevoice/kitchen/ack", payload)
     assert acknowledged(await house.outcome("first"))
     assert acknowledged(await house.outcome("second"))
 
 
-async def test_with_an_id_the_others_go_on(house: House) -> None:
+async def test_ack_by_id_leaves_other_alerts(house: House) -> None:
     await alert(house, "first", "second")
     await house.client.publish("edgevoice/kitchen/ack", "first")
     assert acknowledged(await house.outcome("first"))
@@ -95,16 +95,14 @@ async def test_ack_of_an_unknown_id_ends_nothing_and_is_rejected(house: House) -
     assert acknowledged(await house.outcome("first"))
 
 
-async def test_acknowledged_on_one_speaker_it_ends_on_every_other(house: House) -> None:
+async def test_ack_on_one_speaker_ends_the_alert_on_all(house: House) -> None:
     await alert(house, "both", to="downstairs")
     await house.client.publish("edgevoice/hall/ack", "both")
     for speaker in ("kitchen", "hall"):
         assert acknowledged(await house.outcome("both", speaker=speaker))
 
 
-async def test_a_critical_one_is_ended_in_the_middle_of_a_word(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_ack_stops_a_critical_alert_at_once(broker: Broker, lightning: LightningServer) -> None:
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d20000z Fire in the cellar!", id="fire", urgency="critical", repeat=UNTIL_ACK)
         await house.step("fire", "started")
@@ -115,7 +113,7 @@ async def test_a_critical_one_is_ended_in_the_middle_of_a_word(
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_acknowledged_on_one_node_it_ends_on_the_other_and_the_others_are_told_once(
+async def test_ack_on_one_node_ends_the_alert_on_all_nodes(
     broker: Broker, lightning: LightningServer, version: str
 ) -> None:
     mqtt = {"host": broker.host, "port": broker.port, "version": version}
@@ -144,9 +142,7 @@ async def test_acknowledged_on_one_node_it_ends_on_the_other_and_the_others_are_
             assert "rejected" not in [message.json["event_type"] for message in house.events.messages]
 
 
-async def test_two_nodes_that_claim_one_speaker_are_told_of_each_other_until_one_goes(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_name_conflict_of_two_nodes_is_a_fault(broker: Broker, lightning: LightningServer) -> None:
     where = {"base_url": lightning.url}
     async with House(broker, lightning=where) as here:
         states = await here.client.collect("edgevoice/kitchen/state")

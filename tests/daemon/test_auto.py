@@ -28,9 +28,7 @@ async def settled(house):
                 return outcome
 
 
-async def test_the_order_turns_when_the_first_gets_slow_and_the_outcome_says_why_in_numbers(
-    broker, lightning
-):
+async def test_auto_prefers_the_faster_transport_and_says_why(broker, lightning):
     async with house_of(broker, lightning) as house:
         first = await house.said(SHORT)
         assert first["why"].startswith(
@@ -51,7 +49,7 @@ async def test_the_order_turns_when_the_first_gets_slow_and_the_outcome_says_why
         assert house.heard().endswith(lightning.expected(SHORT))
 
 
-async def test_what_was_measured_is_known_after_a_restart_and_explained(broker, lightning):
+async def test_measured_latency_survives_a_restart(broker, lightning):
     async with house_of(broker, lightning) as house:
         await settled(house)
         await house.leave()
@@ -65,7 +63,7 @@ async def test_what_was_measured_is_known_after_a_restart_and_explained(broker, 
         assert "knows too little" not in after["why"]
 
 
-async def test_a_transport_that_fails_is_not_taken_first_any_more(broker, lightning):
+async def test_failing_transport_is_no_longer_first(broker, lightning):
     async with house_of(broker, lightning) as house:
         bad = (await settled(house))["transport"]
         lightning.plan(Fault(status=500, body=b"{}"), on=bad, times=1000)
@@ -75,7 +73,7 @@ async def test_a_transport_that_fails_is_not_taken_first_any_more(broker, lightn
         assert [outcome["attempts"] for outcome in outcomes[1:]] == [[], [], []]
 
 
-async def test_live_text_and_what_is_private_go_by_the_rules(broker, lightning):
+async def test_auto_keeps_the_rules_for_live_and_private_text(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.client.publish("edgevoice/kitchen/stream/live", "d200z Some text. ")
         await house.client.publish("edgevoice/kitchen/stream/live", "")

@@ -68,7 +68,7 @@ def registers(register):
 """
 
 
-async def test_a_source_that_raises_is_begun_again_and_the_others_are_heard_meanwhile(
+async def test_failed_source_is_restarted_and_others_run_on(
     broker: Broker, lightning: LightningServer, plugins: Dropped, caplog: pytest.LogCaptureFixture
 ) -> None:
     plugins.drop("falls", FALLING_SOURCE)
@@ -103,7 +103,7 @@ ON_ENTRY = "async def __aenter__(self):"
         ("Observer", ""),
     ],
 )
-async def test_one_that_cannot_be_made_is_a_fault_and_the_others_work(
+async def test_plugin_that_cannot_start_is_a_fault(
     broker: Broker, lightning: LightningServer, plugins: Dropped, kind: str, rest: str, where: str
 ) -> None:
     name = f"unmade_{kind.lower()}_{where == ON_ENTRY}"
@@ -124,7 +124,7 @@ async def test_one_that_cannot_be_made_is_a_fault_and_the_others_work(
 
 
 @pytest.mark.parametrize("where", [IN_CONSTRUCTOR, ON_ENTRY])
-async def test_an_output_that_cannot_be_made_is_the_fault_of_its_speaker_alone(
+async def test_output_that_cannot_start_is_a_fault_of_its_speaker(
     broker: Broker, lightning: LightningServer, plugins: Dropped, where: str
 ) -> None:
     rest = "async def play(self, audio, rate, progress): pass"
@@ -141,7 +141,7 @@ async def test_an_output_that_cannot_be_made_is_the_fault_of_its_speaker_alone(
         assert house.heard() == lightning.expected("d100z")
 
 
-async def test_an_output_whose_probe_breaks_is_a_fault_until_it_plays(
+async def test_output_with_a_failing_probe_is_a_fault_until_it_plays(
     broker: Broker, lightning: LightningServer, plugins: Dropped
 ) -> None:
     text = LISTENER.replace(
@@ -156,7 +156,7 @@ async def test_an_output_whose_probe_breaks_is_a_fault_until_it_plays(
         await states.wait(lambda message: message.json["fault"] is None)
 
 
-async def test_a_transport_that_raises_what_it_should_not_is_passed_over(
+async def test_transport_with_an_unexpected_error_is_skipped(
     broker: Broker, lightning: LightningServer, plugins: Dropped
 ) -> None:
     text = BEEP.replace("Beep.asked.append(request.text)", "raise KeyError('oops')").replace(

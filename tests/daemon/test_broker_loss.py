@@ -62,7 +62,7 @@ async def come_back(house: House, *retained: str) -> None:
     await house.online()
 
 
-async def test_a_broker_that_comes_late_is_found(broker: Broker, lightning: LightningServer) -> None:
+async def test_daemon_connects_to_a_late_broker(broker: Broker, lightning: LightningServer) -> None:
     async with MqttClient(broker) as sender:
         await sender.publish("edgevoice/kitchen/say", RETAINED, retain=True)
     broker.stop()
@@ -100,9 +100,7 @@ async def test_playback_survives_broker_loss(
         assert [asked.text for asked in lightning.requests] == [SAID, NEXT]
 
 
-async def test_live_text_that_the_broker_cut_off_is_said_as_far_as_it_came_and_does_not_block_the_next(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_live_text_cut_off_by_broker_loss_ends(broker: Broker, lightning: LightningServer) -> None:
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.client.publish("edgevoice/kitchen/stream/live", "d300z As far as it came. ")
         await house.step("live", "started")
@@ -112,7 +110,7 @@ async def test_live_text_that_the_broker_cut_off_is_said_as_far_as_it_came_and_d
         assert house.heard() == lightning.expected("d300z As far as it came. ") + lightning.expected(NEXT)
 
 
-async def test_the_sound_card_plays_on_while_there_is_no_broker(
+async def test_sound_card_playback_survives_broker_loss(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Pulse() as pulse:

@@ -19,7 +19,7 @@ def house_of(broker, lightning, **sections):
     return House(broker, **sections)
 
 
-async def test_an_announcement_may_ask_for_a_chime(broker, lightning):
+async def test_chime_of_announcement_is_played(broker, lightning):
     async with house_of(broker, lightning) as house:
         outcome = await house.said("d200z Supper.", chime="ding")
         assert house.heard() == Chimes().sound("ding", RATE) + lightning.expected("d200z Supper.")
@@ -27,14 +27,14 @@ async def test_an_announcement_may_ask_for_a_chime(broker, lightning):
 
 
 @pytest.mark.parametrize(("urgency", "chime"), [("low", None), ("normal", None), ("high", "attention")])
-async def test_each_urgency_has_its_chime(urgency, chime, broker, lightning):
+async def test_chime_by_urgency(urgency, chime, broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d200z Hello.", urgency=urgency)
         sound = Chimes().sound(chime, RATE) if chime else b""
         assert house.heard() == sound + lightning.expected("d200z Hello.")
 
 
-async def test_the_alarm_of_a_critical_one_grows_over_five_milliseconds(broker, lightning):
+async def test_alarm_chime_fades_in_over_5_ms(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d200z Fire.", urgency="critical", volume=100)
         alarm = Chimes().sound("alarm", RATE)
@@ -47,13 +47,13 @@ async def test_chime_none_is_silent(broker, lightning):
         assert house.heard() == lightning.expected("d200z Fire.")
 
 
-async def test_the_configuration_gives_each_urgency_another(broker, lightning):
+async def test_configured_chime_by_urgency(broker, lightning):
     async with house_of(broker, lightning, chime={"normal": "done"}) as house:
         await house.said("d200z Hello.")
         assert house.heard() == Chimes().sound("done", RATE) + lightning.expected("d200z Hello.")
 
 
-async def test_the_chime_sounds_while_the_speech_is_being_made(broker, lightning):
+async def test_chime_plays_during_synthesis(broker, lightning):
     async with house_of(broker, lightning) as house:
         lightning.plan(Fault(at=-1, stall=0.5), on="http")
         outcome = await house.said("d200z Supper.", chime="ding")
@@ -62,7 +62,7 @@ async def test_the_chime_sounds_while_the_speech_is_being_made(broker, lightning
         assert house.heard() == Chimes().sound("ding", RATE) + lightning.expected("d200z Supper.")
 
 
-async def test_a_users_own_chime_by_name(broker, lightning, tmp_path):
+async def test_own_chime_is_played_by_name(broker, lightning, tmp_path):
     samples = (np.arange(2400) % 200).astype("<i2").tobytes()
     with wave.open(str(tmp_path / "gong.wav"), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
@@ -78,7 +78,7 @@ async def test_a_users_own_chime_by_name(broker, lightning, tmp_path):
         assert "gong" in later.json["allowed"]
 
 
-async def test_where_nothing_can_be_spoken_the_alarm_sounds(broker, lightning):
+async def test_alarm_tone_replaces_critical_speech_that_fails(broker, lightning):
     lightning.plan(Fault(status=500), times=10)
     async with house_of(broker, lightning, routes=[{"use": ["http"]}]) as house:
         outcome = await house.said("d200z Fire.", urgency="critical", volume=100)

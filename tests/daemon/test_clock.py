@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ def house_of(broker, lightning, wall, **sections):
 
 
 @pytest.mark.parametrize("days", [2, -2, 400])
-async def test_a_step_makes_nothing_early_late_or_stale(days, broker, lightning, wall):
+async def test_clock_step_changes_no_delay_and_no_ttl(days, broker, lightning, wall):
     async with house_of(broker, lightning, wall) as house:
         await house.say("d50z Later.", id="later", not_before=3)
         await house.say("d50z Stale.", id="stale", not_before=600, ttl=1)
@@ -63,7 +63,7 @@ async def test_a_step_makes_nothing_early_late_or_stale(days, broker, lightning,
 
 
 @pytest.mark.parametrize("days", [3, -3])
-async def test_a_step_between_two_starts_is_not_taken_for_age(days, broker, lightning, wall):
+async def test_clock_step_between_two_starts_changes_no_age(days, broker, lightning, wall):
     speakers = {"kitchen": {"pace": True}}
     async with house_of(broker, lightning, wall, speakers=speakers) as house:
         await house.say("d4000z Long.", id="long", urgency="critical")
@@ -78,3 +78,17 @@ async def test_a_step_between_two_starts_is_not_taken_for_age(days, broker, ligh
         await house.again()
         outcome = await house.outcome("waiting")
         assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
+
+
+async def test_time_of_day_follows_a_clock_that_is_set(broker, lightning, wall):
+    """Defect 9.19: after a start without a network the clock is hours behind, and "07:00" was fixed by it."""
+    async with house_of(broker, lightning, wall, timezone="UTC") as house:
+        at_seven = datetime.now(UTC) + timedelta(hours=2)
+        later = (at_seven + timedelta(hours=5)).strftime("%H:%M")
+        await house.say("d50z Seven.", id="seven", not_before=at_seven.strftime("%H:%M"), ttl=30)
+        await house.say("d50z Later.", id="later", not_before=later, ttl=30)
+        await house.step("later", "queued")
+        wall.step(timedelta(hours=2))
+        outcome = await house.outcome("seven")
+        assert (outcome["event_type"], outcome["ms"]["first_sound"] < 25_000) == ("finished", True)
+        assert house.steps("later") == ["queued"]

@@ -42,9 +42,7 @@ def black_hole():
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-async def test_a_network_that_swallows_everything_does_not_keep_an_alarm_from_being_spoken(
-    broker, black_hole
-):
+async def test_alarm_is_spoken_without_an_answer_from_the_network(broker, black_hole):
     async with house_of(broker, black_hole) as house:
         outcome = await house.said(ALARM, urgency="critical")
         assert is_local(outcome)
@@ -53,7 +51,7 @@ async def test_a_network_that_swallows_everything_does_not_keep_an_alarm_from_be
         assert house.heard()
 
 
-async def test_the_deadline_goes_on_while_one_transport_after_the_other_fails(broker, lightning):
+async def test_critical_deadline_covers_all_transports(broker, lightning):
     lightning.plan(Fault(status=500), on="websocket")
     lightning.plan(Fault(at=-1, silent=True), on="http_stream")
     async with house_of(broker, lightning.url) as house:
@@ -63,7 +61,7 @@ async def test_the_deadline_goes_on_while_one_transport_after_the_other_fails(br
         await lightning.until(lambda: lightning.requests[-1].cancelled)
 
 
-async def test_an_alarm_that_finds_every_place_at_the_gate_taken_is_spoken_all_the_same(broker, lightning):
+async def test_alarm_is_spoken_without_a_free_slot(broker, lightning):
     lightning.pace = 1.0
     speakers = {"kitchen": {}, "cellar": {}}
     async with house_of(broker, lightning.url, speakers=speakers) as house:
@@ -77,7 +75,7 @@ async def test_an_alarm_that_finds_every_place_at_the_gate_taken_is_spoken_all_t
         assert len(lightning.requests) == 1
 
 
-async def test_a_network_that_is_in_time_is_heard_though_the_local_voice_was_ready(broker, lightning):
+async def test_transport_in_time_wins_over_the_ready_local_voice(broker, lightning):
     timeouts = dataclasses.replace(PATIENT, standby_lead_share=0.999)
     lightning.setup = 1.0
     async with house_of(broker, lightning.url, critical_deadline=20, timeouts=timeouts) as house:
@@ -91,7 +89,7 @@ async def test_a_network_that_is_in_time_is_heard_though_the_local_voice_was_rea
 
 
 @pytest.mark.parametrize("fault", [Fault(at=-1, silent=True), Fault(at=2, silent=True)], ids=["before", "in"])
-async def test_a_later_part_that_falls_silent_is_spoken_by_the_local_voice(fault, broker, lightning):
+async def test_local_voice_replaces_a_segment_that_stalls(fault, broker, lightning):
     first, second = "d300z One and on and on.", "d300z Two and on and on."
     account = {"max_request_chars": 25}
     routes = [{"use": ["http_stream", "local"]}]
@@ -109,7 +107,7 @@ async def test_a_later_part_that_falls_silent_is_spoken_by_the_local_voice(fault
 
 
 @pytest.mark.parametrize("at", [-1, 2], ids=["before", "in"])
-async def test_what_fell_silent_as_it_was_made_ahead_is_late_from_its_turn_on(at, broker, lightning):
+async def test_deadline_of_stalled_prefetch_counts_from_its_turn(at, broker, lightning):
     first, second = "d2000z Water in the cellar.", "d1000z Fire in the kitchen."
     routes = [{"use": ["websocket", "local"]}]
     async with house_of(broker, lightning.url, pace=True, routes=routes, first_audio_timeout=1000) as house:
@@ -124,7 +122,7 @@ async def test_what_fell_silent_as_it_was_made_ahead_is_late_from_its_turn_on(at
         assert len(lightning.requests) == 2
 
 
-async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hole, monkeypatch):
+async def test_alarm_tone_sounds_if_the_local_voice_fails(broker, black_hole, monkeypatch):
     monkeypatch.setattr("edgevoice_plugins.local_voice.voices.LANGUAGES", {"en": "none"})
     monkeypatch.setattr("edgevoice_plugins.local_voice.voices._ESPEAK_CODES", {"en": "no-such-voice"})
     async with house_of(broker, black_hole) as house:
@@ -134,7 +132,7 @@ async def test_where_the_local_voice_fails_too_an_alarm_sounds(broker, black_hol
         assert any(house.heard())
 
 
-async def test_nothing_is_begun_in_reserve_for_what_is_not_critical(broker, lightning):
+async def test_standby_voice_is_for_critical_only(broker, lightning):
     timeouts = dataclasses.replace(PATIENT, standby_lead_share=1.0)
     lightning.setup = 0.3
     async with house_of(broker, lightning.url, timeouts=timeouts) as house:

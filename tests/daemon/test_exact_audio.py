@@ -14,7 +14,7 @@ TEXT = "d700z This is heard whole. d600z And so is this."
 
 
 @pytest.mark.parametrize("transport", WHOLE)
-async def test_each_sample_arrives_at_the_sound_card(transport, broker, lightning, monkeypatch):
+async def test_sound_card_gets_every_sample(transport, broker, lightning, monkeypatch):
     with Pulse(rate=24000) as pulse:
         pulse.enter(monkeypatch)
         async with House(
@@ -29,9 +29,7 @@ async def test_each_sample_arrives_at_the_sound_card(transport, broker, lightnin
 
 
 @pytest.mark.parametrize("transport", WHOLE)
-async def test_another_rate_of_the_card_is_resampled_without_an_offset(
-    transport, broker, lightning, monkeypatch
-):
+async def test_sound_card_at_another_rate_is_resampled(transport, broker, lightning, monkeypatch):
     with Pulse(rate=48000) as pulse:
         pulse.enter(monkeypatch)
         speakers = {"kitchen": {"output": "sound_card", "sample_rate": 48000}}
@@ -42,7 +40,7 @@ async def test_another_rate_of_the_card_is_resampled_without_an_offset(
 
 
 @pytest.mark.parametrize("transport", WHOLE)
-async def test_a_wav_file_gets_each_byte(transport, broker, lightning):
+async def test_wav_file_gets_every_byte(transport, broker, lightning):
     texts = [
         TEXT,
         "d300z Another one.",
@@ -55,7 +53,7 @@ async def test_a_wav_file_gets_each_byte(transport, broker, lightning):
         assert house.heard() == b"".join(lightning.expected(text) for text in texts)
 
 
-async def test_a_long_text_is_several_requests_at_sentence_ends_joined_without_a_gap(broker, lightning):
+async def test_long_text_is_split_and_joined_without_a_gap(broker, lightning):
     text = "".join(
         f"Sentence number {number} of a rather long text is this one here. " for number in range(30)
     )
@@ -68,7 +66,7 @@ async def test_a_long_text_is_several_requests_at_sentence_ends_joined_without_a
     assert lightning.most_in_flight == 1
 
 
-async def test_what_is_asked_for_is_what_the_configuration_and_the_announcement_say(broker, lightning):
+async def test_request_follows_configuration_and_announcement(broker, lightning):
     options = {
         "base_url": lightning.url,
         "model": "lightning_v3.1_pro",
@@ -97,7 +95,7 @@ async def test_what_is_asked_for_is_what_the_configuration_and_the_announcement_
     assert "output_format" not in second
 
 
-async def test_twenty_announcements_share_one_websocket(broker, lightning):
+async def test_websocket_is_reused(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         for number in range(20):
             await house.said(f"d50z Number {number}.", transport="websocket")

@@ -91,7 +91,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize(("seed", "queue", "pace"), [(1, 500, 3.0), (2, 4, 1.5)])
-async def test_whatever_comes_each_ends_exactly_once(
+async def test_random_commands_give_one_outcome_each(
     seed: int, queue: int, pace: float, broker: Broker, lightning: LightningServer
 ) -> None:
     lightning.pace = pace

@@ -29,7 +29,7 @@ LATE = {"low": 0.5, "normal": 0.5, "high": 0.5}
         ({"transport": "http"}, LONG, "http", "the announcement asks for http"),
     ],
 )
-async def test_each_row_of_the_table(keys, text, transport, why, broker, lightning):
+async def test_default_routes(keys, text, transport, why, broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         outcome = await house.said(text, **keys)
         assert (outcome["transport"], outcome["why"], outcome["attempts"]) == (transport, why, [])
@@ -40,7 +40,7 @@ async def test_each_row_of_the_table(keys, text, transport, why, broker, lightni
             assert house.heard()[240:] == lightning.expected(text)[240:]
 
 
-async def test_the_configured_routes_are_obeyed(broker, lightning):
+async def test_configured_routes(broker, lightning):
     routes = [{"when": {"urgency": "low"}, "use": ["websocket"]}, {"use": ["http_stream", "local"]}]
     async with House(broker, lightning={"base_url": lightning.url}, routes=routes) as house:
         assert (await house.said(SHORT, urgency="low"))["transport"] == "websocket"
@@ -74,7 +74,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("transport", ["http", "http_stream", "websocket"])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_before_the_first_sample_falls_back(transport, fault, broker, lightning):
+async def test_failure_before_the_first_sample_falls_back(transport, fault, broker, lightning):
     other = "http_stream" if transport != "http_stream" else "websocket"
     # A connection opened ahead that is lost before any answer is tried once more on a fresh one.
     lost = "cut" in fault or "reset" in fault or (transport == "websocket" and "closed" in fault)
@@ -114,7 +114,7 @@ async def test_a_fault_before_the_first_sample_falls_back(transport, fault, brok
         "base64 of WebSocket",
     ],
 )
-async def test_audio_that_cannot_be_trusted_falls_back(transport, fault, broker, lightning):
+async def test_invalid_audio_falls_back(transport, fault, broker, lightning):
     lightning.plan(fault, on=transport)
     routes = [{"use": [transport, "local"]}]
     async with House(broker, lightning={"base_url": lightning.url}, routes=routes) as house:
@@ -128,7 +128,7 @@ async def test_audio_that_cannot_be_trusted_falls_back(transport, fault, broker,
 
 @pytest.mark.parametrize("status", [401, 402, 403, 410])
 @pytest.mark.parametrize("transport", ["http", "http_stream", "upgrade"])
-async def test_a_refusal_of_the_account_goes_straight_to_local(status, transport, broker, lightning):
+async def test_account_refusal_goes_straight_to_local(status, transport, broker, lightning):
     body = b'{"message":"gone","recommended_endpoint":"/waves/v1/tts"}'
     lightning.plan(Fault(status=status, body=body), on=transport, times=100)
     text, urgency = ("Hello." if transport == "http" else "Hello " * 30), "normal"
@@ -148,7 +148,7 @@ async def test_a_refusal_of_the_account_goes_straight_to_local(status, transport
         assert ("lightning_v3.1" if transport == "upgrade" else "/waves/v1/tts") in error
 
 
-async def test_a_fault_of_the_account_is_over_with_the_next_success(broker, lightning):
+async def test_account_fault_is_cleared_by_the_next_success(broker, lightning):
     lightning.plan(Fault(status=402), on="http")
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         states = await house.client.collect("edgevoice/kitchen/state")
@@ -159,7 +159,7 @@ async def test_a_fault_of_the_account_is_over_with_the_next_success(broker, ligh
         await states.wait(lambda message: message.json["fault"] is None)
 
 
-async def test_a_refused_upgrade_names_the_reason_and_goes_to_local(broker, lightning):
+async def test_refused_upgrade_goes_straight_to_local(broker, lightning):
     lightning.plan(Fault(status=403), on="upgrade", times=100)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         outcome = await house.said("Hello.", urgency="high")
@@ -168,7 +168,7 @@ async def test_a_refused_upgrade_names_the_reason_and_goes_to_local(broker, ligh
         assert lightning.requests == []
 
 
-async def test_a_forced_transport_is_tried_alone(broker, lightning):
+async def test_forced_transport_is_tried_alone(broker, lightning):
     lightning.plan(FAULTS["500"], on="http")
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         outcome = await house.said(SHORT, transport="http")
@@ -177,14 +177,14 @@ async def test_a_forced_transport_is_tried_alone(broker, lightning):
         assert len(lightning.requests) == 1
 
 
-async def test_a_critical_one_is_spoken_though_its_transport_fails(broker, lightning):
+async def test_critical_with_a_failing_forced_transport_is_spoken(broker, lightning):
     lightning.plan(FAULTS["500"], on="http")
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         outcome = await house.said("Fire.", transport="http", urgency="critical")
         assert (outcome["event_type"], outcome["transport"]) == ("finished", "local")
 
 
-async def test_a_critical_one_whose_audio_is_late_is_spoken_by_the_local_voice(broker, lightning):
+async def test_local_voice_speaks_critical_if_audio_is_late(broker, lightning):
     lightning.plan(Fault(at=-1, silent=True), on="websocket", times=2)
     async with House(broker, lightning={"base_url": lightning.url}, critical_deadline=0.3) as house:
         outcome = await house.said("Fire.", urgency="critical")
@@ -192,7 +192,7 @@ async def test_a_critical_one_whose_audio_is_late_is_spoken_by_the_local_voice(b
         assert [attempt["transport"] for attempt in outcome["attempts"]] == ["websocket"]
 
 
-async def test_a_stream_that_breaks_off_twice_with_nobody_left_fails_with_what_was_spoken(broker, lightning):
+async def test_stream_that_breaks_off_twice_fails_with_spoken_s(broker, lightning):
     text = "d1000z Broken off."
     lightning.plan(Fault(at=3, cut=True), on="http_stream", times=2)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
@@ -206,7 +206,7 @@ async def test_a_stream_that_breaks_off_twice_with_nobody_left_fails_with_what_w
         assert outcome["spoken_s"] == pytest.approx(len(heard) / 48000, abs=0.001)
 
 
-async def test_a_later_part_that_fails_goes_on_over_another_transport(broker, lightning):
+async def test_failed_segment_continues_over_another_transport(broker, lightning):
     first, second = "d150z One" + " and on" * 20 + ".", " d150z Two" + " and on" * 20 + "."
     async with House(
         broker,
@@ -223,7 +223,7 @@ async def test_a_later_part_that_fails_goes_on_over_another_transport(broker, li
         assert house.heard() == lightning.expected(first + second)
 
 
-async def test_all_transports_failing_is_an_outcome_that_says_why(broker, lightning):
+async def test_outcome_of_all_transports_failing_says_why(broker, lightning):
     lightning.plan(FAULTS["500"], times=10)
     routes = [{"use": ["http", "http_stream", "websocket"]}]
     async with House(broker, lightning={"base_url": lightning.url}, routes=routes) as house:
@@ -238,7 +238,7 @@ async def test_all_transports_failing_is_an_outcome_that_says_why(broker, lightn
         assert outcome["spoken_s"] is None
 
 
-async def test_a_transport_that_does_not_exist_is_refused_with_those_that_do(broker, lightning):
+async def test_unknown_transport_is_rejected_with_known_names(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.say(SHORT, id="one", transport="telegraph")
         rejection = await house.rejection()

@@ -45,7 +45,7 @@ def outcomes(house: House, name: str) -> Counter[tuple[str, str]]:
         ("attic", ("attic",)),
     ],
 )
-async def test_each_that_answers_is_heard_whole_and_the_server_was_asked_once(
+async def test_group_shares_one_synthesis(
     house: House, lightning: LightningServer, target: str, addressed: tuple[str, ...], transport: str
 ) -> None:
     await house.say(TEXT, to=target, id="a", transport=transport)
@@ -59,7 +59,7 @@ async def test_each_that_answers_is_heard_whole_and_the_server_was_asked_once(
     assert outcomes(house, "a") == {(speaker, "finished"): 1 for speaker in addressed}
 
 
-async def test_live_text_for_a_group_is_one_conversation(house: House, lightning: LightningServer) -> None:
+async def test_group_shares_one_synthesis_of_live_text(house: House, lightning: LightningServer) -> None:
     for piece in ("d300z One. ", "d300z Two. ", ""):
         await house.client.publish("edgevoice/downstairs/stream/live", piece)
     for speaker in ("hall", "kitchen"):
@@ -70,9 +70,7 @@ async def test_live_text_for_a_group_is_one_conversation(house: House, lightning
     ]
 
 
-async def test_a_long_text_for_a_group_is_asked_for_part_by_part_once(
-    house: House, lightning: LightningServer
-) -> None:
+async def test_group_shares_each_segment_of_a_long_text(house: House, lightning: LightningServer) -> None:
     sentences = [f"d100z Sentence number {number}, which is one of many." for number in range(12)]
     await house.say(" ".join(sentences), to="all", id="long")
     for speaker in SPEAKERS:
@@ -82,9 +80,7 @@ async def test_a_long_text_for_a_group_is_asked_for_part_by_part_once(
     assert len(lightning.requests) == 3
 
 
-async def test_one_that_is_busy_says_it_later_from_what_the_others_were_given(
-    house: House, lightning: LightningServer
-) -> None:
+async def test_busy_speaker_plays_the_shared_clip_later(house: House, lightning: LightningServer) -> None:
     await house.say("d800z Only here.", to="kitchen", id="before")
     await house.step("before", "started")
     await house.say(TEXT, to="downstairs", id="a")
@@ -95,9 +91,7 @@ async def test_one_that_is_busy_says_it_later_from_what_the_others_were_given(
     assert [asked.text for asked in lightning.requests] == ["d800z Only here.", TEXT]
 
 
-async def test_stopping_it_on_one_speaker_leaves_it_to_the_others(
-    house: House, lightning: LightningServer
-) -> None:
+async def test_stop_on_one_speaker_leaves_the_others(house: House, lightning: LightningServer) -> None:
     await house.say(TEXT, to="all", id="a")
     await house.step("a", "started")
     await house.client.publish("edgevoice/kitchen/stop", "a")
@@ -112,9 +106,7 @@ async def test_stopping_it_on_one_speaker_leaves_it_to_the_others(
     assert lightning.expected(TEXT).startswith(house.heard("kitchen"))
 
 
-async def test_what_fails_on_one_speaker_is_heard_from_the_others(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_failed_output_leaves_the_other_speakers(broker: Broker, lightning: LightningServer) -> None:
     speakers = {
         **SPEAKERS,
         "attic": {"output": "wav_file", "path": "/proc/nowhere.wav", "groups": ["downstairs"]},
@@ -129,7 +121,7 @@ async def test_what_fails_on_one_speaker_is_heard_from_the_others(
         assert [asked.text for asked in lightning.requests] == [TEXT]
 
 
-async def test_a_file_and_a_sound_card_speak_the_same_samples(
+async def test_wav_file_and_sound_card_get_the_same_samples(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Pulse() as pulse:
@@ -144,9 +136,7 @@ async def test_a_file_and_a_sound_card_speak_the_same_samples(
 
 
 @pytest.mark.parametrize("asked", ["say", "say/critical", "stream/x", "stop"])
-async def test_a_target_that_nobody_here_answers_to_is_none_of_this_node(
-    house: House, lightning: LightningServer, asked: str
-) -> None:
+async def test_unknown_target_is_ignored(house: House, lightning: LightningServer, asked: str) -> None:
     await house.client.publish(f"edgevoice/cellar/{asked}", "Anybody there?")
     await house.said("d50z", to="attic")
     assert [message.json["event_type"] for message in house.events.messages] == [
@@ -157,7 +147,7 @@ async def test_a_target_that_nobody_here_answers_to_is_none_of_this_node(
     assert [asked.text for asked in lightning.requests] == ["d50z"]
 
 
-async def test_a_speaker_that_has_no_use_for_it_does_not_take_it_from_the_others(house: House) -> None:
+async def test_duplicate_on_one_speaker_leaves_the_others(house: House) -> None:
     assert (await house.said(TEXT, to="hall", id="tea"))["event_type"] == "finished"
     await house.say(TEXT, to="all", id="tea")
     assert (await house.outcome("tea", speaker="attic"))["event_type"] == "finished"

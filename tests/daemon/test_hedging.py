@@ -76,7 +76,7 @@ async def spoken(synthesis, urgency=Urgency.CRITICAL, text=TEXT):
     return speech, await speech.clip.excerpt(0, speech.clip.frames)
 
 
-async def test_the_next_transport_is_heard_and_the_late_request_cancelled_at_the_server(lightning, tmp_path):
+async def test_hedge_wins_and_the_late_request_is_cancelled(lightning, tmp_path):
     lightning.plan(Fault(at=-1, silent=True), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
         speech, heard = await spoken(synthesis)
@@ -99,7 +99,7 @@ async def test_loser_is_cancelled_while_the_winner_speaks(lightning, tmp_path):
         assert not speech.clip.ended
 
 
-async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lightning, tmp_path):
+async def test_hedge_is_cancelled_if_the_first_request_wins(lightning, tmp_path):
     lightning.plan(Fault(at=-1, stall=1.5), on="websocket")
     lightning.plan(Fault(at=-1, silent=True), on="http_stream")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream") as synthesis:
@@ -109,7 +109,7 @@ async def test_where_the_first_sounds_first_after_all_the_hedge_is_cancelled(lig
         await lightning.until(lambda: len(lightning.requests) == 2 and lightning.requests[1].cancelled)
 
 
-async def test_a_hedge_that_runs_is_heard_though_the_account_is_refused_to_the_first(lightning, tmp_path):
+async def test_running_hedge_survives_an_account_refusal(lightning, tmp_path):
     lightning.setup = 0.5
     lightning.plan(Fault(status=401), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", late=0.0) as synthesis:
@@ -136,7 +136,7 @@ async def test_winner_speaks_the_remaining_segments(lightning, tmp_path):
         ("nothing saved", {"saved": 0}),
     ],
 )
-async def test_nothing_is_asked_for_twice(why, keys, lightning, tmp_path):
+async def test_no_hedge_without_its_conditions(why, keys, lightning, tmp_path):
     lightning.plan(Fault(at=-1, stall=0.4), on="websocket")
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", **keys) as synthesis:
         speech, heard = await spoken(synthesis)
@@ -163,7 +163,7 @@ async def test_hedge_revokes_no_slot(lightning, tmp_path):
         assert not lightning.requests[0].cancelled
 
 
-async def test_where_no_place_is_free_the_local_voice_is_the_hedge(lightning, tmp_path):
+async def test_local_voice_hedges_without_a_free_slot(lightning, tmp_path):
     lightning.pace = 1.0
     async with synthesis_of(
         lightning, tmp_path, "websocket", "http_stream", "local", late=0.4, saved=0
@@ -176,7 +176,7 @@ async def test_where_no_place_is_free_the_local_voice_is_the_hedge(lightning, tm
         assert len(lightning.requests) == 1
 
 
-async def test_at_most_a_tenth_of_all_requests_is_made_twice(lightning, tmp_path):
+async def test_hedge_budget_is_a_tenth_of_requests(lightning, tmp_path):
     async with synthesis_of(lightning, tmp_path, "websocket", "http_stream", late=0.0, saved=0) as synthesis:
         lightning.plan(Fault(at=-1, stall=0.02), times=float("inf"))
         for _ in range(40):
@@ -184,7 +184,7 @@ async def test_at_most_a_tenth_of_all_requests_is_made_twice(lightning, tmp_path
         assert 40 < len(lightning.requests) <= 44
 
 
-async def test_the_daemon_learns_what_is_later_than_usual(broker, lightning):
+async def test_hedging_starts_from_learned_latency(broker, lightning):
     account = {"base_url": lightning.url, "concurrency": 2}
     async with House(broker, lightning=account, critical_deadline=20, first_audio_timeout=20) as house:
         for number in range(20):

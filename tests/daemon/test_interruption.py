@@ -29,9 +29,7 @@ def on_card(broker, lightning, **account):
 
 
 @pytest.mark.parametrize("transport", ["http", "http_stream", "websocket"])
-async def test_three_nested_cuts_while_the_clip_is_still_being_made(
-    transport, broker, lightning, pulse, monkeypatch
-):
+async def test_three_nested_interruptions_during_synthesis(transport, broker, lightning, pulse, monkeypatch):
     monkeypatch.setattr(policy, "UNDERSTOOD_S", 2.0)
     lightning.pace, lightning.concurrency = 1.2, 1
     # In several parts, so that also a transport that hands over a whole reply is still at it.

@@ -34,7 +34,7 @@ def broker() -> Iterator[Broker]:
         pytest.param(WHOLE, id="whole", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
     ],
 )
-async def test_what_was_promised_is_heard_and_what_was_reported_was_heard(
+async def test_promised_and_reported_announcements_were_heard(
     broker: Broker, lightning: LightningServer, ordeal: Ordeal
 ) -> None:
     fates = await undergo(ordeal, broker, lightning)

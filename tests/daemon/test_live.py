@@ -18,7 +18,7 @@ async def piece(house, name, text, **properties):
     await house.client.publish(f"edgevoice/kitchen/stream/{name}", text, **properties)
 
 
-async def test_pieces_are_joined_verbatim(broker, lightning):
+async def test_chunks_are_joined_verbatim(broker, lightning):
     pieces = ["d100z Hel", "lo wor", "ld. d100z How ", "are you", "?"]
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         for text in [*pieces, b""]:
@@ -29,7 +29,7 @@ async def test_pieces_are_joined_verbatim(broker, lightning):
     assert "".join(lightning.requests[0].pieces) == "".join(pieces)
 
 
-async def test_the_options_come_with_the_first_piece(broker, lightning):
+async def test_options_come_with_the_first_chunk(broker, lightning):
     options = {"text": "d100z First.", "urgency": "high", "voice": "olivia", "end": False}
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", json.dumps(options))
@@ -41,7 +41,7 @@ async def test_the_options_come_with_the_first_piece(broker, lightning):
     assert lightning.requests[0].body["voice_id"] == "olivia"
 
 
-async def test_a_brace_that_begins_no_options_is_text(broker, lightning):
+async def test_brace_without_options_is_text(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "{d100z")
         await piece(house, "a", " a brace.")
@@ -50,7 +50,7 @@ async def test_a_brace_that_begins_no_options_is_text(broker, lightning):
         assert house.heard() == lightning.expected("{d100z a brace.")
 
 
-async def test_a_text_whose_sender_died_ends_with_what_it_said(broker, lightning, monkeypatch):
+async def test_live_text_of_a_dead_sender_ends(broker, lightning, monkeypatch):
     monkeypatch.setattr(live_streams, "SENDER_TIMEOUT_S", 0.5)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "d100z All there is.")
@@ -60,7 +60,7 @@ async def test_a_text_whose_sender_died_ends_with_what_it_said(broker, lightning
         assert house.heard() == lightning.expected("d100z All there is.")
 
 
-async def test_a_piece_after_the_end_is_rejected(broker, lightning):
+async def test_chunk_after_the_end_is_rejected(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "d100z One.")
         await piece(house, "a", b"")
@@ -71,7 +71,7 @@ async def test_a_piece_after_the_end_is_rejected(broker, lightning):
         assert house.heard() == lightning.expected("d100z One.")
 
 
-async def test_two_at_once_are_said_one_after_the_other(broker, lightning):
+async def test_concurrent_live_texts_play_in_order(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "d100z A one. ")
         await piece(house, "b", "d100z B one. ")
@@ -86,7 +86,7 @@ async def test_two_at_once_are_said_one_after_the_other(broker, lightning):
         )
 
 
-async def test_one_that_falls_silent_lets_another_go_first(broker, lightning, monkeypatch):
+async def test_silent_live_text_yields_the_speaker(broker, lightning, monkeypatch):
     monkeypatch.setattr(segments, "LIVE_IDLE_S", 0.3)
     monkeypatch.setattr(player, "LIVE_IDLE_S", 0.3)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
@@ -104,7 +104,7 @@ async def test_one_that_falls_silent_lets_another_go_first(broker, lightning, mo
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(at=-1, silent=True)], ids=["refused", "silent"])
-async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, lightning):
+async def test_live_text_falls_back_to_single_sentences(fault, broker, lightning):
     lightning.plan(fault, on="websocket", times=1)
     late = {"low": 0.3, "normal": 0.3, "high": 0.3}
     async with House(
@@ -124,7 +124,7 @@ async def test_live_text_falls_back_to_a_sentence_at_a_time(fault, broker, light
 
 
 @pytest.mark.parametrize("first", [{"urgency": "normal"}, {"text": "  "}], ids=["options", "blanks"])
-async def test_one_that_has_no_text_yet_lets_another_go_first(first, broker, lightning, monkeypatch):
+async def test_empty_live_text_yields_the_speaker(first, broker, lightning, monkeypatch):
     monkeypatch.setattr(player, "LIVE_IDLE_S", 0.3)
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", json.dumps(first))
@@ -137,14 +137,14 @@ async def test_one_that_has_no_text_yet_lets_another_go_first(first, broker, lig
         assert house.heard() == b"".join(map(lightning.expected, ["d100z Somebody else.", "d100z At last."]))
 
 
-async def test_an_end_without_a_text_is_nothing(broker, lightning):
+async def test_end_of_unknown_live_text_is_ignored(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", b"")
         await house.said("d100z Next.", id="b")
         assert house.steps("a") == []
 
 
-async def test_only_blanks_end_as_failed(broker, lightning):
+async def test_blank_live_text_fails(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await piece(house, "a", "  ")
         await piece(house, "a", b"")
@@ -153,7 +153,7 @@ async def test_only_blanks_end_as_failed(broker, lightning):
 
 
 @pytest.mark.parametrize("urgency", ["high", "critical"])
-async def test_an_urgent_one_that_waits_when_the_daemon_ends_is_lost_and_says_so(broker, lightning, urgency):
+async def test_waiting_live_text_fails_at_a_restart(broker, lightning, urgency):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.client.publish("edgevoice/kitchen/mute/set", "ON")
         await piece(house, "a", json.dumps({"text": "d100z Hello.", "urgency": urgency, "not_before": 60}))

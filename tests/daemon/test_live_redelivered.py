@@ -17,7 +17,7 @@ def publish(mid: int, payload: bytes, *, dup: bool = False) -> bytes:
     return bytes([0x3A if dup else 0x32, len(body)]) + body
 
 
-async def test_a_piece_with_the_dup_flag_that_was_said_is_not_said_again(lightning):
+async def test_redelivered_chunk_is_not_spoken_twice(lightning):
     subscribed = asyncio.Event()
 
     async def broker(reader, writer):

@@ -76,7 +76,7 @@ async def growth(transport: str) -> int:
 
 
 @pytest.mark.timeout(150)
-async def test_an_hour_at_fifty_times_real_time_takes_no_more_memory_than_a_minute() -> None:
+async def test_hour_of_speech_needs_no_more_memory_than_a_minute() -> None:
     async with asyncio.TaskGroup() as group:
         grown = {name: group.create_task(growth(name)) for name in ("http_stream", "websocket")}
     for name, task in grown.items():

@@ -20,7 +20,7 @@ def plugins(tmp_path: Path) -> Dropped:
     return Dropped(tmp_path)
 
 
-async def test_a_source_a_transport_and_an_output_of_others_do_all_of_it(
+async def test_third_party_plugins_serve_an_announcement(
     broker: Broker, lightning: LightningServer, plugins: Dropped
 ) -> None:
     plugins.drop("bell", BELL)
@@ -41,7 +41,7 @@ async def test_a_source_a_transport_and_an_output_of_others_do_all_of_it(
         assert lightning.requests == []
 
 
-async def test_what_a_source_addresses_to_nobody_is_rejected_naming_who_there_is(
+async def test_unknown_target_of_a_source_is_rejected(
     broker: Broker, lightning: LightningServer, plugins: Dropped
 ) -> None:
     plugins.drop("lost_bell", BELL)
@@ -54,7 +54,7 @@ async def test_what_a_source_addresses_to_nobody_is_rejected_naming_who_there_is
         assert house.heard() == house.heard("attic") == b""
 
 
-async def test_broken_files_beside_it_do_not_keep_a_good_one_from_work(
+async def test_broken_plugin_files_do_not_affect_a_working_plugin(
     broker: Broker, lightning: LightningServer, plugins: Dropped
 ) -> None:
     plugins.drop("a_broken_one", "def (")

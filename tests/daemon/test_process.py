@@ -32,7 +32,7 @@ def edgevoice_without(module: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-async def test_told_to_end_while_speaking_it_tells_every_outcome_and_ends_in_time(
+async def test_sigterm_while_speaking_publishes_every_outcome(
     broker: Broker, lightning: LightningServer, how: signal.Signals
 ) -> None:
     async with ChildHouse(broker, pace=True, lightning={"base_url": lightning.url}) as house:
@@ -57,9 +57,7 @@ async def test_told_to_end_while_speaking_it_tells_every_outcome_and_ends_in_tim
         assert spoken > 1
 
 
-async def test_what_ends_soon_is_said_to_its_end_before_the_daemon_ends(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_sigterm_lets_a_short_announcement_finish(broker: Broker, lightning: LightningServer) -> None:
     async with ChildHouse(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d1500z Soon over.", id="short")
         await house.step("short", "started")
@@ -68,14 +66,14 @@ async def test_what_ends_soon_is_said_to_its_end_before_the_daemon_ends(
         assert house.heard() == lightning.expected("d1500z Soon over.")
 
 
-async def test_killed_it_is_offline_by_its_last_will(broker: Broker, lightning: LightningServer) -> None:
+async def test_killed_daemon_is_offline_by_its_last_will(broker: Broker, lightning: LightningServer) -> None:
     async with ChildHouse(broker, lightning={"base_url": lightning.url}) as house:
         await house.leave(signal.SIGKILL)
         await house.available.wait(lambda m: m.payload == b"offline" and not m.retained)
         assert house.status == -signal.SIGKILL
 
 
-async def test_all_mistakes_of_the_configuration_at_once(tmp_path: Path) -> None:
+async def test_run_reports_all_configuration_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "edgevoice.yaml"
     file.write_text(
         "node: All!\n"
@@ -99,7 +97,7 @@ async def test_all_mistakes_of_the_configuration_at_once(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [None, "", " \n"])
-async def test_a_key_file_that_is_named_has_to_hold_a_key(tmp_path: Path, content: str | None) -> None:
+async def test_empty_key_file_is_a_mistake(tmp_path: Path, content: str | None) -> None:
     key = tmp_path / "api_key"
     if content is not None:
         key.write_text(content)
@@ -133,7 +131,7 @@ async def test_without_key_local_voice_speaks_directly(broker: Broker) -> None:
         assert "lightning.api_key_file" in told[0]
 
 
-async def test_without_a_key_and_without_a_local_voice_it_says_what_to_install(tmp_path: Path) -> None:
+async def test_no_key_and_no_local_voice_says_what_to_install(tmp_path: Path) -> None:
     file = tmp_path / "edgevoice.yaml"
     file.write_text(f"state_dir: {tmp_path}\nspeakers: {{a: {{output: wav_file, path: {tmp_path}/a.wav}}}}\n")
     command = (*edgevoice_without("espeakng_loader"), "run", "--config", str(file))
@@ -143,7 +141,7 @@ async def test_without_a_key_and_without_a_local_voice_it_says_what_to_install(t
     assert "Traceback" not in err
 
 
-async def test_an_output_that_lacks_its_extra_is_a_mistake_with_the_line_that_installs_it(
+async def test_output_without_its_extra_says_what_to_install(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "edgevoice.yaml"
@@ -162,7 +160,7 @@ BROKEN = {
 }
 
 
-async def test_broken_plugins_are_told_and_do_no_harm(
+async def test_broken_plugins_are_logged_and_harmless(
     broker: Broker, lightning: LightningServer, tmp_path: Path
 ) -> None:
     options = {"plugins_dir": str(dropin(tmp_path, **BROKEN)), "lightning": {"base_url": lightning.url}}
@@ -173,7 +171,7 @@ async def test_broken_plugins_are_told_and_do_no_harm(
             assert "is not used" in line
 
 
-async def test_systemd_is_told_how_it_goes(
+async def test_systemd_gets_ready_status_and_stopping(
     broker: Broker, lightning: LightningServer, tmp_path: Path
 ) -> None:
     with NotifySocket(tmp_path) as notify:
@@ -200,7 +198,7 @@ def texts(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("verbose", [(), ("-v",)])
-async def test_the_api_key_is_used_and_never_shown(
+async def test_api_key_is_used_and_never_shown(
     broker: Broker, lightning: LightningServer, verbose: tuple[str, ...]
 ) -> None:
     lightning.api_key = CANARY
@@ -225,7 +223,7 @@ async def test_the_api_key_is_used_and_never_shown(
         assert CANARY not in texts(house.folder)
 
 
-async def test_the_users_own_configuration_is_found_and_its_mistakes_are_told(tmp_path: Path) -> None:
+async def test_user_configuration_is_found_and_checked(tmp_path: Path) -> None:
     file = tmp_path / ".config" / "edgevoice" / "edgevoice.yaml"
     file.parent.mkdir(parents=True)
     file.write_text("nodde: kitchen\n")

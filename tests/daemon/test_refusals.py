@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from tests.support.lightning import LightningServer
 
 
-async def test_two_hundred_refused_payloads_are_each_answered_and_the_next_message_is_spoken(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_every_invalid_payload_is_rejected(broker: Broker, lightning: LightningServer) -> None:
     payloads = refused_payloads()
     assert len(payloads) == 200
     async with House(broker, lightning={"base_url": lightning.url}) as house:
@@ -52,7 +50,7 @@ def connections(broker: Broker) -> int:
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_a_megabyte_is_dropped_and_the_connection_is_kept(
+async def test_oversized_payload_keeps_the_connection(
     broker: Broker, lightning: LightningServer, version: str
 ) -> None:
     mqtt = {"host": broker.host, "port": broker.port, "version": version}
@@ -88,9 +86,7 @@ FAULTY = {
 }
 
 
-async def test_a_critical_one_is_spoken_whatever_is_wrong_with_its_other_keys(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_critical_with_faulty_keys_is_spoken(broker: Broker, lightning: LightningServer) -> None:
     assert ALLOWED_KEYS.keys() - {"urgency"} < FAULTY.keys()
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         answers = await house.client.collect("answers")
@@ -108,9 +104,7 @@ async def test_a_critical_one_is_spoken_whatever_is_wrong_with_its_other_keys(
         assert house.heard() == b"".join(expected)
 
 
-async def test_the_urgency_of_the_topic_makes_a_faulty_one_critical(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_critical_topic_with_faulty_keys_is_spoken(broker: Broker, lightning: LightningServer) -> None:
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         said = json.dumps({"text": "d100z fire", "urgency": "panic", "ttl": -1, "id": "fire"})
         await house.client.publish("edgevoice/kitchen/say/critical", said)
@@ -124,7 +118,7 @@ async def test_the_urgency_of_the_topic_makes_a_faulty_one_critical(
     "payload",
     [{"urgency": "critical"}, {"text": "", "urgency": "critical"}, {"text": "\x07", "urgency": "critical"}],
 )
-async def test_a_critical_one_without_a_usable_text_is_refused(
+async def test_critical_without_usable_text_is_rejected(
     broker: Broker, lightning: LightningServer, payload: dict[str, str]
 ) -> None:
     async with House(broker, lightning={"base_url": lightning.url}) as house:
@@ -135,7 +129,9 @@ async def test_a_critical_one_without_a_usable_text_is_refused(
 
 
 @pytest.mark.parametrize("text", ["42", '"hi"', "[1, 2]", "null", "true", "tab\tand\nnewline"])
-async def test_other_json_is_plain_text(broker: Broker, lightning: LightningServer, text: str) -> None:
+async def test_json_other_than_an_object_is_text(
+    broker: Broker, lightning: LightningServer, text: str
+) -> None:
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         answers = await house.client.collect("answers")
         await house.client.publish("edgevoice/kitchen/say", text, response_topic="answers")
@@ -145,7 +141,7 @@ async def test_other_json_is_plain_text(broker: Broker, lightning: LightningServ
         assert house.heard() == lightning.expected(text)
 
 
-async def test_an_unknown_urgency_of_a_topic_is_refused(broker: Broker, lightning: LightningServer) -> None:
+async def test_unknown_urgency_of_a_topic_is_rejected(broker: Broker, lightning: LightningServer) -> None:
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.client.publish("edgevoice/kitchen/say/panic", "Fire!")
         rejection = await house.rejection()

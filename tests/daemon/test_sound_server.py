@@ -75,7 +75,7 @@ async def saying_a_long_one(
             yield house, pulse, before
 
 
-async def test_a_killed_sound_server_is_found_again_and_both_are_heard(
+async def test_killed_sound_server_is_reconnected(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with saying_a_long_one(broker, lightning, monkeypatch) as (house, pulse, before):
@@ -88,7 +88,7 @@ async def test_a_killed_sound_server_is_found_again_and_both_are_heard(
         assert [asked.text for asked in lightning.requests] == [LONG, NEXT]
 
 
-async def test_a_sound_server_that_freezes_costs_a_process_and_is_a_fault_until_it_goes_on(
+async def test_frozen_sound_server_is_a_fault_until_it_continues(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (
@@ -102,7 +102,7 @@ async def test_a_sound_server_that_freezes_costs_a_process_and_is_a_fault_until_
         await both_are_heard(house, pulse, lightning)
 
 
-async def test_a_sound_server_frozen_for_good_is_heard_again_once_it_was_killed_and_started(
+async def test_frozen_sound_server_works_after_its_restart(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (
@@ -127,7 +127,7 @@ async def both_are_heard(house: House, pulse: Pulse, lightning: LightningServer)
     assert (await state(house, state="idle"))["fault"] is None
 
 
-async def test_the_daemon_ends_in_time_while_the_sound_server_is_frozen(
+async def test_daemon_stops_in_time_with_a_frozen_sound_server(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Pulse() as pulse:
@@ -143,7 +143,7 @@ async def test_the_daemon_ends_in_time_while_the_sound_server_is_frozen(
             await house.available.wait_for_payload("offline")
 
 
-async def test_without_a_sound_card_the_fault_says_what_to_do_and_a_card_that_comes_is_heard(
+async def test_missing_sound_card_is_a_fault_until_it_appears(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Pulse() as pulse:
@@ -162,7 +162,7 @@ async def test_without_a_sound_card_the_fault_says_what_to_do_and_a_card_that_co
             assert (await state(house, state="idle"))["fault"] is None
 
 
-async def test_a_device_that_is_not_there_is_a_fault_that_names_those_there_are(
+async def test_fault_of_unknown_device_lists_devices(
     broker: Broker, lightning: LightningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Pulse() as pulse:

@@ -19,7 +19,7 @@ def outcomes(house, name):
     return [step for step in house.steps(name) if step in OUTCOMES]
 
 
-async def test_the_more_urgent_goes_first_then_the_older(broker, lightning):
+async def test_queue_order(broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d900z First.", id="first", urgency="high")
         await house.step("first", "started")
@@ -48,7 +48,7 @@ def split_around(heard, inner, whole):
 
 
 @pytest.mark.parametrize("urgency", ["low", "normal", "high"])
-async def test_a_critical_one_cuts_in_at_once_and_the_other_goes_on(urgency, broker, lightning):
+async def test_critical_interrupts_at_once_and_the_other_resumes(urgency, broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say(LONG, id="long", urgency=urgency)
         await house.step("long", "started")
@@ -65,7 +65,7 @@ async def test_a_critical_one_cuts_in_at_once_and_the_other_goes_on(urgency, bro
         assert 0.2 < len(before) / 48000 < 1.0
 
 
-async def test_a_critical_one_cuts_in_on_the_sound_card(broker, lightning, monkeypatch):
+async def test_critical_interrupts_on_the_sound_card(broker, lightning, monkeypatch):
     with Pulse() as pulse:
         pulse.enter(monkeypatch)
         speakers = {"kitchen": {"output": "sound_card"}}
@@ -85,7 +85,7 @@ async def test_a_critical_one_cuts_in_on_the_sound_card(broker, lightning, monke
         assert len(heard[cut + len(fire) - 480 :]) == len(text)
 
 
-async def test_a_critical_one_waits_for_a_critical_one(broker, lightning):
+async def test_critical_waits_for_critical(broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d600z Fire.", id="one", urgency="critical")
         await house.step("one", "started")
@@ -93,7 +93,7 @@ async def test_a_critical_one_waits_for_a_critical_one(broker, lightning):
         assert house.steps("one") == ["queued", "started", "finished"]
 
 
-async def test_a_critical_one_gets_the_only_place_of_the_account(broker, lightning):
+async def test_critical_gets_the_only_slot(broker, lightning):
     lightning.pace = 1.5
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say(LONG, id="long", transport="http_stream")
@@ -107,7 +107,7 @@ async def test_a_critical_one_gets_the_only_place_of_the_account(broker, lightni
 
 
 @pytest.mark.parametrize("payload", ["", "PRESS"])
-async def test_stop_ends_what_is_said_and_what_it_interrupted_but_not_the_queue(payload, broker, lightning):
+async def test_stop_spares_the_queue(payload, broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say(LONG, id="long")
         await house.step("long", "started")
@@ -125,7 +125,7 @@ async def test_stop_ends_what_is_said_and_what_it_interrupted_but_not_the_queue(
         assert 0 < ended[1]["spoken_s"] < 2.0
 
 
-async def test_stop_all_ends_the_queue_too(broker, lightning):
+async def test_stop_all_empties_the_queue(broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         for name in ("one", "two", "three"):
             await house.say(LONG, id=name)
@@ -136,7 +136,7 @@ async def test_stop_all_ends_the_queue_too(broker, lightning):
         await house.said("d50z Next.")
 
 
-async def test_stop_by_id_or_tag_ends_that_one_alone(broker, lightning):
+async def test_stop_by_id_or_tag(broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d500z Said.", id="said")
         await house.say(LONG, id="by-id")
@@ -161,7 +161,7 @@ async def test_late_start_expires(broker, lightning):
         assert [house.steps(name) for name in ("one", "two")] == [["queued", "expired"]] * 2
 
 
-async def test_the_expiry_of_the_message_counts_too(broker, lightning):
+async def test_message_expiry_limits_the_ttl(broker, lightning):
     lightning.plan(Fault(at=-1, silent=True), on="http")
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         payload = json.dumps({"text": "d100z Old.", "id": "old", "transport": "http", "ttl": 600})
@@ -169,7 +169,7 @@ async def test_the_expiry_of_the_message_counts_too(broker, lightning):
         assert (await house.outcome("old"))["event_type"] == "expired"
 
 
-async def test_not_before_waits(broker, lightning):
+async def test_not_before_delays_the_start(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.say("d50z Later.", id="later", not_before=1)
         await house.step("later", "queued")
@@ -179,7 +179,7 @@ async def test_not_before_waits(broker, lightning):
         assert later["ms"]["first_sound"] >= 1000
 
 
-async def test_a_full_queue_gives_up_the_least_urgent_oldest_first(broker, lightning):
+async def test_full_queue_drops_the_least_urgent_oldest(broker, lightning):
     lightning.plan(Fault(at=-1, stall=1.0), on="http")
     async with House(broker, lightning={"base_url": lightning.url}, limits={"queue": 3}) as house:
         await house.say("d50z First.", id="first")
@@ -199,9 +199,7 @@ async def test_a_full_queue_gives_up_the_least_urgent_oldest_first(broker, light
             assert (await house.outcome(name))["event_type"] == "finished"
 
 
-async def test_the_volume_is_the_announcements_else_the_speakers_and_has_a_floor_for_critical(
-    broker, lightning
-):
+async def test_volume_of_announcement_wins_with_a_floor_for_critical(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         half = await house.said("d100z Half.", volume=50)
         alarm = await house.said("d100z Alarm.", volume=10, urgency="critical")
@@ -214,7 +212,7 @@ async def test_the_volume_is_the_announcements_else_the_speakers_and_has_a_floor
             assert np.abs(heard[index * 2400 : (index + 1) * 2400] - spoken * volume)[120:].max() <= 0.5
 
 
-async def test_an_outcome_holds_every_key(broker, lightning):
+async def test_outcome_has_every_key(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         outcome = await house.said("d100z Whole.", id="a1", tag="t")
         moments = outcome["ms"]
@@ -239,7 +237,7 @@ async def test_an_outcome_holds_every_key(broker, lightning):
         assert (outcome["speaker"], outcome["target"], outcome["tag"]) == ("kitchen", "kitchen", "t")
 
 
-async def test_the_state_of_the_speaker_is_retained(broker, lightning):
+async def test_speaker_state_is_retained(broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d600z One.", id="one")
         await house.say("d50z Two.", id="two")
@@ -254,7 +252,7 @@ async def test_the_state_of_the_speaker_is_retained(broker, lightning):
         assert (idle["now"], idle["queue"]) == (None, 0)
 
 
-async def test_each_of_a_hundred_gets_exactly_one_outcome(broker, lightning):
+async def test_hundred_announcements_give_one_outcome_each(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         names = [f"n{number}" for number in range(100)]
         urgencies = ["low", "normal", "high", "critical"]

@@ -12,7 +12,7 @@ LONG = "d20000z A message of twenty seconds."
 @pytest.mark.parametrize(
     ("transport", "streams"), [("http_stream", True), ("websocket", True), ("http", False)]
 )
-async def test_a_long_message_is_heard_while_it_is_made(transport, streams, broker, lightning):
+async def test_long_text_plays_during_synthesis(transport, streams, broker, lightning):
     lightning.pace = 2.0
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.say(LONG, id="long", transport=transport)
@@ -27,7 +27,7 @@ async def test_a_long_message_is_heard_while_it_is_made(transport, streams, brok
         assert house.heard() == lightning.expected(LONG)
 
 
-async def test_the_first_sentence_of_live_text_is_heard_before_the_second_is_published(broker, lightning):
+async def test_live_text_plays_while_it_arrives(broker, lightning):
     first, second = "d400z The first sentence.", " d300z The second one."
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.client.publish("edgevoice/kitchen/stream/live-1", first)

@@ -57,7 +57,7 @@ class Switches:
         return (await mailbox.wait(lambda message: message.retained)).payload
 
 
-async def test_volume_is_a_number_or_a_step_and_stays_within_0_and_100(house: House) -> None:
+async def test_volume_takes_numbers_and_steps(house: House) -> None:
     kitchen = await Switches(house).listen()
     await kitchen.told("volume", "100", volume=100)
     for value, result in (
@@ -97,7 +97,7 @@ async def test_volume_is_a_number_or_a_step_and_stays_within_0_and_100(house: Ho
         ("dnd", b"\xff"),
     ],
 )
-async def test_a_value_that_is_not_allowed_is_refused_with_what_is(
+async def test_invalid_setting_is_rejected_with_allowed_values(
     house: House, what: str, value: str | bytes
 ) -> None:
     await house.client.publish(f"edgevoice/kitchen/{what}/set", value)
@@ -111,7 +111,7 @@ async def test_a_value_that_is_not_allowed_is_refused_with_what_is(
 
 
 @pytest.mark.parametrize("what", ["mute", "dnd"])
-async def test_on_and_off_in_any_spelling(house: House, what: str) -> None:
+async def test_switch_spellings(house: House, what: str) -> None:
     kitchen = await Switches(house).listen()
     await kitchen.told(what, "OFF", **{what: False})
     for on, off in (("ON", "OFF"), ("true", "FALSE"), ("1", "0"), (" oN\n", "oFf")):
@@ -123,7 +123,7 @@ async def test_on_and_off_in_any_spelling(house: House, what: str) -> None:
     assert await kitchen.retained(what) == b"OFF"
 
 
-async def test_a_group_is_switched_together_and_one_speaker_alone(house: House) -> None:
+async def test_setting_applies_to_group_or_speaker(house: House) -> None:
     kitchen, hall = await Switches(house).listen(), await Switches(house, "hall").listen()
     await kitchen.set("mute", "ON", to="downstairs")
     await kitchen.told("mute", "ON", mute=True)
@@ -133,7 +133,7 @@ async def test_a_group_is_switched_together_and_one_speaker_alone(house: House) 
     assert await kitchen.retained("mute") == b"ON"
 
 
-async def test_do_not_disturb_may_last_some_minutes(house: House) -> None:
+async def test_do_not_disturb_for_minutes(house: House) -> None:
     kitchen = await Switches(house).listen()
     await kitchen.set("dnd", "30")
     await kitchen.told("dnd", "ON", dnd=True)
@@ -142,7 +142,7 @@ async def test_do_not_disturb_may_last_some_minutes(house: House) -> None:
 
 
 @pytest.mark.parametrize("what", ["mute", "dnd"])
-async def test_switched_on_all_but_critical_are_held_and_read_as_a_digest_on_request(
+async def test_mute_and_dnd_hold_all_but_critical_for_the_digest(
     house: House, lightning: LightningServer, what: str
 ) -> None:
     kitchen = await Switches(house).listen()
@@ -161,9 +161,7 @@ async def test_switched_on_all_but_critical_are_held_and_read_as_a_digest_on_req
     await kitchen.told(what, "ON", held=0)
 
 
-async def test_the_volume_is_heard_and_critical_ones_never_fall_below_theirs(
-    house: House, lightning: LightningServer
-) -> None:
+async def test_volume_is_applied_with_a_floor_for_critical(house: House, lightning: LightningServer) -> None:
     kitchen = await Switches(house).listen()
     await kitchen.set("volume", "50")
     await kitchen.told("volume", "50", volume=50)
@@ -177,7 +175,7 @@ async def test_the_volume_is_heard_and_critical_ones_never_fall_below_theirs(
     assert (await house.said(URGENT, id="fire", urgency="critical"))["volume"] == 70
 
 
-async def test_a_retained_switch_is_never_obeyed(broker: Broker, lightning: LightningServer) -> None:
+async def test_retained_setting_is_ignored(broker: Broker, lightning: LightningServer) -> None:
     # A client id that the broker keeps no session for: such a session would have got it as news.
     mqtt = {"host": broker.host, "port": broker.port, "version": "3.1.1", "client_id": "never-seen"}
     house = House(broker, lightning={"base_url": lightning.url}, mqtt=mqtt)

@@ -20,7 +20,7 @@ def paced(broker, lightning, **more):
     return House(broker, pace=True, lightning={"base_url": lightning.url}, **more)
 
 
-async def test_high_interrupts_at_the_next_pause_so_that_no_word_is_broken(broker, lightning):
+async def test_high_interrupts_at_the_next_pause(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say(text_of(range(3)), id="long")
         await house.step("long", "started")
@@ -32,7 +32,7 @@ async def test_high_interrupts_at_the_next_pause_so_that_no_word_is_broken(broke
     assert all(burst.is_whole for burst in heard)
 
 
-async def test_high_interrupts_after_2_s_where_there_is_no_pause(broker, lightning):
+async def test_high_interrupts_after_2_s_without_a_pause(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say("d6000z No pause in here.", id="long")
         await house.step("long", "started")
@@ -48,7 +48,7 @@ async def test_high_interrupts_after_2_s_where_there_is_no_pause(broker, lightni
         assert 0.07 < (len(heard) - len(other) - len(text)) / 2 / RATE <= 1.5
 
 
-async def test_critical_grows_over_5_ms(broker, lightning):
+async def test_critical_fades_in_over_5_ms(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.said("d200z Fire.", urgency="critical")
         heard = np.frombuffer(house.heard(), "<i2").astype(int)
@@ -58,7 +58,7 @@ async def test_critical_grows_over_5_ms(broker, lightning):
         assert (heard[span:] == text[span:]).all()
 
 
-async def test_do_not_disturb_while_speaking_holds_it_for_the_digest(broker, lightning):
+async def test_do_not_disturb_holds_the_playing_announcement(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say("d3000z Long.", id="long")
         await house.step("long", "started")
@@ -75,7 +75,7 @@ async def test_do_not_disturb_while_speaking_holds_it_for_the_digest(broker, lig
         assert read.startswith("2 announcements were held.")
 
 
-async def test_an_alert_insists_until_it_is_acknowledged(broker, lightning):
+async def test_alert_repeats_until_acknowledged(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say("d200z Leak.", id="leak", urgency="high", repeat={"until_ack": True, "every": 5})
         await house.events.wait(lambda message: message.json.get("round") == 2)
@@ -89,9 +89,7 @@ async def test_an_alert_insists_until_it_is_acknowledged(broker, lightning):
         assert len([request for request in lightning.requests if request.text == "d200z Leak."]) == 1
 
 
-async def test_live_text_that_fell_silent_goes_on_where_it_was_and_after_a_cut_at_a_pause(
-    broker, lightning, monkeypatch
-):
+async def test_interrupted_live_text_resumes(broker, lightning, monkeypatch):
     monkeypatch.setattr(segments, "LIVE_IDLE_S", 0.3)
     monkeypatch.setattr(player, "LIVE_IDLE_S", 0.3)
     topic = "edgevoice/kitchen/stream/live"
@@ -113,7 +111,7 @@ async def test_live_text_that_fell_silent_goes_on_where_it_was_and_after_a_cut_a
 
 
 @pytest.mark.parametrize("transport", ["http_stream", "websocket"])
-async def test_nothing_is_lost_when_cut_again_and_again_while_it_is_being_made(transport, broker, lightning):
+async def test_repeated_interruptions_during_synthesis_lose_nothing(transport, broker, lightning):
     lightning.pace = 1.2
     async with paced(broker, lightning) as house:
         await house.say(text_of(range(4)), id="long", transport=transport)

@@ -120,3 +120,16 @@ async def test_raised_priority_shortens_the_stall_timeout_of_a_running_request(t
             while not job.attempts:
                 await asyncio.sleep(0.01)
         assert "no more audio" in job.attempts[0].error
+
+
+async def test_hanging_clean_up_frees_the_slot_for_a_request_of_the_same_priority(tmp_path):
+    """Defect 9.20: nothing more urgent takes the slot away, so the cancelled request itself has to let go."""
+    transport = Hanging()
+    async with synthesizer_of(transport, tmp_path, Timeouts(cancel_s=0.05)) as synthesizer:
+        hanging = await begun(synthesizer, transport)
+        hanging.leave()
+        job = synthesizer.new_job(announcement(id="a2"))
+        job.request(priority=Priority.PREFETCH)
+        async with asyncio.timeout(3):
+            await job.clip.wait_end()
+        assert job.clip.frames == len(AUDIO) // 2

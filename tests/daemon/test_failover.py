@@ -71,7 +71,7 @@ def check_no_click(heard):
 
 @pytest.mark.parametrize("known", [True, False], ids=["a voice that was heard before", "a new voice"])
 @pytest.mark.parametrize("transport", STREAMS)
-async def test_at_each_twentieth_of_a_message_every_word_is_heard(known, transport, broker, lightning):
+async def test_failover_at_any_position_loses_no_word(known, transport, broker, lightning):
     text, other = text_of(NUMBERS), STREAMS[transport]
     async with house_of(broker, lightning, use=(transport, other)) as house:
         await said(house, "k30z." if known else "d100z", id="first", voice="olivia")
@@ -90,7 +90,7 @@ async def test_at_each_twentieth_of_a_message_every_word_is_heard(known, transpo
 
 @pytest.mark.parametrize("death", DEATHS)
 @pytest.mark.parametrize("transport", STREAMS)
-async def test_whatever_a_stream_dies_of_it_is_carried_on(death, transport, broker, lightning):
+async def test_failover_after_each_kind_of_failure(death, transport, broker, lightning):
     text, other = text_of(NUMBERS), STREAMS[transport]
     async with house_of(broker, lightning, use=(transport, other)) as house:
         lightning.plan(Fault(at=chunk_at(text, 0.47), **DEATHS[death]), on=transport)
@@ -105,7 +105,7 @@ async def test_whatever_a_stream_dies_of_it_is_carried_on(death, transport, brok
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-async def test_in_a_long_sentence_no_more_than_that_sentence_is_repeated(transport, broker, lightning):
+async def test_failover_repeats_at_most_one_sentence(transport, broker, lightning):
     text = "k0z k1z k2z. k3z k4z k5z."
     async with house_of(broker, lightning, use=(transport, STREAMS[transport])) as house:
         await said(house, "k6z k7z k8z. k6z k7z k8z.", id="first")
@@ -118,7 +118,7 @@ async def test_in_a_long_sentence_no_more_than_that_sentence_is_repeated(transpo
             assert len(bursts) <= len(NUMBERS) + 3
 
 
-async def test_where_the_voice_times_its_words_it_goes_on_at_the_very_word(broker, lightning):
+async def test_failover_resumes_at_the_word_with_word_marks(broker, lightning):
     text, lightning.times_words = "k0z k1z, k2z k3z k4z k5z.", True
     async with house_of(broker, lightning, use=("websocket", "http_stream")) as house:
         for number in NUMBERS:
@@ -131,7 +131,7 @@ async def test_where_the_voice_times_its_words_it_goes_on_at_the_very_word(broke
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-async def test_a_forced_transport_carries_on_itself(transport, broker, lightning):
+async def test_forced_transport_resumes_its_own_speech(transport, broker, lightning):
     text = text_of(NUMBERS)
     async with house_of(broker, lightning) as house:
         lightning.plan(Fault(at=chunk_at(text, 0.6), cut=True), on=transport)
@@ -141,7 +141,7 @@ async def test_a_forced_transport_carries_on_itself(transport, broker, lightning
         check_continued(heard_in(house.heard()), NUMBERS)
 
 
-async def test_the_other_parts_of_a_long_text_follow_over_the_one_that_carried_on(broker, lightning):
+async def test_remaining_segments_stay_with_the_new_transport(broker, lightning):
     numbers = range(8)
     text = text_of(numbers)
     account = {"base_url": lightning.url, "max_request_chars": 20}
@@ -154,7 +154,7 @@ async def test_the_other_parts_of_a_long_text_follow_over_the_one_that_carried_o
         check_continued(heard_in(house.heard()), numbers)
 
 
-async def test_the_local_voice_carries_on_where_the_network_is_gone(broker, lightning):
+async def test_local_voice_resumes_without_network(broker, lightning):
     text = text_of(range(3))
     async with house_of(broker, lightning, use=("http_stream", "http", "local")) as house:
         lightning.plan(Fault(at=chunk_at(text, 0.5), cut=True), on="http_stream")
@@ -168,7 +168,7 @@ async def test_the_local_voice_carries_on_where_the_network_is_gone(broker, ligh
         assert len(house.heard()) > spoken + RATE
 
 
-async def test_live_text_is_carried_on_over_the_next_transport(broker, lightning):
+async def test_failover_of_live_text(broker, lightning):
     text = text_of(NUMBERS)
     async with house_of(broker, lightning, use=("websocket", "http_stream")) as house:
         lightning.plan(Fault(at=chunk_at("k0z.", 0.6), cut=True), on="websocket")
@@ -179,5 +179,5 @@ async def test_live_text_is_carried_on_over_the_next_transport(broker, lightning
         check_continued(heard_in(house.heard()), NUMBERS)
 
 
-def test_the_windows_in_which_bursts_are_told_are_whole_waves():
+def test_burst_windows_hold_whole_waves():
     assert all((tone_of(number) * WINDOW).is_integer() for number in NUMBERS)

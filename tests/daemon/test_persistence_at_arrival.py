@@ -50,7 +50,9 @@ async def restarted(house: ChildHouse) -> list[tuple[str, str]]:
     return [(message.json["id"], message.json["event_type"]) for message in house.events.messages]
 
 
-async def test_a_duplicate_of_what_finished_is_not_kept(broker: Broker, lightning: LightningServer) -> None:
+async def test_duplicate_of_a_finished_announcement_is_not_stored(
+    broker: Broker, lightning: LightningServer
+) -> None:
     async with house_of(broker, lightning) as house:
         await house.said("d100z Once.", id="once", urgency="high")
         await house.say("d100z Once.", id="once", urgency="high")
@@ -58,9 +60,7 @@ async def test_a_duplicate_of_what_finished_is_not_kept(broker: Broker, lightnin
         assert ("once", "duplicate") not in await restarted(house)
 
 
-async def test_what_joins_the_alarm_that_is_being_said_is_not_kept(
-    broker: Broker, lightning: LightningServer
-) -> None:
+async def test_coalesced_alarm_is_not_stored(broker: Broker, lightning: LightningServer) -> None:
     async with house_of(broker, lightning) as house:
         await house.say("d9000z Fire!", id="first", urgency="critical", tag="fire")
         await house.step("first", "started")
@@ -71,7 +71,7 @@ async def test_what_joins_the_alarm_that_is_being_said_is_not_kept(
         assert ("second", "queued") not in await restarted(house)
 
 
-async def test_delivered_again_after_a_crash_what_has_no_id_is_known(
+async def test_redelivery_without_id_after_a_crash_is_a_duplicate(
     broker: Broker, lightning: LightningServer, tmp_path: Path
 ) -> None:
     plugins = dropin(tmp_path / "plugins", again=AGAIN.replace("TEXT", repr(TEXT.encode())))

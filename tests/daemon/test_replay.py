@@ -17,7 +17,7 @@ async def replayed(house, count, *, after):
     return events.json
 
 
-async def test_the_last_one_is_said_again_without_a_request(broker, lightning):
+async def test_replay_needs_no_request(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         first = await house.said("d200z One.", id="one")
         await house.client.publish("edgevoice/kitchen/replay", "")
@@ -33,7 +33,7 @@ async def test_the_last_one_is_said_again_without_a_request(broker, lightning):
     assert len(lightning.requests) == 1
 
 
-async def test_an_older_one_is_made_anew(broker, lightning):
+async def test_replay_of_an_older_announcement_is_synthesized(broker, lightning):
     texts = [f"d50z Number {number}." for number in range(7)]
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         for text in texts:
@@ -46,7 +46,7 @@ async def test_an_older_one_is_made_anew(broker, lightning):
     assert len(lightning.requests) == 7 + 2
 
 
-async def test_a_stopped_one_leaves_no_half_of_a_clip_behind(broker, lightning):
+async def test_replay_of_a_stopped_announcement_is_whole(broker, lightning):
     lightning.pace = 1.0
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         await house.say("d1500z Stopped.", id="stopped", transport="http_stream")
@@ -60,7 +60,7 @@ async def test_a_stopped_one_leaves_no_half_of_a_clip_behind(broker, lightning):
     assert len(lightning.requests) == 2
 
 
-async def test_a_private_one_is_not_said_again(broker, lightning):
+async def test_private_announcement_is_not_replayed(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}) as house:
         await house.said("The safe is behind the clock.", private=True)
         length = len(house.heard())
@@ -69,7 +69,7 @@ async def test_a_private_one_is_not_said_again(broker, lightning):
         assert len(house.heard()) == length + len(lightning.expected("d50z Next."))
 
 
-async def test_one_that_comes_late_says_its_age(broker, lightning):
+async def test_late_announcement_says_its_age(broker, lightning):
     async with House(broker, pace=True, lightning={"base_url": lightning.url}, say_age=1) as house:
         await house.say("d1500z Long.", id="long")
         await house.step("long", "started")
@@ -80,7 +80,7 @@ async def test_one_that_comes_late_says_its_age(broker, lightning):
     assert asked == ["d1500z Long.", "A minute ago: Somebody rang.", "At once."]
 
 
-async def test_each_urgency_may_have_a_volume_of_its_own(broker, lightning):
+async def test_volume_by_urgency(broker, lightning):
     speakers = {"kitchen": {"volume": 80, "volumes": {"low": 20, "critical": 90}}}
     async with House(broker, speakers=speakers, lightning={"base_url": lightning.url}) as house:
         volumes = [

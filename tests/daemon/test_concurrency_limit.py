@@ -30,9 +30,7 @@ async def say_in_parallel(house, count, transport, prefix):
 
 
 @pytest.mark.parametrize("transport", ["http", "http_stream", "websocket"])
-async def test_the_limit_is_learned_from_the_first_refusals_and_kept_from_then_on(
-    transport, broker, lightning
-):
+async def test_concurrency_limit_is_learned_from_refusals(transport, broker, lightning):
     lightning.concurrency, lightning.setup = 1, 0.1
     async with house_of(broker, lightning) as house:
         states = await house.client.collect("edgevoice/kitchen/state")
@@ -48,7 +46,7 @@ async def test_the_limit_is_learned_from_the_first_refusals_and_kept_from_then_o
         assert lightning.refused == refused
 
 
-async def test_an_account_that_allows_two_is_asked_for_two_at_once(broker, lightning):
+async def test_account_with_two_slots_gets_two_requests(broker, lightning):
     lightning.concurrency, lightning.setup = 2, 0.1
     async with house_of(broker, lightning) as house:
         await say_in_parallel(house, 4, "http", "first")
@@ -58,7 +56,7 @@ async def test_an_account_that_allows_two_is_asked_for_two_at_once(broker, light
         assert (lightning.most_in_flight, lightning.refused) == (2, refused)
 
 
-async def test_one_that_is_refused_with_nothing_else_in_flight_falls_back(broker, lightning):
+async def test_refused_single_request_falls_back(broker, lightning):
     lightning.plan(Fault(at=-1, status=429), on="http")
     async with house_of(broker, lightning) as house:
         outcome = await house.said("d100z Alone.")
@@ -66,7 +64,7 @@ async def test_one_that_is_refused_with_nothing_else_in_flight_falls_back(broker
         assert outcome["transport"] == "http_stream"
 
 
-async def test_a_transport_is_left_alone_for_as_long_as_its_server_says(broker, lightning):
+async def test_retry_after_is_honoured(broker, lightning):
     lightning.plan(Fault(at=-1, status=429, headers={"Retry-After": "20"}), on="http")
     async with house_of(broker, lightning) as house:
         for number in range(2):

@@ -32,7 +32,7 @@ async def begin(house, lightning, *texts, names="abcdef"):
     assert len(house.heard()) < len(lightning.expected(texts[0]))
 
 
-async def test_the_next_one_is_all_there_before_the_last_sample_of_this_one_is_heard(broker, lightning):
+async def test_next_announcement_is_prefetched_during_playback(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say(LONG, id="a")
         await house.say(NEXT, id="b")
@@ -45,7 +45,7 @@ async def test_the_next_one_is_all_there_before_the_last_sample_of_this_one_is_h
         assert len(lightning.requests) == 2
 
 
-async def test_it_is_given_up_for_a_critical_one_then_made_again_and_heard_whole(broker, lightning):
+async def test_prefetch_yields_to_critical_and_is_made_again(broker, lightning):
     first, following = text_of(range(2)), text_of(range(10, 12))
     async with paced(broker, lightning) as house:
         await begin(house, lightning, first, following)
@@ -81,7 +81,7 @@ async def test_prefetched_alarm_has_no_deadline_before_its_turn(broker, lightnin
         assert [request.text for request in lightning.requests] == [first, second]
 
 
-async def test_an_alarm_that_falls_silent_while_it_is_made_ahead_is_waited_for(broker, lightning):
+async def test_prefetched_alarm_waits_for_a_stalled_transport(broker, lightning):
     first, second = "d3500z Water in the cellar.", "d500z Fire in the kitchen."
     async with paced(broker, lightning, critical_deadline=1.0) as house:
         await house.say(first, id="water", urgency="critical", tag="water")
@@ -155,7 +155,7 @@ async def test_failed_prefetch_is_retried_on_its_turn(broker, lightning):
         assert house.heard() == lightning.expected(LONG) + lightning.expected(NEXT)
 
 
-async def test_how_late_it_is_said_is_told_as_of_its_turn(broker, lightning):
+async def test_spoken_age_counts_to_the_start_of_playback(broker, lightning):
     told = f"A minute ago: {NEXT}"
     async with paced(broker, lightning, say_age=2.5) as house:
         await house.say(LONG, id="a")
@@ -167,7 +167,7 @@ async def test_how_late_it_is_said_is_told_as_of_its_turn(broker, lightning):
         assert house.heard().endswith(lightning.expected(told))
 
 
-async def test_live_text_that_waits_is_made_while_another_is_heard(broker, lightning):
+async def test_live_text_is_prefetched_while_it_waits(broker, lightning):
     async with paced(broker, lightning) as house:
         await house.say(LONG, id="a")
         await lightning.until(lambda: bool(asked(lightning, LONG)))

@@ -7,9 +7,7 @@ from tests.support.house import OUTCOMES, House
 COUNT = 1000
 
 
-async def test_each_of_a_thousand_has_one_outcome_in_order_and_a_critical_one_is_said_before_them(
-    broker, lightning
-):
+async def test_critical_overtakes_a_thousand_announcements(broker, lightning):
     lightning.setup = 60.0
     limits = {"per_topic": False, "total": False, "critical": False, "queue": COUNT + 1}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits) as house:

@@ -12,7 +12,7 @@ def limits(**given):
     return {"per_topic": False, "total": False, "critical": False, **given}
 
 
-async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkeypatch):
+async def test_suppressed_announcements_are_told_in_one_sentence(broker, lightning, monkeypatch):
     monkeypatch.setattr("edgevoice.intake.rate_limit.CALM_S", 0.5)
     rate = {"per_minute": 20, "burst": 3}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
@@ -26,7 +26,7 @@ async def test_too_many_of_a_topic_become_one_sentence(broker, lightning, monkey
         assert sentence == "7 more messages for kitchen were skipped."
 
 
-async def test_other_topics_are_not_limited_by_it(broker, lightning):
+async def test_rate_limit_of_a_topic_spares_other_topics(broker, lightning):
     rate = {"per_minute": 1, "burst": 1}
     speakers = {"kitchen": {}, "attic": {}}
     async with House(
@@ -37,7 +37,7 @@ async def test_other_topics_are_not_limited_by_it(broker, lightning):
         assert (await house.said("d20z Three.", to="attic"))["event_type"] == "finished"
 
 
-async def test_all_together_are_limited_too(broker, lightning):
+async def test_total_rate_limits_all_topics(broker, lightning):
     rate = {"per_minute": 1, "burst": 2}
     speakers = {"kitchen": {}, "attic": {}}
     async with House(
@@ -51,7 +51,7 @@ async def test_all_together_are_limited_too(broker, lightning):
         assert ended == ["finished", "finished", "suppressed", "suppressed"]
 
 
-async def test_critical_ones_are_not_suppressed_below_sixty_a_minute(broker, lightning):
+async def test_critical_is_not_suppressed_below_60_a_minute(broker, lightning):
     rates = limits(total={"per_minute": 1, "burst": 1}, critical={"per_minute": 1, "burst": 1})
     async with House(broker, lightning={"base_url": lightning.url}, limits=rates) as house:
         await house.said("d20z Normal.")
@@ -63,7 +63,7 @@ async def test_critical_ones_are_not_suppressed_below_sixty_a_minute(broker, lig
         assert (await house.outcome("smoke"))["event_type"] == "finished"
 
 
-async def test_a_chattering_sensor_costs_no_other_alarm(broker, lightning):
+async def test_chattering_sensor_suppresses_no_other_alarm(broker, lightning):
     """With the limits as they are by default."""
     async with House(broker, pace=True, lightning={"base_url": lightning.url}, limits={}) as house:
         for number in range(30):
@@ -75,14 +75,14 @@ async def test_a_chattering_sensor_costs_no_other_alarm(broker, lightning):
         assert "suppressed" not in outcomes
 
 
-async def test_low_messages_cost_no_high_one(broker, lightning):
+async def test_low_messages_suppress_no_high_message(broker, lightning):
     async with House(broker, lightning={"base_url": lightning.url}, limits={}) as house:
         for number in range(6):
             await house.say(f"d20z Low {number}.", id=f"n{number}", urgency="low")
         assert (await house.said("d20z High.", urgency="high"))["event_type"] == "finished"
 
 
-async def test_a_chattering_sensor_is_understood_at_its_first_round(broker, lightning):
+async def test_repeats_of_a_playing_alarm_are_coalesced(broker, lightning):
     alarm = "d1200z Water in the cellar."
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         for number in range(8):
@@ -95,7 +95,7 @@ async def test_a_chattering_sensor_is_understood_at_its_first_round(broker, ligh
         assert lightning.expected(alarm)[480:] in house.heard()
 
 
-async def test_explain_says_that_there_are_too_many_and_counts_nothing(broker, lightning):
+async def test_explain_reports_the_rate_limit_and_counts_nothing(broker, lightning):
     rate = {"per_minute": 1, "burst": 2}
     async with House(broker, lightning={"base_url": lightning.url}, limits=limits(per_topic=rate)) as house:
         question = {"ask": "explain", "text": "Hello.", "target": "kitchen", "urgency": None}

@@ -40,7 +40,7 @@ async def made_before_it_sounded(house: House, lightning, name: str, **keys) -> 
 
 
 @STREAMING
-async def test_a_stall_is_one_hole_and_every_sample_is_heard(transport, broker, lightning, pulse):
+async def test_stall_is_one_gap_and_loses_no_sample(transport, broker, lightning, pulse):
     lightning.pace = 1.5
     lightning.plan(Fault(at=10, stall=1.5), on=transport)
     speakers = {"kitchen": {"output": "sound_card"}}
@@ -52,9 +52,7 @@ async def test_a_stall_is_one_hole_and_every_sample_is_heard(transport, broker, 
 
 
 @STREAMING
-async def test_an_unknown_server_is_heard_from_its_first_piece_on_and_one_that_stuttered_is_not(
-    transport, broker, lightning
-):
+async def test_jitter_buffer_learns_from_a_stall(transport, broker, lightning):
     lightning.pace = 4.0
     async with House(broker, pace=True, lightning={"base_url": lightning.url}) as house:
         lightning.plan(Fault(at=1, stall=2.0), on=transport)

@@ -17,7 +17,7 @@ async def front(lightning):
         yield front
 
 
-async def test_idle_connections_closed_by_the_server_are_not_heard_of(broker, lightning, front):
+async def test_idle_close_by_the_server_is_inaudible(broker, lightning, front):
     async with House(broker, lightning={"base_url": front.url}) as house:
         for number, name in enumerate(("http", "http_stream", "websocket")):
             await front.until(lambda: len(front.ready) == 2)
@@ -36,7 +36,7 @@ async def test_idle_connections_closed_by_the_server_are_not_heard_of(broker, li
         assert house.heard() == lightning.expected(TEXT) * 3
 
 
-async def test_the_daemon_opens_its_connections_before_any_message(broker, lightning):
+async def test_connections_open_before_the_first_message(broker, lightning):
     async with Front(lightning.url) as front, ChildHouse(broker, lightning={"base_url": front.url}) as house:
         await front.until(lambda: len(front.ready) == 2)
         opened_before = len(front.passages)

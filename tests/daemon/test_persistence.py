@@ -26,6 +26,8 @@ from tests.support.house import OUTCOMES
 MOUNTS = Path("/proc/self/mountinfo").read_text().splitlines()
 PROPAGATION = "private" if "/" in [line.split(" ")[4] for line in MOUNTS] else "unchanged"
 LONG = "d3000z Something long."
+#: Longer than a restart takes on a busy machine, so that what is spoken at once is noticed.
+NOT_BEFORE_S = 15
 
 
 def house_of(broker, lightning, **sections):
@@ -59,7 +61,7 @@ async def test_urgent_announcements_survive_sigkill(urgency, broker, lightning):
         assert house.heard().endswith(b"".join(texts))
 
 
-async def test_a_normal_one_is_said_at_most_once(broker, lightning):
+async def test_normal_announcement_is_lost_with_sigkill(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say(LONG, id="normal")
         await house.step("normal", "started")
@@ -137,7 +139,7 @@ async def test_sigterm_keeps_a_replay_that_waits(broker, lightning):
         assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
 
 
-async def test_a_private_one_is_never_written_down(broker, lightning):
+async def test_private_announcement_is_never_written(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say("The safe is behind the clock.", id="secret", urgency="high", private=True)
         await house.outcome("secret")
@@ -147,7 +149,7 @@ async def test_a_private_one_is_never_written_down(broker, lightning):
                 assert b"behind the clock" not in file.read_bytes()
 
 
-async def test_switches_and_what_is_held_survive(broker, lightning):
+async def test_settings_and_held_announcements_survive_sigkill(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.client.publish("edgevoice/kitchen/volume/set", "35")
         await house.client.publish("edgevoice/kitchen/dnd/set", "ON")
@@ -165,7 +167,7 @@ async def test_switches_and_what_is_held_survive(broker, lightning):
         assert (outcome["event_type"], outcome["reason"]) == ("finished", "digest")
 
 
-async def test_the_history_is_told_and_survives(broker, lightning):
+async def test_history_survives_sigkill(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d50z One.", id="one")
         await house.said("d50z Two.", id="two", urgency="high")
@@ -183,7 +185,7 @@ async def test_the_history_is_told_and_survives(broker, lightning):
         assert "one" not in out
 
 
-async def test_the_history_is_told_without_a_daemon(broker, lightning):
+async def test_history_works_without_a_daemon(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d50z One.", id="one")
         await house.leave()
@@ -218,14 +220,14 @@ async def test_explain_asks_the_running_daemon(broker, lightning):
         assert json.loads(out)["from"] == "the configuration alone"
 
 
-async def test_two_daemons_on_one_state_folder_are_refused(broker, lightning):
+async def test_second_daemon_on_a_state_folder_is_refused(broker, lightning):
     async with house_of(broker, lightning) as house:
         status, _, err = await ended(*EDGEVOICE, "run", "--config", str(house.config), home=house.home)
         assert status == 2
         assert str(house.folder) in err
 
 
-async def test_a_full_disk_is_a_fault_and_nothing_else(broker, lightning, tmp_path):
+async def test_full_disk_is_only_a_fault(broker, lightning, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     # A file system of 1 MB in a name space of the daemon's own, nearly full when it starts. Who is root may
@@ -249,7 +251,7 @@ async def test_a_full_disk_is_a_fault_and_nothing_else(broker, lightning, tmp_pa
         await states.wait(lambda message: message.json["fault"] is None and len(states.messages) > 2)
 
 
-async def test_low_and_normal_that_wait_survive_a_polite_restart_once(broker, lightning):
+async def test_low_and_normal_survive_a_polite_restart_once(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say("d20000z Very long.", id="said", urgency="high")
         await house.step("said", "started")
@@ -271,7 +273,7 @@ async def test_low_and_normal_that_wait_survive_a_polite_restart_once(broker, li
         assert [len(outcomes(house, name)) for name in ("normal", "low", "stale")] == [1, 1, 1]
 
 
-async def test_a_restored_normal_one_is_not_said_twice_after_a_crash(broker, lightning):
+async def test_restored_normal_announcement_is_not_spoken_twice(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.say("d20000z Very long.", id="said", urgency="high")
         await house.step("said", "started")
@@ -291,20 +293,20 @@ async def test_a_restored_normal_one_is_not_said_twice_after_a_crash(broker, lig
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_not_before_survives(how, broker, lightning):
+async def test_not_before_survives_a_restart(how, broker, lightning):
     """Defect 9.2: after a restart it was said at once."""
     async with house_of(broker, lightning) as house:
         began = asyncio.get_running_loop().time()
-        await house.say("d100z Later.", id="later", urgency="high", not_before=6)
+        await house.say("d100z Later.", id="later", urgency="high", not_before=NOT_BEFORE_S)
         await house.step("later", "queued")
         await house.leave(how)
         await house.again()
         outcome = await house.outcome("later")
         assert (outcome["event_type"], outcome["repeated"]) == ("finished", True)
-        assert asyncio.get_running_loop().time() - began > 5.5
+        assert asyncio.get_running_loop().time() - began > NOT_BEFORE_S - 0.5
 
 
-async def test_one_synthesis_for_all_speakers_after_a_restart(broker, lightning):
+async def test_restored_announcement_is_synthesized_once(broker, lightning):
     """Defect 9.9: it was paid for once for each speaker."""
     speakers = {name: {"pace": True} for name in ("kitchen", "study", "bath")}
     async with ChildHouse(broker, speakers=speakers, lightning={"base_url": lightning.url}) as house:
@@ -318,7 +320,7 @@ async def test_one_synthesis_for_all_speakers_after_a_restart(broker, lightning)
         assert len(lightning.requests) == before + 1
 
 
-async def test_speakers_that_are_gone_end_what_they_had(broker, lightning):
+async def test_pending_announcement_of_a_removed_speaker_fails(broker, lightning):
     """Defect 9.10: it stayed pending forever, without an outcome."""
     two = {"kitchen": {"pace": True}, "study": {"pace": True}}
     async with ChildHouse(broker, speakers=two, lightning={"base_url": lightning.url}) as house:
@@ -340,7 +342,7 @@ async def test_speakers_that_are_gone_end_what_they_had(broker, lightning):
         assert house.steps("said") == []
 
 
-async def test_outcomes_of_an_outage_are_told_after_a_crash(lightning):
+async def test_outcomes_of_an_outage_are_published_after_a_crash(lightning):
     with Broker() as broker:
         async with house_of(broker, lightning) as house:
             await house.said("d100z First.", id="first", urgency="high")
@@ -368,7 +370,7 @@ async def test_outcomes_of_an_outage_are_told_after_a_crash(lightning):
             assert len(outcomes(house, "urgent")) == 0
 
 
-async def test_texts_are_in_the_history_unless_private(broker, lightning):
+async def test_history_has_texts_unless_private(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.said("d50z Open.", id="open")
         await house.said("The safe is behind the clock.", id="private", private=True)
@@ -380,7 +382,7 @@ async def test_texts_are_in_the_history_unless_private(broker, lightning):
         assert "text" not in told
 
 
-async def test_a_database_that_cannot_be_opened_at_start_is_restored_from_later(broker, lightning):
+async def test_late_database_is_restored_from(broker, lightning):
     """Defect 9.11: it was off until the next restart."""
     async with house_of(broker, lightning) as house:
         await house.say(LONG, id="said", urgency="high")
@@ -402,7 +404,7 @@ async def test_a_database_that_cannot_be_opened_at_start_is_restored_from_later(
         await states.wait(lambda message: message.json["fault"] is None)
 
 
-async def test_a_damaged_database_is_a_fault_and_no_more(broker, lightning):
+async def test_damaged_database_is_only_a_fault(broker, lightning):
     async with house_of(broker, lightning) as house:
         await house.leave()
         (house.folder / FILE).write_bytes(b"no database" * 1000)
