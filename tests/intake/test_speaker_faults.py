@@ -1,13 +1,12 @@
 """Intake with a speaker that breaks: the others still get the announcement, and nothing is left behind."""
 
 import pytest
-from edgevoice.token_bucket import Rate
 
 from edgevoice import Say
-from edgevoice.intake.rate_limit import RateLimits
 from tests.intake.test_intake import make_house
 from tests.playback.test_speaker import kitchen
 from tests.support import virtual_time
+from tests.support.announcements import limits, rate
 
 
 def broken(*_args, **_keys):
@@ -43,7 +42,7 @@ async def test_job_is_closed_if_every_speaker_breaks():
 
 
 async def test_broken_speaker_does_not_reject_a_suppressed_announcement():
-    house = make_house(RateLimits(total=Rate(1, 1)))
+    house = make_house(limits(total=rate(1, 1)))
     house.intake.submit(Say(target="all", payload=b"one"))
     house.bath.refuse = broken
     house.intake.submit(Say(target="all", payload=b"two"))
@@ -67,7 +66,7 @@ def test_speaker_that_breaks_on_submit_lets_go_of_the_job(monkeypatch):
 
 async def test_rates_are_by_topic_and_not_by_target():
     """Defect 9.3: all topics of a target shared one rate."""
-    house = make_house(RateLimits(per_topic=Rate(1, 1)))
+    house = make_house(limits(per_topic=rate(1, 1)))
     for number, topic in enumerate(("home/a", "home/a", "home/b")):
         house.intake.submit(Say(target="kitchen", payload=f"Number {number}.".encode(), topic=topic))
     assert [said.text for said in house.kitchen.said] == ["Number 0.", "Number 2."]
