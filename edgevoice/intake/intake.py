@@ -260,22 +260,19 @@ class Intake:
     def _hand_out(self, job: SpeechJob, target: str, *, refusing: Sequence[Speaker] = ()) -> None:
         """Submit a job to each speaker of a target; those that are `refusing` end it as suppressed.
 
-        A speaker that breaks does not take the announcement from the others: it is rejected only if all break.
+        A speaker that breaks does not take the announcement from the others: it has failed only there.
         """
-        speakers, errors = self._speakers[target], []
         job.join()  # or else the first speaker, if it has no use for it, would close it for the others
-        for speaker in speakers:
+        for speaker in self._speakers[target]:
             try:
                 if speaker in refusing:
                     speaker.refuse(job, "rate")
                 else:
                     speaker.submit(job)
-            except Exception as error:
+            except Exception:
                 logger.exception("%s cannot take an announcement", speaker.name)
-                errors.append(error)
+                self._observers.fail(speaker.name, job.announcement, "internal error; the log has it")
         job.leave()
-        if len(errors) == len(speakers):
-            raise errors[0]
 
     def _restored_id(self, command: Say) -> str | None:
         """Return the id of a restored announcement that a redelivered command is; each is given once."""

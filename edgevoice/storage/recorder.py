@@ -155,7 +155,7 @@ class Recorder:
                 self._store.forget(rows)  # it survives a polite restart, but is not said twice after a crash
             taken = submit(rows)
             for row in (row for row in rows if row.speaker not in taken):
-                self._fail(row, "unreadable" if row.speaker in speakers else "unknown speaker")
+                self.fail(row.speaker, row, "unreadable" if row.speaker in speakers else "unknown speaker")
 
     def _restore_speaker(self, name: str, speaker: Speaker, snapshot: Snapshot) -> None:
         if settings := self._store.settings(name):
@@ -173,20 +173,23 @@ class Recorder:
         )  # it may have been delivered before the crash
         self._tell([name], lambda observer: observer.on_event(repeated, None))
 
-    def _fail(self, row: PendingAnnouncement, reason: str) -> None:
-        """End an announcement whose speaker is gone, or that this version cannot read."""
+    def fail(self, speaker: str, what: Announcement | PendingAnnouncement, reason: str) -> None:
+        """End an announcement that its speaker did not take; a pending one is from before a restart."""
+        announcement = None if isinstance(what, PendingAnnouncement) else what
         event = Event(
             event_type=EventType.FAILED,
-            id=row.id,
-            speaker=row.speaker,
-            target=row.target,
+            id=what.id,
+            speaker=speaker,
+            target=what.target,
             at=datetime.now(UTC),
-            urgency=row.urgency,
+            urgency=what.urgency,
+            tag=announcement and announcement.tag,
             reason=reason,
-            repeated=True,
+            repeated=announcement is None or announcement.repeated,
         )
-        self._record(event, None)
-        self._tell(self._observers, lambda observer: observer.on_event(event, None))
+        self._record(event, announcement)
+        origin = announcement and announcement.origin
+        self._tell(self._observers, lambda observer: observer.on_event(event, origin))
 
 
 def _by_announcement(pending: Iterable[PendingAnnouncement]) -> Iterable[list[PendingAnnouncement]]:

@@ -1,7 +1,6 @@
 """Latency model: the time to first audio of each transport, from its last requests. See docs/decisions/latency-model.md.
 
-Each transport has a ring of samples for warm and one for cold connections. The expected time is a straight line
-through a ring: the median of the slopes between any two samples (Theil-Sen), and the median of what is left.
+Each transport has a ring of samples for warm and one for cold connections, and a line through each (Theil-Sen).
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class ExpectedLatency:
 
 @dataclass(frozen=True, slots=True)
 class LatencyPrediction:
-    """Return the estimate of each transport for a first request of `characters`; see `route_guard` for `guard_s`."""
+    """The estimate of each transport for a first request of `characters`; see `route_guard` for `guard_s`."""
 
     characters: int = 0
     of: Mapping[str, ExpectedLatency] = field(default_factory=dict)
@@ -96,7 +95,6 @@ class _Ring:
         self._offset = median([seconds - self._slope * size for size, seconds in samples] or [UNKNOWN_S])
 
 
-#: The ring of a transport without samples.
 _NO_SAMPLES = _Ring()
 
 

@@ -295,6 +295,8 @@ class Race:
             if attempt is self._standby:
                 await self._unmuted.wait()
             self._win(attempt)
+        elif self.winner is not attempt:  # its transport ignores that it was cancelled
+            raise TransportError("another transport spoke first")
         await self.filler.append(pcm)
 
     def _win(self, winner: AttemptTask) -> None:

@@ -31,7 +31,10 @@ from tests.support.stores import pending
 
 class Remembering(Observer):
     def __init__(self):
-        self.rejected = []
+        self.rejected, self.events = [], []
+
+    def on_event(self, event, origin):
+        self.events.append(event)
 
     def on_rejected(self, rejection, origin):
         self.rejected.append((rejection, origin))
@@ -103,6 +106,7 @@ def make_house(rates=None):
         kitchen=kitchen,
         bath=bath,
         rejected=observer.rejected,
+        events=observer.events,
         kept=kept,
         escalations=escalations,
     )
@@ -431,11 +435,11 @@ async def test_a_rejection_names_the_id_that_was_sent(house):
     assert [rejection.id for rejection, _ in house.rejected] == ["a1", None, None]
 
 
-async def test_a_part_that_breaks_is_a_rejection_and_not_an_exception(house, caplog):
+async def test_internal_error_is_a_rejection(house, caplog):
     def broken(_job):
         raise ZeroDivisionError
 
-    house.kitchen.submit = broken
+    house.kitchen.admission = broken
     house.intake.submit(Say(target="kitchen", payload=b"a"))
     assert "internal error" in house.rejected[0][0].reason
     assert "ZeroDivisionError" in caplog.text

@@ -31,12 +31,16 @@ async def test_first_speaker_breaks_and_the_second_still_speaks():
     assert not house.rejected
 
 
-async def test_job_is_closed_if_every_speaker_breaks():
+async def test_announcement_fails_on_each_broken_speaker_and_leaves_nothing():
     """Defect 9.21: the job was counted as used forever."""
     house = make_house()
     house.kitchen.submit = house.bath.submit = broken
-    house.intake.submit(Say(target="all", payload=b'{"text": "Leak.", "private": true}'))
-    assert "internal error" in house.rejected[0][0].reason
+    house.intake.submit(Say(target="all", payload=b'{"text": "Leak.", "private": true, "tag": "leak"}'))
+    assert not house.rejected
+    assert [(event.event_type, event.speaker, event.tag) for event in house.events] == [
+        ("failed", "kitchen", "leak"),
+        ("failed", "bath", "leak"),
+    ]
     [job] = house.intake._synthesis.speeches
     assert job.clip.is_closed
 

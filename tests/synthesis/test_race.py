@@ -9,7 +9,7 @@ from edgevoice import SpeechOptions, Urgency
 from edgevoice.announcement import Priority
 from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
-from edgevoice.plugin import Transport
+from edgevoice.plugin import Role, Transport
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer, Timeouts
 from tests.support.announcements import announcement
@@ -133,3 +133,52 @@ async def test_hanging_clean_up_frees_the_slot_for_a_request_of_the_same_priorit
         async with asyncio.timeout(3):
             await job.clip.wait_end()
         assert job.clip.frames == len(AUDIO) // 2
+
+
+class Stubborn(Transport):
+    """It delivers audio only after it was cancelled."""
+
+    def __init__(self) -> None:
+        self.is_over = asyncio.Event()
+
+    async def synthesize(self, request):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        try:
+            yield b"\1\1" * 2400
+        finally:
+            self.is_over.set()
+
+
+class Standby(Transport):
+    """It speaks on only when the other transport has ended."""
+
+    role = Role.FALLBACK
+
+    def __init__(self, other: Stubborn) -> None:
+        self.other = other
+
+    async def synthesize(self, request):
+        yield AUDIO
+        await self.other.is_over.wait()
+        yield AUDIO
+
+
+async def test_loser_that_ignores_its_cancellation_is_not_heard(tmp_path):
+    stubborn = Stubborn()
+    context = SynthesisContext(
+        {"stubborn": stubborn, "standby": Standby(stubborn)},
+        CoreOptions(critical_deadline=0.05),
+        SpeechOptions(),
+        {},
+        lambda _account, _problem: None,
+    )
+    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    routes = [Route(use=("stubborn", "standby"))]
+    async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
+        job = synthesizer.new_job(announcement(urgency=Urgency.CRITICAL))
+        job.join()
+        job.request()
+        async with asyncio.timeout(5):
+            await job.clip.wait_end()
+        assert await job.clip.excerpt(0, job.clip.frames) == AUDIO * 2
