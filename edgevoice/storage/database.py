@@ -56,7 +56,7 @@ _PUT = (
 _PUT_OUTCOME = "INSERT INTO outcome (at, speaker, id, type, event, text) VALUES (:at, :speaker, :id, :type, :event, :text)"
 _PUT_UNDELIVERED = "INSERT OR REPLACE INTO outbox VALUES (:observer, :speaker, :id, :told_at, :event)"
 _PUT_VALUE = {table: f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)" for table in ("setting", "kv")}  # noqa: S608
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Database:
@@ -120,7 +120,7 @@ class Database:
         try:
             self._import_journal()
         except OSError as error:
-            _log.warning("the journal of version 0.1 is not taken over: %s", error)
+            logger.warning("the journal of version 0.1 is not taken over: %s", error)
         return trouble
 
     def load(self) -> Snapshot:
@@ -301,7 +301,7 @@ class Database:
                 fields = dict(zip(PendingAnnouncement.__struct_fields__, row, strict=True))
                 pending.append(msgspec.convert(fields, PendingAnnouncement).moved(-offset))
             except (ValueError, TypeError) as error:
-                _log.warning("%s: a row of `pending` cannot be read: %s", self.path, error)
+                logger.warning("%s: a row of `pending` cannot be read: %s", self.path, error)
         finished = connection.execute(
             "SELECT speaker, id, at FROM outcome WHERE type = 'finished' AND at > ? AND at < ? ORDER BY seq",
             (now - DEDUPLICATION_S, now + DEDUPLICATION_S),

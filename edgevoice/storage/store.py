@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edgevoice.outcome import Event
 
 _AT_RISK = "what waits now may be lost at a restart"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +258,7 @@ class Store:
             self._taken, self._promises = self._promises, []
             error = await self._write(changes, is_durable=is_durable)
             if error is not None and not self._is_failing:
-                _log.warning("%s: %s; it is opened again", self._database.path, error)
+                logger.warning("%s: %s; it is opened again", self._database.path, error)
                 error = await self._write(changes, is_durable=is_durable)
             if error is not None:
                 await self._keep_back(changes, error)
@@ -302,7 +302,7 @@ class Store:
             self._changes = changes
         else:
             # A row that cannot be written must not keep back all that comes after it.
-            _log.error("changes are not stored", exc_info=error)
+            logger.error("changes are not stored", exc_info=error)
         if not self.is_loaded:
             with contextlib.suppress(OSError, sqlite3.Error):
                 self._absorb(await in_thread(self._database.load_read_only))

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from edgevoice_plugins.mqtt.outbox import Outgoing
     from edgevoice_plugins.mqtt.topics import Filter
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -281,7 +281,7 @@ class Connection:
             self._session.on_message(message)
         except Exception:  # noqa: BLE001 - logged
             # Without a PUBACK it would be delivered again and again, and finally block all others.
-            _log.exception("a message could not be handled")
+            logger.exception("a message could not be handled")
             message.acknowledge()
 
     # The rest runs in the network thread.
@@ -308,7 +308,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - whatever it was, a new connection is the cure
             failure = connect_failed(self._broker, error)
         except BaseException:  # noqa: BLE001 - nothing above this thread would see it
-            _log.debug("the network thread was ended", exc_info=True)
+            logger.debug("the network thread was ended", exc_info=True)
         finally:
             # Without its callbacks the client is in no reference cycle, so its sockets close when it is dropped.
             client.on_connect = client.on_disconnect = client.on_subscribe = None
@@ -412,5 +412,7 @@ class OrderedAcks:
             self._send(self._pending.popleft().packet)
 
     def _overdue(self, pending: _Pending) -> None:
-        _log.warning("a message was not stored within %g s; acknowledging it all the same", self._max_wait_s)
+        logger.warning(
+            "a message was not stored within %g s; acknowledging it all the same", self._max_wait_s
+        )
         self._safe(pending)

@@ -22,7 +22,7 @@ MAX_IN_FLIGHT = 10
 #: Publish in batches: the latency of events matters less than the latency of audio.
 BATCH_S = 0.005
 RETRY_S = 1.0
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class Outbox:
             try:
                 packet = self._publish(message)
             except Exception:  # noqa: BLE001 - logged
-                _log.exception("publishing to %s failed; trying again", message.topic)
+                logger.exception("publishing to %s failed; trying again", message.topic)
                 self._requeue(message)
                 self._schedule(self._retry_s)
                 break
@@ -154,11 +154,11 @@ class Outbox:
             self._events.popleft()
             self._dropped += 1
             if self._dropped == 1:
-                _log.warning("more than %d events wait for the broker: dropping the oldest", limit)
+                logger.warning("more than %d events wait for the broker: dropping the oldest", limit)
 
     def _report_dropped(self) -> None:
         if self._dropped:
-            _log.warning("%d events were dropped before they could be published", self._dropped)
+            logger.warning("%d events were dropped before they could be published", self._dropped)
             self._dropped = 0
 
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _SHORT_CONNECTIONS = 3
 #: Denied topics that are remembered for the fault.
 _MAX_DENIED = 100
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class ReconnectLoop:
@@ -139,7 +139,7 @@ class ReconnectLoop:
         if refused := [topic for topic in refused if not self._conflicts.watches(topic)]:
             self._outages.up(not_authorized(self._broker, "subscribe to", refused))
             return
-        _log.debug("connected to the broker at %s with MQTT %s", self._broker.address, connection.version)
+        logger.debug("connected to the broker at %s with MQTT %s", self._broker.address, connection.version)
         if not self._is_unstable:
             self._outages.up(self._denial())
         await self._context.ready.wait()
@@ -164,7 +164,7 @@ class ReconnectLoop:
     def _on_denied(self, message: Outgoing) -> None:
         if not message.topic.startswith(f"{self._base}/"):
             # The sender chose this reply topic; that it is denied is no fault of the node.
-            _log.debug("the broker does not let this node reply to %s", message.topic)
+            logger.debug("the broker does not let this node reply to %s", message.topic)
         elif len(self._denied) < _MAX_DENIED:
             self._denied[message.topic] = None
             self._outages.up(self._denial())

@@ -46,7 +46,7 @@ _EVERY_ALERT = frozenset({"", "press", "single", "on"})
 _TOLD_FOR_S = 60.0
 _MAX_TOLD = 1000
 _MAX_ACTIVE = 5000
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class MqttSource(Source, Observer):
@@ -141,7 +141,7 @@ class MqttSource(Source, Observer):
     async def _connect(self) -> None:
         await self._listening.wait()
         if self._broker is None:
-            _log.warning("no broker is configured, so nothing arrives over MQTT: set mqtt.host")
+            logger.warning("no broker is configured, so nothing arrives over MQTT: set mqtt.host")
             await asyncio.Event().wait()
             return
         # Listing plugins and checking a configuration must not import paho.
