@@ -153,7 +153,7 @@ async def _serve(
 async def _drain(speaker: Speaker, recorder: Recorder) -> None:
     """Let a speaker finish the current announcement, and keep what waits for the next start."""
     for item in await speaker.drain(DRAIN_TIMEOUT_S):
-        recorder.keep(speaker.name, item, payload_of(item.announcement))
+        recorder.keep_for_restart(speaker.name, item, payload_of(item.announcement))
 
 
 async def _run_speakers(node: Node, outputs: Collection[Output], ready: asyncio.Event) -> None:

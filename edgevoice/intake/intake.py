@@ -251,7 +251,7 @@ class Intake:
         log = {"ANNOUNCEMENT_ID": announcement.id}
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
-            job.keep()
+            job.retain()
             self._said.append(job)
             if len(self._said) > MAX_KEPT_CLIPS:
                 self._said[-1 - MAX_KEPT_CLIPS].release()
@@ -294,10 +294,10 @@ class Intake:
         targets = [target for target, those in self._speakers.items() if names & {one.name for one in those}]
         said = [job for job in self._said if job.announcement.target in targets]
         for job in said[-int(text) :]:
-            again = _again(job.announcement, command)
+            replay = replay_of(job.announcement, command)
             # The clip of an older one is closed: it is synthesized again.
             new_job = job.replayed if job.can_replay else self._synthesis.new_job
-            self._hand_out(new_job(again), command.target)
+            self._hand_out(new_job(replay), command.target)
 
     def _watch_bursts(self) -> None:
         """Set the timer for the end of the next burst of suppressed announcements."""
@@ -351,8 +351,8 @@ def _call(acknowledge: Callable[[], None] | None) -> None:
         acknowledge()
 
 
-def _again(said: Announcement, command: Replay) -> Announcement:
-    """Return an announcement that says again what was said before."""
+def replay_of(said: Announcement, command: Replay) -> Announcement:
+    """Return a new announcement with the text and the voice of an earlier one."""
     return dataclasses.replace(
         said,
         id=f"{said.id[:50]}-r{uuid.uuid4().hex[:8]}",

@@ -73,7 +73,7 @@ class Recorder:
             for speaker in speakers
         )
 
-    def keep(self, speaker: str, item: QueueItem, payload: bytes) -> None:
+    def keep_for_restart(self, speaker: str, item: QueueItem, payload: bytes) -> None:
         """Keep an item for the next start, because the daemon ends."""
         if (speaker, item.announcement.id) not in self._store.pending:
             self.persist(item.announcement, payload, [speaker])
@@ -183,12 +183,12 @@ class Recorder:
             target=what.target,
             at=datetime.now(UTC),
             urgency=what.urgency,
-            tag=announcement and announcement.tag,
+            tag=None if announcement is None else announcement.tag,
             reason=reason,
             repeated=announcement is None or announcement.repeated,
         )
         self._record(event, announcement)
-        origin = announcement and announcement.origin
+        origin = None if announcement is None else announcement.origin
         self._tell(self._observers, lambda observer: observer.on_event(event, origin))
 
 

@@ -155,7 +155,7 @@ class SpeechJob:
         self._synthesizer = synthesizer
         self._source = source
         self._users = 0
-        self._keepers = 0
+        self._retained = 0
 
     @property
     def target_buffer_s(self) -> float:
@@ -220,17 +220,17 @@ class SpeechJob:
             self._synthesizer.cancel(self)
             self._close_unused()
 
-    def keep(self) -> None:
-        """Count one more reader that may read its clip later."""
-        self._keepers += 1
+    def retain(self) -> None:
+        """Keep the clip for a later reader, until `release`."""
+        self._retained += 1
 
     def release(self) -> None:
-        """Count one such reader less."""
-        self._keepers -= 1
+        """Undo one `retain`."""
+        self._retained -= 1
         self._close_unused()
 
     def _close_unused(self) -> None:
-        if self._users > 0 or (self._keepers > 0 and self.clip.complete):
+        if self._users > 0 or (self._retained > 0 and self.clip.complete):
             return
         if self._source is None:
             self.clip.close()
@@ -245,7 +245,7 @@ class SpeechJob:
 
     def replayed(self, announcement: Announcement) -> SpeechJob:
         """Return a job for another announcement that plays the same clip, which is complete."""
-        self.keep()
+        self.retain()
         speech = SpeechJob(announcement, self.clip, self._synthesizer, source=self)
         speech.decision = Decision((), "the clip was kept from before")
         speech.transport, speech.cached, speech.priority = self.transport, True, Priority.NEEDED_NOW

@@ -139,8 +139,8 @@ async def test_held_items_stop_their_ttl(kitchen: SimpleNamespace) -> None:
 async def test_keep_stores_what_was_not_stored_before(kitchen: SimpleNamespace) -> None:
     now = asyncio.get_running_loop().time()
     item = item_of("a", received_monotonic=now, ttl=60.0)
-    kitchen.recorder.keep("kitchen", item, b"Hello.")
-    kitchen.recorder.keep("kitchen", item, b"not this")
+    kitchen.recorder.keep_for_restart("kitchen", item, b"Hello.")
+    kitchen.recorder.keep_for_restart("kitchen", item, b"not this")
     row = kitchen.store.pending["kitchen", "a"]
     assert (row.payload, row.urgency, row.expires) == (b"Hello.", "normal", pytest.approx(now + 60))
 

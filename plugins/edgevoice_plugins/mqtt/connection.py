@@ -279,7 +279,7 @@ class Connection:
             message = replace(message, delivery=delivery, acknowledge=self._acks.defer(packet))
         try:
             self._session.on_message(message)
-        except Exception:  # noqa: BLE001 - logged
+        except Exception:
             # Without a PUBACK it would be delivered again and again, and finally block all others.
             logger.exception("a message could not be handled")
             message.acknowledge()
@@ -307,7 +307,7 @@ class Connection:
                 failure = closed_before_connack(self._broker)
         except Exception as error:  # noqa: BLE001 - whatever it was, a new connection is the cure
             failure = connect_failed(self._broker, error)
-        except BaseException:  # noqa: BLE001 - nothing above this thread would see it
+        except BaseException:
             logger.debug("the network thread was ended", exc_info=True)
         finally:
             # Without its callbacks the client is in no reference cycle, so its sockets close when it is dropped.

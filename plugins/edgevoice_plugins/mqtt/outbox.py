@@ -122,7 +122,7 @@ class Outbox:
                 break
             try:
                 packet = self._publish(message)
-            except Exception:  # noqa: BLE001 - logged
+            except Exception:
                 logger.exception("publishing to %s failed; trying again", message.topic)
                 self._requeue(message)
                 self._schedule(self._retry_s)
