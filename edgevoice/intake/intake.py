@@ -1,4 +1,7 @@
-"""Intake: parses, limits, stores, queues and acknowledges each command, or tells why it is not accepted."""
+"""Intake: parses, limits, stores, queues and acknowledges each command, or tells why it is not accepted.
+
+Length: every command takes the same way, from the source to the speakers.
+"""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ class Player:
         state = self._pass
         try:
             async for pcm in self._sounds(lead, has_speech=has_speech):
-                ramped = state.ramp.apply(pcm)
+                ramped = state.ramp.apply(pcm) if has_speech else pcm
                 for start in range(0, len(ramped), SLICE_BYTES):
                     if not state.gain.is_ready(self._volume):
                         await asyncio.to_thread(gain.load)

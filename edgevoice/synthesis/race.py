@@ -5,7 +5,7 @@ it has failed. For a critical segment others may start beside the first one: a h
 the standby in time for the deadline, as in "happy eyeballs" (RFC 8305). If the winner breaks off, another transport
 continues. See docs/decisions/deadlines-and-hedging.md.
 
-The three classes are one file because each step of a request passes through all of them.
+Length: the three classes are one file because each step of a request passes through all of them.
 """
 
 from __future__ import annotations
