@@ -1,4 +1,4 @@
-"""The commands a source submits, as plain values. What a target and a payload may be: contract, "MQTT"."""
+"""The commands a source submits, as plain values. docs/guides/mqtt.md says what a target and a payload may be."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 EdgeVoiceError
 ├── ConfigError          the configuration has mistakes; carries all of them
 ├── PluginError          a plugin cannot be used
-├── InvalidAnnouncement  an announcement that the contract does not allow
+├── InvalidAnnouncement  an announcement that docs/guides/mqtt.md does not allow
 ├── TransportError       a transport failed to give all of the speech
 │   ├── AccountRefused   the account, API key or model was rejected; another transport of it cannot help
 │   └── TooManyRequests  the account allows no further request at the moment

@@ -11,7 +11,7 @@ from edgevoice.announcement import Urgency
 
 
 class EventType(StrEnum):
-    """The steps of an announcement on one speaker. The last six are outcomes: each ends with exactly one."""
+    """The steps of an announcement on one speaker. It ends with exactly one of the last six."""
 
     QUEUED = "queued"
     HELD = "held"
@@ -62,7 +62,7 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of an announcement on one speaker, as it is published (contract, "Out")."""
+    """A step of an announcement on one speaker, as it is published (docs/guides/mqtt.md)."""
 
     event_type: EventType
     id: str

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "long"
 MOST_MS = 10.0
 SENTENCE = "The quick brown fox jumps over the lazy dog near the bank. "
-#: The contract's most is 8,000.
+#: A text may have at most 8,000 characters.
 CHARACTERS = 7900
 SECONDS = 600
 SPEED = 20.0

@@ -140,8 +140,8 @@ class Clip:
     async def wait_buffered(self, frame: int, wanted_s: float) -> None:
         """Wait until `wanted_s` seconds are buffered from `frame` on, or the clip has ended.
 
-        The buffer is filled by audio and not by time: while nothing arrives is the worst moment to begin. Only what
-        one more piece would exceed is made up for by the time for which the last one has been there.
+        Audio fills the buffer, not time: while nothing arrives is the worst moment to begin. Of the newest piece only
+        as many seconds count as have passed since it arrived, so that large pieces do not start playback sooner.
         """
         now = asyncio.get_running_loop().time
         while not self.ended:

@@ -1,7 +1,7 @@
 """Silence detection: where speech may be interrupted, and from where it may be resumed.
 
 A pause is at least 80 ms that lie 30 dB or more below the loud level of the last 5 s, the 95th percentile
-of its 10 ms windows (contract). Levels are mean squares of s16le mono samples.
+of its 10 ms windows. Levels are mean squares of s16le mono samples.
 """
 
 from __future__ import annotations

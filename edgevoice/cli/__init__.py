@@ -40,7 +40,7 @@ class Commands(click.Group):
         return None
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command. An error becomes a message and the contract's exit status."""
+        """Run a command. An error becomes a message and an exit status."""
         try:
             return super().invoke(ctx)
         except ConfigError as error:

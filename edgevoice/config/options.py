@@ -42,7 +42,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     use: tuple[str, ...] | str
 
 
-#: The routes of the contract. The vendor advises 140 characters as the best length of one request.
+#: The default routes. The vendor advises 140 characters as the best length of one request.
 DEFAULT_ROUTES = (
     Route(when=When(live=True), use=("websocket", "http_stream", FALLBACK_ALIAS)),
     Route(

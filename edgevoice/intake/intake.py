@@ -99,7 +99,7 @@ class Intake:
         self._said: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
         #: The ids of restored announcements by target and payload, and until when a redelivery gets them.
         self._restored: dict[tuple[str, bytes], list[tuple[str, float]]] = {}
-        #: The topic of the last announcement for each target; the rates of an explained one are those of it.
+        #: The topic of the last announcement for each target, by whose rates `explain` judges: it has no topic.
         self._last_topics: dict[str, str] = {}
         self._burst_timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -372,7 +372,7 @@ def replay_of(said: Announcement, command: Replay) -> Announcement:
 
 
 def _must_be_stored(announcement: Announcement) -> bool:
-    """Return whether a power cut must not lose an announcement (contract).
+    """Return whether a power cut must not lose an announcement (docs/guides/urgency.md).
 
     Live text is available only once, and private text is never written down.
     """

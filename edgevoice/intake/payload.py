@@ -1,6 +1,6 @@
 """Payloads: parsing and validation of a text or one JSON object, and the announcement that is made of it.
 
-Length: the keys of the contract, what is wrong with a payload, and what the keys mean belong together.
+Length: the keys of a payload, what can be wrong with them, and what the keys mean belong together.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ MAX_TRACKED = 1000
 CALM_S = 10.0
 #: Seconds after which a burst that goes on is reported all the same.
 MAX_BURST_S = 60.0
-#: Critical announcements that are admitted in any case (contract).
+#: Critical announcements that are admitted in any case (docs/guides/urgency.md).
 CRITICAL_GUARANTEE = PerMinute(per_minute=60, burst=60)
 
 

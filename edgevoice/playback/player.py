@@ -34,7 +34,7 @@ SLICE_BYTES = 24_000
 RECHECK_S = 0.25
 #: Seconds by which the reported position may lag behind an output that has run dry.
 PLAYOUT_SLACK_S = 0.03
-#: Seconds within which a high announcement interrupts, at the next pause or without one (contract).
+#: Seconds within which a high announcement interrupts, at the next pause or without one (docs/guides/urgency.md).
 MAX_PAUSE_WAIT_S = 2.0
 #: Seconds between two looks at how far the clip was heard.
 POLL_S = 0.01
@@ -246,7 +246,7 @@ class Player:
         return await self._clip.read(state.frame)
 
     async def _read_live(self, live: LiveText) -> bytes:
-        """Read on; a pause of the sender is no underrun. Report when everything was said so far."""
+        """Return the next audio of live text. Report `Starved` once all was played, `Refilled` when more comes."""
         patience_s, is_starved = LIVE_IDLE_S, False
         while not self._is_parked:
             try:
@@ -277,7 +277,7 @@ class Player:
 
     @property
     def _has_underrun(self) -> bool:
-        """Whether all of it was heard; an output that is faster than real time never underruns."""
+        """Whether the output has played all that was read. An output faster than real time never underruns."""
         second = self._pass.frame / self._clip.rate
         is_heard = self._position / self._clip.rate >= second - PLAYOUT_SLACK_S
         could_be_heard_s = _now() - self._pass.steady_since
@@ -291,7 +291,7 @@ def _now() -> float:
 async def resume_position(clip: Clip, cut: int, not_before: int) -> int:
     """Return the frame at which a clip continues that was cut at frame `cut`.
 
-    It is the last pause before the cut (contract), but not before frame `not_before`, where it last
+    It is the last pause before the cut, but not before frame `not_before`, where it last
     continued: what lies before that was heard up to a pause already.
 
     Raises:

@@ -425,7 +425,7 @@ class _TaskSet:
 
 
 def build_event(emit: act.Emit, speaker: str, job: SpeechJob, at: datetime) -> Event:
-    """Return the event that an action tells, as it is published (contract, "Out")."""
+    """Return the event that an action tells, as it is published (docs/guides/mqtt.md)."""
     announcement, progress = emit.item.announcement, emit.progress
 
     def since_arrival_ms(moment: float | None) -> int | None:

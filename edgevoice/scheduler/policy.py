@@ -1,4 +1,4 @@
-"""The policy of a speaker: the rules of urgency, repetition and quiet hours (contract.md), and its settings.
+"""The policy of a speaker: the rules of urgency, repetition and quiet hours (docs/guides/urgency.md), and its settings.
 
 The rules are pure functions over plain values. The settings are volume, mute and do not disturb, and what
 follows from them and the configuration.

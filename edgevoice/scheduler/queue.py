@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 #: A wall clock that differs by more than this was set; less is the drift of two clocks.
 CLOCK_STEP_S = 1.0
-#: Interrupted items that are kept (contract).
+#: Interrupted items that are kept (docs/guides/urgency.md).
 MAX_INTERRUPTED = 4
 
 
@@ -181,7 +181,7 @@ class QueueItem:
         self.held_since = None
 
     def start_sounding(self, now: float) -> None:
-        """The first sample since it was started was written: what has begun is finished."""
+        """Record that its first sample was written: it is PLAYING, and has no deadline any more."""
         progress = self.progress
         progress.first_sound_at = now if progress.first_sound_at is None else progress.first_sound_at
         progress.has_begun = True

@@ -79,7 +79,7 @@ class Scheduler:
         self._finished = FinishedIds()
         #: Which of mute, do not disturb and quiet hours were on at the last input.
         self.hold_state = HoldState()
-        #: When it was found out last what time has changed.
+        #: Monotonic time of the last reevaluation.
         self._evaluated_at = 0.0
         self._playing: NowPlaying | None = None
         self._digests: list[QueueItem] = []

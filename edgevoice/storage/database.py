@@ -79,7 +79,7 @@ class Database:
         self._monotonic = monotonic
         self._connect = connect
         self._boot = _boot_id()
-        #: By how much the file's times are more than monotonic ones; None before the file told.
+        #: The file's times minus monotonic times, in seconds; None until the file was read.
         self._stamp: float | None = None
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None

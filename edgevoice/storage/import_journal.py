@@ -1,4 +1,4 @@
-"""Reads the journal of version 0.1.0: lines of JSON with a checksum, the last word of each thing counts."""
+"""Reads the journal of version 0.1.0: lines of JSON with a checksum, of several lines about one thing the last counts."""
 
 from __future__ import annotations
 

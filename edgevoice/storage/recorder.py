@@ -34,7 +34,7 @@ _RESCHEDULES = frozenset({EventType.HELD, EventType.STARTED, EventType.RESUMED, 
 
 
 class Recorder:
-    """Stands between the speakers and the observers, which it knows by name.
+    """Stores what each event changes, then passes the event to the observers, which it knows by name.
 
     An observer that raises does not affect the others. `has_texts`: the history keeps what was announced.
     """
@@ -127,14 +127,14 @@ class Recorder:
             except (Exception, SystemExit):
                 logger.exception("observer %s failed; the others run on", name)
 
-    # ---- the start -----------------------------------------------------------------------------------
+    # ---- Restoring -----------------------------------------------------------------------------------
 
     async def restore(
         self,
         speakers: Mapping[str, Speaker],
         submit: Callable[[Sequence[PendingAnnouncement]], Sequence[str]],
     ) -> None:
-        """Give back, once, what the store kept, as soon as the database can be read.
+        """Restore settings, finished ids, undelivered events and pending announcements, once they can be read.
 
         `submit` takes one announcement, a row for each speaker, and returns the speakers that took it.
         """

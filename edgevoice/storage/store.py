@@ -111,7 +111,7 @@ class Store:
             await asyncio.wait({self._writer}, timeout=self._timeouts.close_s)
             self._writer.cancel()
 
-    # ---- what it knows -------------------------------------------------------------------------------
+    # ---- Queries --------------------------------------------------------------------------------------
 
     @property
     def pending(self) -> Mapping[Key, PendingAnnouncement]:
@@ -138,7 +138,7 @@ class Store:
     def _values_of(self, table: str, owner: str) -> dict[str, Any]:
         return {key[2]: value for key, value in self._values.items() if key[:2] == (table, owner)}
 
-    # ---- what it is told -----------------------------------------------------------------------------
+    # ---- Changes ---------------------------------------------------------------------------------------
 
     def put(self, rows: Iterable[PendingAnnouncement]) -> asyncio.Future[None]:
         """Keep announcements until their outcome; done when they would survive a power cut, or cannot."""
@@ -231,7 +231,7 @@ class Store:
         self._wake.set()
         return done
 
-    # ---- writing -------------------------------------------------------------------------------------
+    # ---- Writing -------------------------------------------------------------------------------------
 
     def _note(self) -> None:
         """Have the changes written; after a failure only once it is time for that."""

@@ -33,7 +33,7 @@ class RoutingRequest:
 
     @property
     def depends_on_latency(self) -> bool:
-        """Whether a route decides, by what the text takes; a live one has no length yet."""
+        """Whether predicted latency can change the decision; a live text has no length to predict from."""
         return not self.private and self.forced is None and self.length is not None
 
 

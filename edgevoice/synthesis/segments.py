@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgevoice.plugin import SpeechOptions, SpeechRequest, WordMark
     from edgevoice.text.live import LiveText
 
-#: Seconds without more live text after which the request ends and its slot is free (contract).
+#: Seconds without more live text after which the request ends and its slot is free.
 LIVE_IDLE_S = 2.0
 #: Seconds of audio after the end of a word before it counts as spoken.
 WORD_MARGIN_S = 0.05

@@ -122,7 +122,7 @@ class SpeechJob:
     """The synthesis of an announcement, shared by every speaker that plays it.
 
     It starts with the first `request`. It is reference-counted: `join` and `leave` count the speakers that need
-    it, `keep` and `release` the others that may read its clip later. Without a speaker, the synthesis is
+    it, `retain` and `release` the others that may read its clip later. Without a speaker, the synthesis is
     cancelled; the clip is closed once nothing refers to it any more.
     """
 

@@ -48,8 +48,6 @@ CANCEL_S = 2.0
 NO_WAIT_S = 0.25
 #: Share by which the length of the same speech may differ between two sample rates.
 DURATION_TOLERANCE = 0.1
-#: How long before the last sound an output may report everything as heard.
-EARLY_S = 0.03
 TEXT = "The washing machine is done."
 _COMMANDS = get_args(Command)
 

@@ -18,7 +18,7 @@ _NO_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT
 _UTF8 = 1
 _END_PAUSE = 0x1000
 _RATE = 1
-_WORD, _END = 1, 5
+_WORD = 1
 #: espeak-ng cuts a longer path off.
 _MAX_PATH_BYTES = 159
 #: Control characters except the newline become blanks, which keeps all offsets; a NUL would end the text.

@@ -2,7 +2,9 @@
 
 The network thread only hands values over to the event loop (`call_soon_threadsafe`); the loop owns all
 other state. A connection is never reused: the next one has a new client and a new thread
-(see docs/decisions/mqtt-client.md). The file is long because each value is shown on both sides of that hand-over.
+(see docs/decisions/mqtt-client.md).
+
+Length: each value is shown on both sides of that hand-over.
 """
 
 from __future__ import annotations

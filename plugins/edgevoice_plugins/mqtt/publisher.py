@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgevoice_plugins.mqtt.options import Broker
     from edgevoice_plugins.mqtt.topics import Message
 
-#: A speaker must reply for the first time within this time (contract).
+#: A speaker must reply for the first time within this time.
 FIRST_REPLY_S = 1.0
 _PUBACK_TIMEOUT_S = 10.0
 #: The reason code "no matching subscribers" (MQTT 5).
@@ -167,7 +167,7 @@ class Publisher:
 class ReplyCollector:
     """The last event type of each speaker that has replied about the announcement `id`."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002 - the contract's name for it
+    def __init__(self, id: str) -> None:  # noqa: A002 - the name of the key
         self.id = id
         self.last_events: dict[str, str] = {}
         self.rejected = False

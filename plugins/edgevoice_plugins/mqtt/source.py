@@ -203,13 +203,13 @@ def _ignore(_command: Command) -> None:
 
 
 def encode(struct: msgspec.Struct) -> bytes:
-    """Return the contract's JSON of an event, a rejection or a state. Every key is present; unknown values are null."""
+    """Return the JSON of an event, a rejection or a state. Every key is present; unknown values are null."""
     values = msgspec.to_builtins(struct, builtin_types=(datetime,))
     return json.dumps(values, default=_format_time, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _format_time(value: datetime) -> str:
-    """Format a time as the contract does (msgspec itself would write Z and microseconds)."""
+    """Format a time as docs/guides/mqtt.md shows it (msgspec itself would write Z and microseconds)."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
@@ -255,7 +255,7 @@ class DuplicateFilter:
 
 
 class AckRelay:
-    """Publishes an acknowledgement once, and never an acknowledgement that itself came by `all/ack` (contract).
+    """Publishes an acknowledgement once, and never an acknowledgement that itself came by `all/ack`.
 
     `all/ack` with an id names the alert. Without one it acknowledges every alert, so the relay remembers
     which announcements are under way.

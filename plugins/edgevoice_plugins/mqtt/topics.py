@@ -20,7 +20,7 @@ from edgevoice import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-#: Larger payloads are dropped (contract).
+#: Larger payloads are dropped (docs/guides/mqtt.md).
 MAX_PAYLOAD_BYTES = 64 * 1024
 #: Every node tells here which alert was acknowledged: for the other nodes, and for all its own speakers.
 ACKNOWLEDGE_ALL = "all/ack"

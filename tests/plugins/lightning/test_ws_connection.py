@@ -1,4 +1,4 @@
-"""The line that the transport `websocket` keeps open, against a real server on loopback."""
+"""The WebSocket that the transport `websocket` keeps open, against a real server on loopback."""
 
 import asyncio
 import logging

@@ -1,6 +1,6 @@
 """The audio of a reply, in chunks or in one body, and WAV files: written, and read as Lightning sends them.
 
-The headers of those are not always true.
+Lightning's WAV headers are not always right.
 """
 
 from __future__ import annotations
