@@ -24,7 +24,6 @@ from edgevoice.plugin import Context, Observer, Output, Role, Source, SpeechOpti
 from edgevoice.scheduler.policy import (
     DEFAULT_CHIMES,
     QuietWindow,
-    RepeatGrowth,
     SpeakerPolicy,
     SpeakerSettings,
 )
@@ -307,7 +306,7 @@ def speaker_policy(settings: Settings, speaker: SpeakerOptions) -> SpeakerPolicy
         digest_keep=core.digest_keep,
         say_age=core.say_age or None,
         language=settings.speech.language,
-        growth=RepeatGrowth(core.insist.gap, core.insist.volume),
+        growth=core.insist,
         queue=core.limits.queue,
     )
 

@@ -26,7 +26,7 @@ from edgevoice.config.options import (
     PerMinute,
     Phrase,
     QuietHours,
-    RepeatDefaults,
+    RepeatGrowth,
     SpeakerOptions,
     When,
 )
@@ -97,7 +97,7 @@ def test_every_option_of_the_core_is_there_and_no_other():
     assert set(values["lightning"]) == keys(LightningOptions)
     assert set(values["limits"]) == keys(Limits)
     assert set(values["first_audio_timeout"]) == keys(ByUrgency)
-    assert set(values["insist"]) == keys(RepeatDefaults)
+    assert set(values["insist"]) == keys(RepeatGrowth)
     assert set(values["cache"]) == keys(CacheOptions)
     assert set(values["chime"]) == set(Urgency)
     for rate in (values["limits"][name] for name in keys(Limits) - {"queue"}):

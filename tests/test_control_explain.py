@@ -21,14 +21,14 @@ MIDNIGHT = datetime(2026, 11, 22, 0, 0).astimezone()
 NOW, AT_PAUSE, JOINS, WAITS, AT_ONCE = "now", "at_pause", "coalesce", "wait", "play"
 
 
-def presence(volume: int = 60, *, at: datetime = NOON, **manners: Any) -> SpeakerSettings:
-    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **manners), volume, lambda: at)
+def settings_at(volume: int = 60, *, at: datetime = NOON, **policy: Any) -> SpeakerSettings:
+    return SpeakerSettings(SpeakerPolicy(quiet_hours=(NIGHT,), **policy), volume, lambda: at)
 
 
 def explained(
     said: Any, at: SpeakerSettings | None = None, scene: SpeakerSnapshot | None = None
 ) -> dict[str, Any]:
-    return explain_speaker("kitchen", said, at or presence(), scene or SpeakerSnapshot(), 1000.0)
+    return explain_speaker("kitchen", said, at or settings_at(), scene or SpeakerSnapshot(), 1000.0)
 
 
 def against(urgency: Urgency, current: Urgency, *, heard_s: float = 1.0, **more: Any) -> str:
@@ -87,7 +87,7 @@ def test_ahead_counts_not_less_urgent():
 
 
 def switched(how: str) -> SpeakerSettings:
-    at = presence(at=MIDNIGHT if how == "quiet hours" else NOON)
+    at = settings_at(at=MIDNIGHT if how == "quiet hours" else NOON)
     at.apply("mute", "ON" if how == "mute" else "OFF", 1000.0)
     at.apply("dnd", "ON" if how == "do not disturb" else "OFF", 1000.0)
     return at
@@ -114,7 +114,7 @@ def test_held_does_not_preempt():
 
 
 def test_expired_dnd_holds_nothing():
-    at = presence()
+    at = settings_at()
     at.apply("dnd", "5", 1000.0 - 299)
     assert explained(announcement(), at)["held"] == "do not disturb"
     at.apply("dnd", "5", 1000.0 - 300)
@@ -136,16 +136,16 @@ def test_expired_dnd_holds_nothing():
 def test_volume_order(urgency, asked, by_day, by_night):
     said = announcement(urgency, volume=asked)
     assert explained(said)["volume"] == by_day
-    assert explained(said, presence(at=MIDNIGHT))["volume"] == by_night
+    assert explained(said, settings_at(at=MIDNIGHT))["volume"] == by_night
 
 
 def test_volume_of_urgency():
-    at = presence(volumes={LOW: 20, CRITICAL: 40})
+    at = settings_at(volumes={LOW: 20, CRITICAL: 40})
     assert [explained(announcement(urgency), at)["volume"] for urgency in Urgency] == [20, 60, 60, 70]
 
 
 def test_first_round_is_not_louder():
-    at = presence(growth=RepeatGrowth(gap=0.5, volume=20))
+    at = settings_at(growth=RepeatGrowth(gap=0.5, volume=20))
     assert explained(announcement(HIGH), at)["volume"] == 60
     assert at.effective_volume(announcement(HIGH), 1000.0, 2) == 80
 
@@ -159,7 +159,7 @@ def test_chime_order():
     ]
     assert explained(announcement(LOW, chime="ding"))["chime"] == "ding"
     assert explained(announcement(CRITICAL, chime="none"))["chime"] is None
-    assert explained(announcement(HIGH), presence(chimes={HIGH: "none", LOW: "done"}))["chime"] is None
+    assert explained(announcement(HIGH), settings_at(chimes={HIGH: "none", LOW: "done"}))["chime"] is None
 
 
 def test_route_uses_available_transports():

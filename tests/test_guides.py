@@ -165,8 +165,11 @@ def test_the_table_of_urgencies_says_what_is_so(page):
         DEFAULT_TTL_S[one] for one in Urgency
     ]
     assert rows["chime"] == [DEFAULT_CHIMES.get(urgency, "none") for urgency in Urgency]
-    posture = {"quiet hours": HoldState(quiet=True), "do not disturb, mute": HoldState(dnd=True, mute=True)}
-    for name, held in posture.items():
+    hold_state = {
+        "quiet hours": HoldState(quiet=True),
+        "do not disturb, mute": HoldState(dnd=True, mute=True),
+    }
+    for name, held in hold_state.items():
         shown = [cell == "held" for cell in rows[name]]
         assert shown == [held.holds(urgency) is not None for urgency in Urgency], name
 

@@ -26,12 +26,12 @@ def effective_volume(
     asked: float | None,
     usual: int,
     *,
-    louder: int = 0,
+    boost: int = 0,
     ceiling: int | None = None,
     floor: int | None = None,
 ) -> int:
-    """Return the volume in percent: `asked`, else `usual`, plus `louder`; then the ceiling; the floor wins."""
-    volume = min(100, round(usual if asked is None else asked) + louder)
+    """Return the volume in percent: `asked`, else `usual`, plus `boost`; then the ceiling; the floor wins."""
+    volume = min(100, round(usual if asked is None else asked) + boost)
     if ceiling is not None:
         volume = min(volume, ceiling)
     return volume if floor is None else max(volume, floor)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 #: Responses of a transport that are remembered.
 TRACES = 16
 #: Share of all pieces that should be in time, and share that must be, whatever the delay.
-NEARLY_ALL, MOST = 0.99, 0.8
+IN_TIME_SHARE, MIN_IN_TIME_SHARE = 0.99, 0.8
 #: Seconds by which the buffer may delay the sound, at the pace at which the audio arrives.
-MAX_DELAY_S = 0.1
+MAX_START_DELAY_S = 0.1
 #: Seconds that a buffer holds at most, and that it is waited for at most.
 MAX_BUFFER_S = 0.5
 #: Seconds to buffer after an underrun, so that the next late piece is no second one.
@@ -98,15 +98,17 @@ class JitterStats:
 def target_buffer_s(traces: Collection[ArrivalTrace]) -> float:
     """Return the buffer with which nearly all pieces of these responses would have been in time.
 
-    It delays the sound by more than `MAX_DELAY_S` only where most would be late all the same. The worst of
+    It delays the sound by more than `MAX_START_DELAY_S` only where most would be late all the same. The worst of
     several responses counts as an outlier.
     """
     usual = sorted((trace.lateness_s for trace in traces), key=fmean)[: max(1, len(traces) - 1)]
     lateness_s = sorted(late_s for trace in usual for late_s in trace)
     if not lateness_s:
         return 0.0
-    nearly_all, most = (lateness_s[ceil(share * len(lateness_s)) - 1] for share in (NEARLY_ALL, MOST))
-    allowed_s = MAX_DELAY_S * fmean(trace.speed for trace in traces)
+    nearly_all, most = (
+        lateness_s[ceil(share * len(lateness_s)) - 1] for share in (IN_TIME_SHARE, MIN_IN_TIME_SHARE)
+    )
+    allowed_s = MAX_START_DELAY_S * fmean(trace.speed for trace in traces)
     return min(MAX_BUFFER_S, max(most, min(nearly_all, allowed_s)))
 
 

@@ -103,8 +103,8 @@ class PerMinute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     burst: Annotated[int, Meta(ge=1, le=6000)]
 
 
-class RepeatDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a repeating alert escalates from round to round."""
+class RepeatGrowth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a repeating alert escalates: each gap is `gap` times the one before, each round `volume` per cent louder."""
 
     gap: Annotated[float, Meta(ge=0.1, le=1)] = 1.0
     volume: Annotated[int, Meta(ge=0, le=100)] = 0
@@ -187,7 +187,7 @@ class CoreOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     chime: str | dict[Urgency, str] = field(default_factory=dict)
     chimes_dir: Path | None = None
     say_age: Seconds | Literal[False] = False
-    insist: RepeatDefaults = field(default_factory=RepeatDefaults)
+    insist: RepeatGrowth = field(default_factory=RepeatGrowth)
     critical_deadline: Seconds = 1.5
     first_audio_timeout: Seconds | ByUrgency = field(default_factory=ByUrgency)
     digest: Literal["on_request", "at_end", "off", False] = "on_request"

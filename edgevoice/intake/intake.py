@@ -96,7 +96,7 @@ class Intake:
         self._known = {"transport": synthesis.transports, "chime": {*chimes, NO_CHIME}}
         self._streams = LiveStreams(self._accept_live, self._known)
         #: The last announcements, none of them private; the newest keep their clips.
-        self._said: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
+        self._replayable: deque[SpeechJob] = deque(maxlen=MAX_REPLAYABLE)
         #: The ids of restored announcements by target and payload, and until when a redelivery gets them.
         self._restored: dict[tuple[str, bytes], list[tuple[str, float]]] = {}
         #: The topic of the last announcement for each target, by whose rates `explain` judges: it has no topic.
@@ -107,7 +107,7 @@ class Intake:
     def submit(self, command: Command) -> None:
         """Accept a command, or tell why it is not accepted."""
         try:
-            self._take(command)
+            self._dispatch(command)
         except InvalidAnnouncement as refusal:
             self._reject(command, refusal)
         except Exception:
@@ -134,7 +134,7 @@ class Intake:
         """Accept nothing more."""
         self._closed = True
         self._streams.close()
-        for job in list(self._said)[-MAX_KEPT_CLIPS:]:
+        for job in list(self._replayable)[-MAX_KEPT_CLIPS:]:
             job.release()
         if self._burst_timer is not None:
             self._burst_timer.cancel()
@@ -156,15 +156,17 @@ class Intake:
             return []
         key = (command.target, command.payload)
         self._restored.setdefault(key, []).append((first.id, now + REDELIVERY_S))
-        read = self._announcement(command, parsed)
+        # A time of day is read as of the arrival: by now it may have come, and be tomorrow's.
+        local_now = self._local_now()
+        received_at = local_now - timedelta(seconds=now - first.received)
+        read = build_announcement(command, parsed, received_monotonic=first.received, local_now=received_at)
+        is_to_come = first.due > now and read.due_at is not None and read.due_at > local_now
         announcement = dataclasses.replace(
             read,
             id=first.id,
-            received_monotonic=first.received,
-            received_at=datetime.now(UTC) - timedelta(seconds=now - first.received),
             ttl=max(row.expires for row in rows) - first.due,
             not_before=first.due - first.received,
-            due_at=read.due_at if first.due > now else None,
+            due_at=read.due_at if is_to_come else None,
             repeated=True,
         )
         job = self._synthesis.new_job(announcement)
@@ -188,7 +190,7 @@ class Intake:
         topic = announcement.topic or self._last_topics.get(target, target)
         return not is_queued or self._rate_limiter.would_allow(announcement, topic, _now())
 
-    def _take(self, command: Command) -> None:
+    def _dispatch(self, command: Command) -> None:
         if isinstance(command, InvalidCommand):
             raise InvalidAnnouncement(command.reason, key=command.key, allowed=command.allowed)
         if self._closed:
@@ -255,9 +257,9 @@ class Intake:
         logger.info("accepted for %s, %s", announcement.target, announcement.urgency, extra=log)
         if announcement.text is not None and not announcement.private:
             job.retain()
-            self._said.append(job)
-            if len(self._said) > MAX_KEPT_CLIPS:
-                self._said[-1 - MAX_KEPT_CLIPS].release()
+            self._replayable.append(job)
+            if len(self._replayable) > MAX_KEPT_CLIPS:
+                self._replayable[-1 - MAX_KEPT_CLIPS].release()
         self._hand_out(job, announcement.target)
 
     def _hand_out(self, job: SpeechJob, target: str, *, refusing: Sequence[Speaker] = ()) -> None:
@@ -295,7 +297,7 @@ class Intake:
             raise InvalidAnnouncement("no number", key="replay", allowed=f"1 to {MAX_REPLAYABLE}")
         names = {speaker.name for speaker in self._speakers[command.target]}
         targets = [target for target, those in self._speakers.items() if names & {one.name for one in those}]
-        said = [job for job in self._said if job.announcement.target in targets]
+        said = [job for job in self._replayable if job.announcement.target in targets]
         for job in said[-int(text) :]:
             replay = replay_of(job.announcement, command)
             # The clip of an older one is closed: it is synthesized again.

@@ -94,7 +94,7 @@ class Player:
         self._pass = self._new_pass(b"")
         self._is_parked = False
         #: The position at which playback waits for live text.
-        self._patience: asyncio.Timeout | None = None
+        self._live_timeout: asyncio.Timeout | None = None
         self._has_sounded = False
         self._has_spoken = False
         #: When the output was first lost after a sound, and the position then.
@@ -132,8 +132,8 @@ class Player:
     def park(self) -> None:
         """End after what was written; more live text is not waited for."""
         self._is_parked = True
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(_now())
+        if self._live_timeout is not None and not self._live_timeout.expired():
+            self._live_timeout.reschedule(_now())
 
     async def report_pause(self) -> None:
         """Report when a pause is being heard, after at most 2 s."""
@@ -247,13 +247,13 @@ class Player:
 
     async def _read_live(self, live: LiveText) -> bytes:
         """Return the next audio of live text. Report `Starved` once all was played, `Refilled` when more comes."""
-        patience_s, is_starved = LIVE_IDLE_S, False
+        timeout_s, is_starved = LIVE_IDLE_S, False
         while not self._is_parked:
             try:
-                async with asyncio.timeout(patience_s) as self._patience:
+                async with asyncio.timeout(timeout_s) as self._live_timeout:
                     pcm = await self._clip.read(self._pass.frame)
             except TimeoutError:
-                patience_s = RECHECK_S
+                timeout_s = RECHECK_S
                 # Before its first sound the text may just be slow to synthesize, unless there is none.
                 is_silent = self._has_sounded or not live.text.strip()
                 if is_silent is not is_starved:
@@ -264,7 +264,7 @@ class Player:
                     self._report(act.Refilled(self._item))
                 return pcm
             finally:
-                self._patience = None
+                self._live_timeout = None
         return b""
 
     async def _buffer(self, wanted_s: float) -> None:

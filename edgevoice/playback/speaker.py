@@ -268,7 +268,8 @@ class Speaker:
 
     def _do(self, decide: Callable[..., Iterable[Action]], *arguments: object) -> None:
         """Give the scheduler an input, after the playback events that came before it."""
-        self._handle_inbox()
+        if self._handle_inbox():
+            self._settle()
         self._execute(decide(*arguments, _now()))
         self._settle()
         self._wake.set()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from edgevoice.announcement import Urgency
 from edgevoice.audio.chimes import NO_CHIME
 from edgevoice.audio.gain import effective_volume
+from edgevoice.config.options import RepeatGrowth
 from edgevoice.errors import InvalidAnnouncement
 
 if TYPE_CHECKING:
@@ -107,16 +108,6 @@ def replaces(new: Announcement, old: Announcement) -> bool:
     return new.resolves or new.urgency.rank >= old.urgency.rank
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatGrowth:
-    """How a repeating alert becomes more insistent with each round."""
-
-    #: Each gap is this many times the one before.
-    gap: float = 1.0
-    #: Each round is this many per cent louder than the one before.
-    volume: int = 0
-
-
 def next_gap(repeat: RepeatPolicy, rounds: int, since_first_s: float, growth: RepeatGrowth) -> float | None:
     """Return the seconds until the next round, or None after the last one.
 
@@ -199,7 +190,7 @@ class SpeakerSettings:
         return effective_volume(
             announcement.volume,
             base,
-            louder=policy.growth.volume * (round_ - 1),
+            boost=policy.growth.volume * (round_ - 1),
             ceiling=policy.quiet_volume if self.hold_state(now).quiet else None,
             floor=policy.critical_volume if announcement.urgency is Urgency.CRITICAL else None,
         )

@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
+from edgevoice.storage.schema import CLOCK_STEP_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from edgevoice.announcement import Announcement, Priority
     from edgevoice.outcome import EventType
 
-#: A wall clock that differs by more than this was set; less is the drift of two clocks.
-CLOCK_STEP_S = 1.0
 #: Interrupted items that are kept (docs/guides/urgency.md).
 MAX_INTERRUPTED = 4
 

@@ -23,6 +23,7 @@ from edgevoice.scheduler import actions as act
 from edgevoice.scheduler.actions import Admission
 from edgevoice.scheduler.policy import HoldState, Preemption, is_update, next_gap, preemption_for, replaces
 from edgevoice.scheduler.queue import HeldQueue, QueueItem, ReadyQueue, Status
+from edgevoice.storage.schema import DEDUPLICATION_S, MAX_FINISHED
 from edgevoice.text import messages
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from edgevoice.scheduler.actions import Action, PlaybackEvent
     from edgevoice.scheduler.policy import SpeakerSettings
 
-#: Seconds for which the id of a finished announcement makes another one a duplicate.
-REMEMBERED_S = 86_400.0
-#: More than thirty a minute, all day long.
-MAX_REMEMBERED = 50_000
 #: Seconds of sound that are synthesized ahead; one longer item is enough.
 PREFETCH_S = 2.0
 #: Announcements that one digest reads, and their characters: a minute at 15 a second.
@@ -311,32 +308,32 @@ class Scheduler:
         item.progress.waiting_for_text = playing.is_parking and not stopped
         # A cut that the player could not obey, because it was at the end already, is no interruption.
         if stop is not None and (stop.type.is_outcome or not isinstance(event, act.Finished)):
-            self._obey_stop(item, stop, now)
+            self._apply_stop(item, stop, now)
         elif isinstance(event, act.Failed):
             self._finish(item, EventType.FAILED, event.error, now)
         elif item.progress.waiting_for_text:
-            self._displace(item, now)
+            self._requeue(item, now)
         elif item.progress.first_sound_at is None:
             self._finish(item, EventType.FAILED, "there was nothing to say", now)
         else:
             self._round_over(item, now)
         self._close_digests(now)
 
-    def _obey_stop(self, item: QueueItem, stop: StopRequest, now: float) -> None:
+    def _apply_stop(self, item: QueueItem, stop: StopRequest, now: float) -> None:
         is_urgent = item.announcement.urgency.rank >= Urgency.HIGH.rank
         if stop.type is EventType.FAILED and (is_urgent or item.status is not Status.PLAYING):
             self._abandon(item, now)  # an urgent one is played again after the next start
         elif stop.type.is_outcome:
             self._finish(item, stop.type, stop.reason, now)
         else:
-            self._displace(item, now)
+            self._requeue(item, now)
             by = stop.by
             if by is not None and by.order > item.order and by in self._ready.items:
                 self._ready.items.remove(by)
                 by.precedence = next(self._sequence)
                 self._enqueue_or_hold(by, now)
 
-    def _displace(self, item: QueueItem, now: float) -> None:
+    def _requeue(self, item: QueueItem, now: float) -> None:
         """Keep an item that was cut, or fell silent, for later."""
         if self._end_if_superseded(item, now):
             return
@@ -723,9 +720,9 @@ class FinishedIds:
     def remember(self, id_: str, now: float) -> None:
         """Remember that an announcement finished now."""
         self.until.pop(id_, None)
-        self.until[id_] = now + REMEMBERED_S
+        self.until[id_] = now + DEDUPLICATION_S
         while (oldest := next(iter(self.until))) != id_ and (
-            self.until[oldest] <= now or len(self.until) > MAX_REMEMBERED
+            self.until[oldest] <= now or len(self.until) > MAX_FINISHED
         ):
             del self.until[oldest]
 

@@ -24,6 +24,7 @@ from edgevoice.errors import ConfigError, ConfigIssue, EdgeVoiceError
 from edgevoice.outcome import Event
 from edgevoice.storage.import_journal import read_journal
 from edgevoice.storage.schema import (
+    CLOCK_STEP_S,
     DEDUPLICATION_S,
     FILE,
     HISTORY,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-#: Seconds by which the two clocks drift apart before it counts as the wall clock having been set.
-CLOCK_STEP_S = 1.0
 #: Outcomes between two deletions of old ones.
 TRIM_EVERY = 50
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -245,10 +244,10 @@ class Database:
             return
         content = journal.read_bytes()
         # In the transaction of what is imported: a crash before the rename must not import it twice.
-        mark = {("kv", "import", "journal"): f"{zlib.crc32(content):08x}"}
-        if mark.items() - dict(_values(self._opened)).items():
+        key, checksum = ("kv", "import", "journal"), f"{zlib.crc32(content):08x}"
+        if dict(_values(self._opened)).get(key) != checksum:
             changes = read_journal(content, self._boot, self._now() - self._monotonic())
-            changes.values.update(mark)
+            changes.values[key] = checksum
             self.write(changes, durable=True)
         journal.replace(journal.with_name("journal.imported.jsonl"))
 

@@ -39,6 +39,8 @@ MIGRATIONS = (
 VERSION = len(MIGRATIONS)
 TABLES = ("pending", "outcome", "outbox", "setting", "kv")
 
+#: Seconds by which the wall clock and the monotonic clock differ before it counts as having been set.
+CLOCK_STEP_S = 1.0
 #: Seconds for which the id of a finished announcement makes another one a duplicate.
 DEDUPLICATION_S = 86_400.0
 #: Outcomes whose whole event is kept.

@@ -23,7 +23,15 @@ from edgevoice.backoff import Backoff
 from edgevoice.disk import in_thread
 from edgevoice.errors import ConfigError
 from edgevoice.storage.database import Database, is_damage
-from edgevoice.storage.schema import Changes, Key, OutcomeRecord, PendingAnnouncement, Snapshot, ValueKey
+from edgevoice.storage.schema import (
+    MAX_UNWRITTEN,
+    Changes,
+    Key,
+    OutcomeRecord,
+    PendingAnnouncement,
+    Snapshot,
+    ValueKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -235,7 +243,9 @@ class Store:
 
     def _note(self) -> None:
         """Have the changes written; after a failure only once it is time for that."""
-        if self._is_failing or self._is_stalled:
+        # That a disk hangs is only noticed once a promise waits for it.
+        is_late = len(self._changes.outcomes) > MAX_UNWRITTEN
+        if self._is_failing or self._is_stalled or is_late:
             self._changes.shorten()
         if not self._is_failing:
             self._wake.set()

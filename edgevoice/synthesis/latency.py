@@ -181,8 +181,8 @@ class LatencyModel:
     def _expected(self, name: str, characters: int, *, warm: bool) -> ExpectedLatency:
         seconds = self._seconds(name, characters, warm=warm) + self._penalty_s(name)
         ring = self._rings.get((name, warm)) or self._rings.get((name, not warm), _NO_SAMPLES)
-        doubt, requests = float(2 ** ((self._now() - ring.at) / AGE_S)), self._requests[name]
-        return ExpectedLatency(seconds, seconds / doubt if requests else 0.0, requests, warm)
+        age_factor, requests = float(2 ** ((self._now() - ring.at) / AGE_S)), self._requests[name]
+        return ExpectedLatency(seconds, seconds / age_factor if requests else 0.0, requests, warm)
 
     def _seconds(self, name: str, characters: int, *, warm: bool) -> float:
         own, other = self._rings.get((name, warm)), self._rings.get((name, not warm), _NO_SAMPLES)

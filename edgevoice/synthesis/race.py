@@ -26,7 +26,7 @@ from edgevoice.synthesis.concurrency import Preempted
 from edgevoice.synthesis.segments import segments_of, unspoken_offset
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from edgevoice.plugin import WordMark
     from edgevoice.synthesis.concurrency import Slot
@@ -227,7 +227,8 @@ class Race:
 
         def act_if_waiting() -> None:
             if self.winner is None and not self._over.done():
-                act()
+                with self._failing_the_race():
+                    act()
 
         if moment is not None:
             self._timers.append(asyncio.get_running_loop().call_at(moment, act_if_waiting))
@@ -294,6 +295,8 @@ class Race:
         if self.winner is None:
             if attempt is self._standby:
                 await self._unmuted.wait()
+            if self._over.done():  # given up in this very step of the event loop, and not cancelled yet
+                raise TransportError("timed out: the deadline is over")
             self._win(attempt)
         elif self.winner is not attempt:  # its transport ignores that it was cancelled
             raise TransportError("another transport spoke first")
@@ -322,7 +325,20 @@ class Race:
         others = [name for name in self.filler.candidates if name != winner.name]
         self.filler.candidates = [winner.name, *others]
 
+    @contextlib.contextmanager
+    def _failing_the_race(self) -> Iterator[None]:
+        """Let an exception end `run`: in a callback of the event loop nobody else would see it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - passed on
+            if not self._over.done():
+                self._over.set_exception(error)
+
     def _ended(self, attempt: AttemptTask, task: asyncio.Task[None]) -> None:
+        with self._failing_the_race():
+            self._take_result(attempt, task)
+
+    def _take_result(self, attempt: AttemptTask, task: asyncio.Task[None]) -> None:
         del self._running[attempt]
         error = TransportError("broke: it was cancelled") if task.cancelled() else task.exception()
         if self._over.done() or self.winner not in (None, attempt):

@@ -32,9 +32,9 @@ def test_effective_volume_order(asked, usual, ceiling, floor, volume):
 
 
 def test_effective_volume_louder_is_capped():
-    assert effective_volume(None, 60, louder=20) == 80
-    assert effective_volume(None, 90, louder=20) == 100
-    assert effective_volume(None, 60, louder=20, ceiling=30) == 30
+    assert effective_volume(None, 60, boost=20) == 80
+    assert effective_volume(None, 90, boost=20) == 100
+    assert effective_volume(None, 60, boost=20, ceiling=30) == 30
 
 
 def test_at_100_the_samples_are_unchanged():

@@ -7,7 +7,7 @@ import pytest
 from edgevoice.announcement import Urgency
 from edgevoice.audio.jitter_buffer import (
     MAX_BUFFER_S,
-    MAX_DELAY_S,
+    MAX_START_DELAY_S,
     ArrivalTrace,
     JitterStats,
     rebuffer_s,
@@ -182,7 +182,7 @@ def test_target_is_a_percentile_that_costs_little():
     assert target_buffer_s([]) == 0
     assert target_buffer_s([trace_of(0.0, 0.0, 0.0)]) == 0
     rare = trace_of(0.0, 0.4, *[0.0] * 50)
-    assert target_buffer_s([rare]) == pytest.approx(MAX_DELAY_S * rare.speed)
+    assert target_buffer_s([rare]) == pytest.approx(MAX_START_DELAY_S * rare.speed)
     slight = trace_of(0.0, 0.05, *[0.0] * 50)
     assert target_buffer_s([slight]) == pytest.approx(0.05)
     assert target_buffer_s([trace_of(0.0, *[0.0] * 50, 0.3)]) == pytest.approx(0.3)  # most starts are late

@@ -22,9 +22,9 @@ from edgevoice.config.options import MAX_CLIP_BYTES, CacheOptions
 from edgevoice.errors import ClipError
 from tests.support.announcements import announcement
 from tests.support.caches import (
+    KEY_SCHEME,
     NAME,
     OTHER,
-    RECIPE,
     clips,
     complete,
     empty,
@@ -103,7 +103,7 @@ async def test_incomplete_or_empty_clip_is_not_stored(folder):
 async def test_lookup_before_scan_reads_disk(folder):
     async with running(folder) as cache:
         await kept(cache, NAME, b"abcd")
-    early = Cache(folder, CacheOptions(), RECIPE)  # not entered: the folder is never scanned
+    early = Cache(folder, CacheOptions(), KEY_SCHEME)  # not entered: the folder is never scanned
     assert await found(early, NAME) == b"abcd"
     assert await found(early, OTHER) is None
 
@@ -196,7 +196,7 @@ async def test_unused_clips_are_removed_at_start_except_pinned(folder):
             await kept(cache, name, b"abcd")
     for name, days in ((NAME, 3.5), (OTHER, 2.5), (name_of(1), 9)):
         set_last_use(folder, name, days * DAY_S)
-    cache = Cache(folder, CacheOptions(max_days=3), RECIPE)
+    cache = Cache(folder, CacheOptions(max_days=3), KEY_SCHEME)
     cache.pin([name_of(1)])
     async with cache:
         await cache.flush()
@@ -229,7 +229,7 @@ async def test_lower_limit_evicts_pinned_last(folder):
     for number in range(5):
         set_last_use(folder, name_of(number), 100 - number)
     for pinned, left in (({0, 1}, {0, 1}), ({0, 1}, {0, 1})):
-        cache = Cache(folder, CacheOptions(max_mb=1), RECIPE)
+        cache = Cache(folder, CacheOptions(max_mb=1), KEY_SCHEME)
         cache.pin(map(name_of, pinned))
         async with cache:
             await cache.flush()
@@ -237,7 +237,7 @@ async def test_lower_limit_evicts_pinned_last(folder):
     async with running(folder, max_mb=5) as cache:
         await kept(cache, OTHER, noise(450_000))
     set_last_use(folder, OTHER, 200)
-    cache = Cache(folder, CacheOptions(max_mb=1), RECIPE)
+    cache = Cache(folder, CacheOptions(max_mb=1), KEY_SCHEME)
     cache.pin([OTHER, name_of(0), name_of(1)])
     async with cache:
         await cache.flush()
@@ -341,7 +341,7 @@ async def test_disk_full_in_mid_write_is_logged_once(folder, caplog):
 
 async def test_disk_that_has_room_again_is_used(folder, caplog):
     caplog.set_level(logging.INFO)
-    async with Cache(folder, CacheOptions(), RECIPE, reserve_bytes=1 << 62) as cache:
+    async with Cache(folder, CacheOptions(), KEY_SCHEME, reserve_bytes=1 << 62) as cache:
         await kept(cache, NAME, b"abcd")
         assert not cache.contains(NAME)
         assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -377,7 +377,7 @@ def hanging(monkeypatch):
 
 async def test_hanging_disk_is_not_read_until_it_answers(folder, hanging, caplog):
     asked, answers = hanging
-    async with Cache(folder, CacheOptions(), RECIPE, open_timeout_s=0.05) as cache:
+    async with Cache(folder, CacheOptions(), KEY_SCHEME, open_timeout_s=0.05) as cache:
         await kept(cache, NAME, b"abcd")
         await kept(cache, OTHER, b"efgh")
         for _ in range(40):
@@ -407,7 +407,7 @@ async def test_hanging_lookups_leave_executor_free(folder, hanging):
 async def test_pending_writes_are_bounded_while_disk_hangs(folder, hanging, monkeypatch):
     _, answers = hanging
     monkeypatch.setattr(files.ClipFiles, "write", lambda *_: answers.wait())
-    async with Cache(folder, CacheOptions(), RECIPE, close_timeout_s=0.1) as cache:
+    async with Cache(folder, CacheOptions(), KEY_SCHEME, close_timeout_s=0.1) as cache:
         for number in range(40):
             cache.store(name_of(number), complete(b"abcd"))
             await asyncio.sleep(0)
@@ -419,10 +419,12 @@ def test_hanging_disk_does_not_block_exit(folder, hanging, monkeypatch):
     monkeypatch.setattr(files.ClipFiles, "write", lambda *_: answers.wait())
 
     async def use():
-        async with Cache(folder, CacheOptions(), RECIPE, open_timeout_s=0.1, close_timeout_s=0.1) as cache:
+        async with Cache(
+            folder, CacheOptions(), KEY_SCHEME, open_timeout_s=0.1, close_timeout_s=0.1
+        ) as cache:
             await cache.flush()
             cache.store(NAME, complete(b"abcd"))
-        assert await found(Cache(folder, CacheOptions(), RECIPE, open_timeout_s=0.1), NAME) is None
+        assert await found(Cache(folder, CacheOptions(), KEY_SCHEME, open_timeout_s=0.1), NAME) is None
 
     asyncio.run(use())
     assert not answers.is_set()

@@ -17,10 +17,10 @@ def scheme(**options):
     return KeyScheme(settings_from(yaml.safe_dump({"lightning": {"base_url": URL, **options}})))
 
 
-RECIPE = scheme()
+KEY_SCHEME = scheme()
 
 
-def name(text=TEXT, *, recipe=RECIPE, over="http", **keys):
+def name(text=TEXT, *, recipe=KEY_SCHEME, over="http", **keys):
     return recipe.key(announcement(text=text, **keys), text, over)
 
 
@@ -59,7 +59,7 @@ def test_key_differs_with_sound():
 
 def test_uncacheable_has_no_key():
     live = announcement(live=LiveText())
-    assert RECIPE.key(live, None, "http") is None
+    assert KEY_SCHEME.key(live, None, "http") is None
     assert name(private=True) is None
     assert name(over="local") is None
     assert name(over="not_installed") is None
@@ -67,7 +67,7 @@ def test_uncacheable_has_no_key():
 
 def test_age_prefix_changes_key():
     said = announcement(text=TEXT)
-    assert RECIPE.key(said, f"A minute ago: {TEXT}", "http") != RECIPE.key(said, TEXT, "http")
+    assert KEY_SCHEME.key(said, f"A minute ago: {TEXT}", "http") != KEY_SCHEME.key(said, TEXT, "http")
 
 
 def test_key_is_opaque_hexadecimal():

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 EVERY_DAY = frozenset(range(7))
 
 
-def manners(text: str) -> SpeakerPolicy:
-    """The manners of the first speaker."""
+def policy_of(text: str) -> SpeakerPolicy:
+    """Return the policy of the first speaker."""
     settings = settings_from(text)
     return speaker_policy(settings, next(iter(settings.core.speakers.values())))
 
@@ -46,7 +46,7 @@ def mistakes(text: str) -> list[str]:
     ],
 )
 def test_a_time_of_quiet_hours_is_understood_in_quotes_and_without(start, end, minutes):
-    shown = manners(f"quiet_hours: [{{from: {start}, to: {end}}}]").quiet_hours
+    shown = policy_of(f"quiet_hours: [{{from: {start}, to: {end}}}]").quiet_hours
     assert shown == (QuietWindow(EVERY_DAY, *minutes),)
 
 
@@ -63,7 +63,7 @@ def test_invalid_time_of_day_is_rejected(key, wrong):
 
 
 def test_quiet_hours_have_the_days_they_begin_on():
-    [window] = manners("quiet_hours: [{days: [fri, sat], from: 23:00, to: 09:00}]").quiet_hours
+    [window] = policy_of("quiet_hours: [{days: [fri, sat], from: 23:00, to: 09:00}]").quiet_hours
     assert window == QuietWindow(frozenset({4, 5}), 23 * 60, 9 * 60)
 
 
@@ -125,10 +125,10 @@ def test_a_time_zone_that_there_is_not_is_a_mistake(zone, hint):
 
 
 def test_chimes_are_those_of_the_contract_unless_they_are_set():
-    assert manners("").chimes == DEFAULT_CHIMES
-    assert set(manners("chime: none").chimes.values()) == {"none"}
-    assert manners("chime: ding").chimes == dict.fromkeys(Urgency, "ding")
-    shown = manners("chime: {high: none, low: done}").chimes
+    assert policy_of("").chimes == DEFAULT_CHIMES
+    assert set(policy_of("chime: none").chimes.values()) == {"none"}
+    assert policy_of("chime: ding").chimes == dict.fromkeys(Urgency, "ding")
+    shown = policy_of("chime: {high: none, low: done}").chimes
     assert shown == {Urgency.LOW: "done", Urgency.HIGH: "none", Urgency.CRITICAL: "alarm"}
 
 
@@ -214,27 +214,27 @@ def test_invalid_limit_is_rejected(text, path):
 
 
 def test_the_digest_is_on_request_unless_it_is_set():
-    assert manners("").digest == "on_request"
-    assert manners("digest: at_end").digest == "at_end"
-    assert manners("digest: off").digest == manners('digest: "off"').digest == "off"
-    assert manners("digest_keep: 3600").digest_keep == 3600
+    assert policy_of("").digest == "on_request"
+    assert policy_of("digest: at_end").digest == "at_end"
+    assert policy_of("digest: off").digest == policy_of('digest: "off"').digest == "off"
+    assert policy_of("digest_keep: 3600").digest_keep == 3600
     [mistake] = mistakes("digest: never")
     assert mistake == "line 1: digest: 'never' is none of them; there are: at_end, off, on_request"
 
 
 def test_an_age_is_said_only_where_that_is_asked_for():
-    assert manners("").say_age is None
-    assert manners("say_age: off").say_age is None
-    assert manners("say_age: 60").say_age == 60
+    assert policy_of("").say_age is None
+    assert policy_of("say_age: off").say_age is None
+    assert policy_of("say_age: 60").say_age == 60
     for wrong in ("on", "0", "-1", "soon"):
         [mistake] = mistakes(f"say_age: {wrong}")
         assert mistake.startswith("line 1: say_age: "), wrong
 
 
 def test_how_an_alert_grows_more_insistent_is_configuration():
-    assert manners("").growth == RepeatGrowth(gap=1.0, volume=0)
-    assert manners("insist: {gap: 0.5, volume: 10}").growth == RepeatGrowth(gap=0.5, volume=10)
-    assert manners("insist: {volume: 10}").growth == RepeatGrowth(gap=1.0, volume=10)
+    assert policy_of("").growth == RepeatGrowth(gap=1.0, volume=0)
+    assert policy_of("insist: {gap: 0.5, volume: 10}").growth == RepeatGrowth(gap=0.5, volume=10)
+    assert policy_of("insist: {volume: 10}").growth == RepeatGrowth(gap=1.0, volume=10)
     for wrong in ("gap: 2", "gap: 0", "volume: 101", "loud: 1"):
         [mistake] = mistakes(f"insist: {{{wrong}}}")
         assert mistake.startswith(f"line 1: insist.{wrong.split(':')[0]}: "), wrong

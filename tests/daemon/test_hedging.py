@@ -17,7 +17,7 @@ from edgevoice.synthesis.latency import LatencyModel
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer
 from edgevoice_plugins.local_voice.transport import LocalVoice
 from tests.support.announcements import announcement
-from tests.support.caches import RECIPE
+from tests.support.caches import KEY_SCHEME
 from tests.support.house import House
 from tests.support.lightning import Fault
 from tests.support.transports import opened
@@ -61,7 +61,7 @@ async def synthesis_of(server, folder, *use, concurrency=2, hedging="auto", late
         )
         for _ in range(saved * 10):
             means.hedge_budget.earn()
-        cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
+        cache = Cache(folder, CacheOptions(enabled=False), KEY_SCHEME)
         synthesis = Synthesizer(means, [Route(use=use)], cache=cache, spool=lambda: Path("/var/tmp"))
         yield await stack.enter_async_context(synthesis)
 

@@ -43,3 +43,14 @@ async def test_replayed_announcement_has_no_time_of_day(house):
     house.intake.submit(Say(target="kitchen", payload=PAYLOAD))
     house.intake.submit(Replay(target="kitchen", payload=b""))
     assert (house.kitchen.said[1].due_at, house.kitchen.said[1].not_before) == (None, 0.0)
+
+
+async def test_restored_alert_between_two_rounds_keeps_its_next_round(house):
+    """Its time of day has come: it must not move to that of tomorrow."""
+    now = asyncio.get_running_loop().time()
+    house.intake._local_now = lambda: datetime(2026, 11, 29, 7, 5, tzinfo=UTC)
+    row = pending("x", "kitchen", now - 9 * 3600, payload=PAYLOAD, expires=now + 9000)
+    house.intake.restore([msgspec.structs.replace(row, due=now + 300)])
+    [said] = house.kitchen.said
+    assert said.due == pytest.approx(now + 300)
+    assert said.due_at is None

@@ -6,9 +6,9 @@ from edgevoice.text.live import LiveText
 from tests.support.scheduler import Kitchen
 
 
-def at_night(**manners):
+def at_night(**policy):
     """Do not disturb is as good as the night here: all but critical is held."""
-    kitchen = Kitchen(**manners)
+    kitchen = Kitchen(**policy)
     kitchen.switch(dnd=True)
     return kitchen
 

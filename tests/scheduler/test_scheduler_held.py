@@ -11,8 +11,8 @@ from tests.support.scheduler import Kitchen
 NIGHT = QuietWindow(frozenset(range(7)), 22 * 60, 7 * 60)
 
 
-def at_night(**manners):
-    kitchen = Kitchen(quiet_hours=(NIGHT,), **manners)
+def at_night(**policy):
+    kitchen = Kitchen(quiet_hours=(NIGHT,), **policy)
     kitchen.wall = kitchen.wall.replace(hour=23)
     kitchen.wait(0)
     return kitchen

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edgevoice.scheduler.scheduler import MAX_REMEMBERED, FinishedIds
+from edgevoice.scheduler.scheduler import FinishedIds
+from edgevoice.storage.schema import MAX_FINISHED
 from tests.support.scheduler import Kitchen
 
 DAY = 86_400
@@ -161,9 +162,9 @@ def test_a_duplicate_is_told_as_one_even_if_there_were_too_many(kitchen):
 
 def test_no_more_ids_are_remembered_than_there_is_room_for():
     log = FinishedIds()
-    for number in range(MAX_REMEMBERED + 10):
+    for number in range(MAX_FINISHED + 10):
         log.remember(f"n{number}", 0.0)
-    assert len(log.until) == MAX_REMEMBERED
-    assert log.has(f"n{MAX_REMEMBERED + 9}", 1.0)
+    assert len(log.until) == MAX_FINISHED
+    assert log.has(f"n{MAX_FINISHED + 9}", 1.0)
     log.remember("late", DAY + 1.0)
     assert len(log.until) == 1

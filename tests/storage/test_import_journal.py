@@ -103,10 +103,12 @@ async def test_a_crash_before_the_rename_imports_nothing_twice(rig: Rig) -> None
     content = journal(rig)
     write(rig, content)
     async with rig.enter() as store:
+        store.set_value("latency", "http", {"at": 1.0})
         store.forget(store.pending.values())
     write(rig, content)
     async with rig.enter() as again:
         assert ids(again) == []
+        assert rig.faults.now is None
         assert len(read_history(rig.file, last=9)) == 2
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RATE = 24000
-RECIPE = KeyScheme(settings_from("lightning: {base_url: https://example.org}"))
+KEY_SCHEME = KeyScheme(settings_from("lightning: {base_url: https://example.org}"))
 NAME, OTHER = "a" * 40, "b" * 40
 
 
@@ -77,6 +77,6 @@ def clips(folder: Path) -> set[str]:
 @contextlib.asynccontextmanager
 async def running(folder: Path, **options: int | bool) -> AsyncIterator[Cache]:
     """A cache that has scanned its folder."""
-    async with Cache(folder, CacheOptions(**options), RECIPE) as cache:  # type: ignore[arg-type]
+    async with Cache(folder, CacheOptions(**options), KEY_SCHEME) as cache:  # type: ignore[arg-type]
         await cache.flush()
         yield cache

@@ -9,7 +9,7 @@ import pytest
 from edgevoice import Urgency
 from edgevoice.announcement import Priority
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter, Preempted
-from tests.support.asker import Asker
+from tests.support.requester import Requester
 
 LOW, NORMAL, HIGH, CRITICAL = Urgency
 
@@ -18,7 +18,7 @@ class Request:
     """Holds a place until told; asks again when its place was taken back, as synthesis does."""
 
     def __init__(self, limiter, urgency, log=None, name="", *, again=False, need=Priority.NEEDED_NOW):
-        self.asker, self.name = Asker(urgency, need), name
+        self.requester, self.name = Requester(urgency, need), name
         self.done, self.inside = asyncio.Event(), asyncio.Event()
         self.preempted = 0
         self._limiter, self._log, self._again = limiter, log if log is not None else [], again
@@ -27,7 +27,7 @@ class Request:
     async def _run(self):
         while True:
             try:
-                async with self._limiter.acquire(self.asker):
+                async with self._limiter.acquire(self.requester):
                     self._log.append(self.name)
                     self.inside.set()
                     await self.done.wait()
@@ -132,9 +132,9 @@ async def test_an_error_of_the_body_is_not_taken_for_a_preemption():
     limiter = ConcurrencyLimiter(1)
     for error in (TimeoutError("its own"), ValueError("its own")):
         with pytest.raises(type(error), match="its own"):
-            async with limiter.acquire(Asker(LOW)):
+            async with limiter.acquire(Requester(LOW)):
                 raise error
-    async with limiter.acquire(Asker(LOW)):
+    async with limiter.acquire(Requester(LOW)):
         pass
 
 
@@ -142,12 +142,12 @@ async def test_a_timeout_around_a_holder_is_a_timeout_even_when_it_is_preempted_
     limiter = ConcurrencyLimiter(1)
 
     async def body():
-        async with asyncio.timeout(0.01), limiter.acquire(Asker(LOW)):
+        async with asyncio.timeout(0.01), limiter.acquire(Requester(LOW)):
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
         await body()
-    async with limiter.acquire(Asker(LOW)):
+    async with limiter.acquire(Requester(LOW)):
         pass
 
 
@@ -173,7 +173,7 @@ async def test_cancellations_at_any_point_never_lose_a_place_nor_make_one(seed):
         done = False
         while not done:
             with contextlib.suppress(Preempted):
-                async with limiter.acquire(Asker(urgency)):
+                async with limiter.acquire(Requester(urgency)):
                     await work(number)
                     done = True
 
@@ -226,7 +226,7 @@ async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_tur
     now = Request(limiter, NORMAL, log, "now", again=True)
     await now.inside.wait()
     assert ahead.preempted == 1
-    ahead.asker.need = Priority.NEEDED_NOW
+    ahead.requester.need = Priority.NEEDED_NOW
     limiter.rebalance()
     await ahead.inside.wait()
     assert now.preempted == 1
@@ -244,7 +244,7 @@ async def test_cancelled_waiter_leaks_no_slot(begun):
         await holder.inside.wait()
     else:
         await asyncio.sleep(0)
-    waiter = limiter.acquire(Asker(CRITICAL)).__aenter__()
+    waiter = limiter.acquire(Requester(CRITICAL)).__aenter__()
     waiter.send(None)
     with pytest.raises(asyncio.CancelledError):
         waiter.throw(asyncio.CancelledError())
@@ -261,7 +261,7 @@ async def test_slot_of_a_request_whose_clean_up_hangs_is_released(is_cancelled):
     end, begun, slots = asyncio.Event(), asyncio.Event(), []
 
     async def hang():
-        async with limiter.acquire(Asker(LOW)) as slot:
+        async with limiter.acquire(Requester(LOW)) as slot:
             slots.append(slot)
             begun.set()
             try:
@@ -279,7 +279,7 @@ async def test_slot_of_a_request_whose_clean_up_hangs_is_released(is_cancelled):
         if is_cancelled:
             await settle()
             slots[0].release()
-        async with limiter.acquire(Asker(CRITICAL)):
+        async with limiter.acquire(Requester(CRITICAL)):
             pass
     end.set()
     await asyncio.gather(task, return_exceptions=True)

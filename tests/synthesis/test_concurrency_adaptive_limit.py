@@ -15,7 +15,7 @@ from edgevoice.synthesis.concurrency import (
     ConcurrencyLimiter,
     Preempted,
 )
-from tests.support.asker import Asker
+from tests.support.requester import Requester
 
 NORMAL, CRITICAL = Urgency.NORMAL, Urgency.CRITICAL
 
@@ -27,12 +27,12 @@ class Server:
         self.allows, self.retry_after = allows, retry_after
         self.in_flight = self.refused = self.most = 0
 
-    async def ask(self, limiter, asker, dice=None):
+    async def ask(self, limiter, requester, dice=None):
         """Ask as synthesis does, until it is answered."""
         answered = False
         while not answered:
             with contextlib.suppress(Preempted):
-                async with limiter.acquire(asker, "http"):
+                async with limiter.acquire(requester, "http"):
                     await self._answer(dice)
                 answered = True
 
@@ -55,10 +55,10 @@ class Server:
 async def test_the_limit_is_learned_from_the_first_refusals_and_then_there_are_none(seed, allows):
     dice, told = random.Random(seed), []
     limiter, server = ConcurrencyLimiter(4, told.append, section="lightning"), Server(allows)
-    await asyncio.gather(*(server.ask(limiter, Asker(NORMAL), dice) for _ in range(6)))
+    await asyncio.gather(*(server.ask(limiter, Requester(NORMAL), dice) for _ in range(6)))
     learned, server.most = server.refused, 0
     assert learned <= 4
-    await asyncio.gather(*(server.ask(limiter, Asker(NORMAL), dice) for _ in range(20)))
+    await asyncio.gather(*(server.ask(limiter, Requester(NORMAL), dice) for _ in range(20)))
     assert server.refused == learned
     assert server.most <= allows
     assert not told if allows == 4 else "set lightning: {concurrency: " in told[-1]
@@ -69,18 +69,18 @@ async def test_a_refusal_with_nothing_else_in_flight_is_for_the_one_who_asked():
     limiter, server = ConcurrencyLimiter(3, told.append), Server(0)
     for _ in range(2):
         with pytest.raises(TooManyRequests, match="429"):
-            await server.ask(limiter, Asker(NORMAL))
+            await server.ask(limiter, Requester(NORMAL))
     assert (server.refused, told) == (2, [])
 
 
 async def test_a_transport_whose_server_wants_to_be_left_alone_is_not_asked():
     limiter, server = ConcurrencyLimiter(3), Server(0, retry_after=20.0)
     with pytest.raises(TooManyRequests, match="429"):
-        await server.ask(limiter, Asker(NORMAL))
+        await server.ask(limiter, Requester(NORMAL))
     with pytest.raises(TooManyRequests, match="not asked: the server wants to be left alone for 20 s more"):
-        await server.ask(limiter, Asker(CRITICAL))
+        await server.ask(limiter, Requester(CRITICAL))
     assert server.refused == 1
-    async with limiter.acquire(Asker(NORMAL), "websocket"):
+    async with limiter.acquire(Requester(NORMAL), "websocket"):
         pass
 
 

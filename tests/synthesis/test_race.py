@@ -11,9 +11,10 @@ from edgevoice.cache.cache import Cache
 from edgevoice.config.options import CacheOptions, CoreOptions, Route
 from edgevoice.plugin import Role, Transport
 from edgevoice.synthesis.concurrency import ConcurrencyLimiter
+from edgevoice.synthesis.race import Race
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer, Timeouts
 from tests.support.announcements import announcement
-from tests.support.caches import RECIPE
+from tests.support.caches import KEY_SCHEME
 
 AUDIO = bytes(2 * 2400)
 
@@ -47,7 +48,7 @@ async def synthesizer_of(transport, folder, timeouts):
         lambda _account, _problem: None,
         timeouts=timeouts,
     )
-    cache = Cache(folder, CacheOptions(enabled=False), RECIPE)
+    cache = Cache(folder, CacheOptions(enabled=False), KEY_SCHEME)
     async with Synthesizer(context, [Route(use=("acme",))], cache=cache, spool=lambda: folder) as synthesizer:
         try:
             yield synthesizer
@@ -106,7 +107,7 @@ async def test_raised_priority_shortens_the_stall_timeout_of_a_running_request(t
         {},
         lambda _account, _problem: None,
     )
-    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    cache = Cache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)
     routes = [Route(use=("acme", "other"))]
     async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
         job = synthesizer.new_job(announcement(Urgency.CRITICAL, text="Fire. Leave the house."))
@@ -173,7 +174,7 @@ async def test_loser_that_ignores_its_cancellation_is_not_heard(tmp_path):
         {},
         lambda _account, _problem: None,
     )
-    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    cache = Cache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)
     routes = [Route(use=("stubborn", "standby"))]
     async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
         job = synthesizer.new_job(announcement(urgency=Urgency.CRITICAL))
@@ -182,3 +183,53 @@ async def test_loser_that_ignores_its_cancellation_is_not_heard(tmp_path):
         async with asyncio.timeout(5):
             await job.clip.wait_end()
         assert await job.clip.excerpt(0, job.clip.frames) == AUDIO * 2
+
+
+class SlowCache(Cache):
+    """It takes its time, so that the deadline of the segment is over before that of the request."""
+
+    async def load_into(self, clip, key, *, counts=True):
+        await asyncio.sleep(0.02)
+        return False
+
+
+class Tardy(Transport):
+    """Its first audio arrives when `arrives` is set."""
+
+    def __init__(self) -> None:
+        self.arrives = asyncio.Event()
+
+    async def synthesize(self, request):
+        await self.arrives.wait()
+        for _ in range(5):
+            yield AUDIO
+            await asyncio.sleep(0.01)
+
+
+async def test_audio_at_the_moment_of_giving_up_does_not_count_as_the_whole(tmp_path, monkeypatch):
+    tardy = Tardy()
+    give_up = Race._give_up
+
+    def give_up_as_audio_arrives(race):
+        tardy.arrives.set()  # its task wakes before the race cancels it
+        give_up(race)
+
+    monkeypatch.setattr(Race, "_give_up", give_up_as_audio_arrives)
+    context = SynthesisContext(
+        {"tardy": tardy, "silent": Tardy()},
+        CoreOptions(critical_deadline=0.2),
+        SpeechOptions(),
+        {},
+        lambda _account, _problem: None,
+    )
+    cache = SlowCache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)
+    routes = [Route(use=("tardy", "silent"))]
+    async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
+        job = synthesizer.new_job(announcement(urgency=Urgency.CRITICAL))
+        job.join()
+        job.request()
+        async with asyncio.timeout(5):
+            while not job.clip.ended:
+                await asyncio.sleep(0.01)
+        assert "no transport spoke" in str(job.clip.error)
+        assert job.clip.frames == 0

@@ -12,7 +12,7 @@ from edgevoice.errors import ClipError
 from edgevoice.plugin import Transport
 from edgevoice.synthesis.synthesizer import SynthesisContext, Synthesizer
 from tests.support.announcements import NoSynthesis, announcement
-from tests.support.caches import RECIPE
+from tests.support.caches import KEY_SCHEME
 
 SOON, NOW = Priority.PREFETCH, Priority.NEEDED_NOW
 SECOND = bytes(2 * 24_000)
@@ -79,7 +79,7 @@ class Slow(Transport):
 async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path):
     slow = Slow()
     means = SynthesisContext({"local": slow}, CoreOptions(), SpeechOptions(), {}, lambda _part, _what: None)
-    cache = Cache(tmp_path, CacheOptions(enabled=False), RECIPE)
+    cache = Cache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)
     async with Synthesizer(means, [Route(use=["local"])], cache=cache, spool=lambda: tmp_path) as synthesis:
         speech = synthesis.new_job(announcement(text="Hello."))
         speech.request(priority=SOON)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgevoice.announcement import Priority, Rank, Urgency
 
 
-class Asker:
+class Requester:
     """Its rank may change."""
 
     def __init__(self, urgency: Urgency = Urgency.NORMAL, need: Priority = Priority.NEEDED_NOW) -> None:
