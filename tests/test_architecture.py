@@ -31,7 +31,7 @@ def is_under(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def test_there_is_a_core_to_look_at():
+def test_core_files_are_found():
     assert {"daemon.py", "clip.py", "options.py"} <= {file.name for file in FILES}
 
 
@@ -92,7 +92,7 @@ def test_a_long_file_says_why(file):
         assert any(line.startswith("Length:") for line in docstring.splitlines())
 
 
-def test_what_plugin_authors_import_is_what_the_package_says():
+def test_public_names_match_all():
     assert sorted(edgevoice.__all__) == sorted(set(edgevoice.__all__))
     for name in edgevoice.__all__:
         assert getattr(edgevoice, name) is not None

@@ -111,7 +111,7 @@ def test_the_readme_is_short():
     assert len(README.read_text().splitlines()) <= 150
 
 
-def test_what_is_not_there_yet_is_said_and_so():
+def test_missing_features_are_named():
     [limits] = re.findall(r"^## More.*", README.read_text(), re.MULTILINE | re.DOTALL)
     assert "`edgevoice doctor`" in limits
     assert "doctor" not in command_line.commands

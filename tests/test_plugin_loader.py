@@ -119,7 +119,7 @@ def test_missing_dependency_names_the_package(loaded):
     assert (needy.status, needy.problem) == (Status.INCOMPLETE, "needs a thing: pip install thing")
 
 
-def test_one_plugin_may_bring_several_things(loaded):
+def test_plugin_may_register_several_classes(loaded):
     source = BEGIN + OUTPUT + HOOK + "    register.output('one', Mine)\n    register.output('two', Mine)\n"
     source += "    register.observer('three', Observer)"
     assert record(loaded(many=source), "many").provides == ["output one", "output two", "observer three"]

@@ -121,7 +121,7 @@ def test_a_failed_set_up_ends_it(checkout, script):
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])
-def test_nothing_of_the_user_s_gets_in(checkout, script):
+def test_user_environment_is_ignored(checkout, script):
     shown = "#!/bin/bash\nenv\n"
     (checkout / ".venv/bin/edgevoice").write_text(shown, encoding="utf-8")
     (checkout / ".venv/bin/python").write_text(shown, encoding="utf-8")

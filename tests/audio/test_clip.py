@@ -136,7 +136,7 @@ async def test_a_failed_clip_is_read_to_where_it_failed():
         await clip.read(2)
 
 
-async def test_nothing_is_appended_after_the_end():
+async def test_append_after_end_is_ignored():
     clip = Clip(8000, nowhere)
     clip.finish()
     with pytest.raises(ClipError, match="has ended"):

@@ -115,13 +115,13 @@ def test_live_text_neither_teaches_nor_waits():
     assert late.delay == 0
 
 
-def test_one_late_announcement_is_no_habit():
+def test_single_late_response_is_an_outlier():
     steady = STEADY.pieces(1, 2.0)
     *_, last = in_a_room(steady, STUTTERS, steady, steady)
     assert last.delay == 0
 
 
-def test_what_a_server_was_like_is_forgotten():
+def test_old_traces_are_forgotten():
     steady = STEADY.pieces(1, 2.0)
     ears = in_a_room(STUTTERS, STUTTERS, *[steady] * 17)
     assert ears[2].delay > 0
@@ -163,7 +163,7 @@ def test_single_chunk_gives_no_estimate():
     assert asyncio.run(main()) == 0
 
 
-def test_what_is_not_taken_at_once_is_not_late():
+def test_slow_reader_does_not_make_pieces_late():
     async def main():
         jitter = JitterStats()
 

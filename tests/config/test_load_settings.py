@@ -351,7 +351,7 @@ PLACES = [path for path in places(WHOLE) if path]
 
 @examples(250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=3))
-def test_whatever_stands_anywhere_is_settings_or_a_configuration_error(changes, plugins_dir):
+def test_any_value_gives_settings_or_configuration_error(changes, plugins_dir):
     values = {**WHOLE, "plugins_dir": str(plugins_dir)}
     for path, new in changes:
         try:
@@ -367,7 +367,7 @@ def test_whatever_stands_anywhere_is_settings_or_a_configuration_error(changes, 
     length=st.integers(0, 8),
     new=st.text(max_size=6) | st.sampled_from(["\n", ": ", "- ", "&a ", "*a", "!!", "'"]),
 )
-def test_whatever_is_written_anywhere_is_settings_or_a_configuration_error(at, length, new, plugins_dir):
+def test_any_text_gives_settings_or_configuration_error(at, length, new, plugins_dir):
     text = yaml.safe_dump({**WHOLE, "plugins_dir": str(plugins_dir)})
     at %= len(text)
     accepted_or_told(text[:at] + new + text[at + length :])

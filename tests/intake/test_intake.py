@@ -289,7 +289,7 @@ async def test_a_stored_announcement_is_restored_once_for_all_its_speakers(house
     assert house.bath.deadlines["x"] == (rows[1].expires, now - 20)
 
 
-async def test_what_cannot_be_read_any_more_is_restored_nowhere(house):
+async def test_unreadable_payload_is_restored_on_no_speaker(house):
     assert house.intake.restore([msgspec.structs.replace(stored(), payload=b"{")]) == []
 
 
@@ -388,13 +388,13 @@ async def test_unqueued_announcement_is_not_stored(house, admission):
     assert len(house.kitchen.said) == 1
 
 
-async def test_it_is_stored_for_the_speakers_that_queue_it(house):
+async def test_announcement_is_stored_for_speakers_that_queue_it(house):
     house.kitchen.admits = Admission.DUPLICATE
     house.intake.submit(Say(target="all", payload=b"a", urgency="critical"))
     assert house.kept[0].speakers == ["bath"]
 
 
-async def test_what_is_too_much_is_suppressed_and_acknowledged():
+async def test_announcement_above_the_rate_is_suppressed_and_acknowledged():
     house, acknowledged = make_house(limits(total=rate(1, 1))), []
     for name in ("one", "two"):
         payload = f'{{"text": "a", "id": "{name}"}}'.encode()
@@ -451,7 +451,7 @@ async def test_internal_error_is_a_rejection(house, caplog):
     target=st.sampled_from(["all", "kitchen", "nobody", "\ud800"]),
     name=st.sampled_from(["s", "s", "t"]) | st.text(max_size=5),
 )
-def test_whatever_a_source_hands_over_is_accepted_or_rejected(payload, target, name):
+def test_any_command_is_accepted_or_rejected(payload, target, name):
     async def submit():
         house = make_house()
         for command in (

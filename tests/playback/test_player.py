@@ -72,7 +72,7 @@ def kinds(reports):
     return [type(report).__name__ for report in reports]
 
 
-def test_it_reports_what_it_writes_and_what_is_heard():
+def test_player_reports_written_and_played_frames():
     one = playing(FakeOutput(), seconds=2.0)
     virtual_time.run(one.run())
     assert kinds(one.reports)[:2] == ["SpeechStarted", "Started"]
@@ -132,7 +132,7 @@ def test_an_output_that_never_sounded_is_given_up_at_the_deadline():
     assert 4.0 <= virtual_time.run(main()) <= 5.0
 
 
-def test_what_came_before_an_error_of_the_clip_is_heard_out():
+def test_audio_before_a_clip_error_is_played():
     one = playing(FakeOutput(), seconds=1.0, error=ClipError("no transport spoke"))
 
     async def main():
@@ -153,14 +153,14 @@ async def test_a_critical_one_that_cannot_be_spoken_is_at_least_a_tone(urgency, 
     assert "SpeechStarted" not in kinds(one.reports)
 
 
-async def test_it_plays_at_its_volume():
+async def test_player_applies_the_volume():
     output = FakeOutput()
     one = playing(output, seconds=0.1, play={"volume": 0})
     await one.run()
     assert not any(output.audio)
 
 
-async def test_it_continues_from_the_last_pause():
+async def test_player_resumes_from_the_last_pause():
     one = playing(FakeOutput(), seconds=1.0, play={"from_s": 0.8, "resume_not_before_s": 0.0})
     await one.run()
     assert one.reports[0] == act.Resumed(one.reports[0].item, 0.0)

@@ -47,9 +47,7 @@ async def said(seconds, *, made=None, ended=True):
     ("cut", "goes_on"), [(1.0, 0), (2.5, 1.72), (3.5, 3.42), (10.0, 8.92), (20.3, 19.72)]
 )
 @pytest.mark.parametrize("ended", [True, False])
-async def test_it_goes_on_from_the_last_pause_before_the_cut_also_while_its_clip_is_still_filled(
-    cut, goes_on, ended
-):
+async def test_resume_position_is_the_last_pause_while_the_clip_is_filled(cut, goes_on, ended):
     one = await said(cut, made=cut + 0.5, ended=ended)
     assert await one.resume() == round(goes_on * RATE)
 

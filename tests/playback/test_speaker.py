@@ -108,7 +108,7 @@ async def kitchen(output=None, **policy):
         running.cancel()
 
 
-def test_one_after_the_other_and_the_urgent_first():
+def test_speaker_plays_in_order_of_urgency():
     async def main():
         async with kitchen() as house:
             for text, urgency in (("a", "low"), ("b", "normal"), ("c", "critical")):

@@ -175,7 +175,7 @@ async def test_fault_cannot_inject_a_message(service):
         await service.until(STATUS="fault: kitchen: bad READY=1 ***; starting")
 
 
-async def test_nothing_is_sent_without_systemd(service, monkeypatch, caplog):
+async def test_no_notification_without_systemd(service, monkeypatch, caplog):
     monkeypatch.delenv("NOTIFY_SOCKET")
     caplog.set_level(logging.DEBUG)
     await service.observer.run()

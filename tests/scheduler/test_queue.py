@@ -53,7 +53,7 @@ def test_a_full_queue_gives_up_the_least_urgent_and_of_those_the_oldest(seed):
     assert len(queue.items) == 5
 
 
-def test_what_may_not_be_said_before_a_moment_waits_for_it():
+def test_item_waits_until_it_is_due():
     queue = ReadyQueue(5)
     queue.add(item(1, CRITICAL, not_before=50))
     queue.add(item(2))
@@ -89,7 +89,7 @@ def test_a_parked_one_is_passed_over_until_it_is_unparked():
     assert next(queue.ready(100)) is parked
 
 
-def test_those_that_are_wanted_are_taken_out():
+def test_pop_if_returns_the_wanted_items():
     queue = ReadyQueue(5)
     for number in range(4):
         queue.add(item(number))

@@ -65,7 +65,7 @@ def test_critical_interrupts_everything_less_at_once(kitchen, current):
     assert kitchen.steps("old") == ["queued", "started", "interrupted", "resumed", "finished"]
 
 
-def test_what_is_silent_yet_is_not_waited_for(kitchen):
+def test_silent_item_is_interrupted_without_a_pause(kitchen):
     kitchen.say("old")
     kitchen.take(heard=None)
     kitchen.say("new", "high")
@@ -84,7 +84,7 @@ def test_the_pause_is_waited_for_no_longer_once_the_high_one_is_gone(kitchen):
     assert not kitchen.cut()
 
 
-def test_one_that_becomes_due_interrupts_then(kitchen):
+def test_item_interrupts_when_it_becomes_due(kitchen):
     kitchen.say("alarm", "critical", not_before=30)
     kitchen.say("old")
     kitchen.take(heard=3)
@@ -94,7 +94,7 @@ def test_one_that_becomes_due_interrupts_then(kitchen):
     assert kitchen.take() == "alarm"
 
 
-def test_what_was_heard_to_its_end_before_the_cut_reached_it_has_finished(kitchen):
+def test_item_heard_to_its_end_before_the_cut_has_finished(kitchen):
     kitchen.say("old")
     kitchen.take(heard=3)
     kitchen.say("alarm", "critical")
@@ -148,7 +148,7 @@ def test_critical_goes_on_when_do_not_disturb_or_mute_is_switched_on(kitchen, sw
     assert not kitchen.cut()
 
 
-def test_one_cut_again_before_it_sounded_keeps_its_place_and_its_time(kitchen):
+def test_item_cut_before_its_sound_keeps_place_and_deadline(kitchen):
     kitchen.say("old", "high", ttl=60)
     kitchen.take(heard=3)
     kitchen.say("one", "critical")
@@ -270,7 +270,7 @@ def test_live_text_that_falls_silent_lets_others_play(live):
     assert live.plays[-1].resume_not_before_s is None
 
 
-def test_it_is_not_played_before_more_text_arrives(live):
+def test_parked_item_waits_for_more_text(live):
     live.say("other")
     live.report(act.Starved)
     live.finish()

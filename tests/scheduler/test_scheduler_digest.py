@@ -54,7 +54,7 @@ def test_the_same_tags_are_merged_to_the_newest():
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_one_that_holds_a_private_one_is_private(private):
+def test_digest_with_a_private_item_is_private(private):
     kitchen = at_night()
     kitchen.say("a")
     kitchen.say("b", private=private)
@@ -62,7 +62,7 @@ def test_one_that_holds_a_private_one_is_private(private):
     assert kitchen.internal[-1].private is private
 
 
-def test_it_is_read_in_do_not_disturb_when_it_is_asked_for():
+def test_requested_digest_is_read_in_do_not_disturb():
     kitchen = Kitchen()
     kitchen.switch(dnd=True)
     kitchen.say("a")
@@ -73,7 +73,7 @@ def test_it_is_read_in_do_not_disturb_when_it_is_asked_for():
 
 
 @pytest.mark.parametrize("how", ["stop", "mute", "fails"])
-def test_what_a_digest_did_not_come_to_read_stays_held(how):
+def test_items_that_a_digest_did_not_read_stay_held(how):
     kitchen = at_night()
     kitchen.say("a")
     kitchen.digest()

@@ -153,7 +153,7 @@ def test_the_quiet_ends_only_when_nothing_holds_any_more():
     assert len(kitchen.order()) == 1
 
 
-def test_nothing_is_said_where_nothing_waits():
+def test_digest_without_held_items_says_nothing():
     kitchen = at_night(digest="at_end")
     morning(kitchen)
     assert kitchen.order() == []
@@ -245,7 +245,7 @@ def restored(kitchen, name, **more):
     kitchen.do(kitchen.scheduler.submit(kitchen.make(name), kitchen.now, **more))
 
 
-def test_what_was_held_before_a_restart_is_not_held_for_longer_than_digest_keep():
+def test_restored_held_item_is_kept_for_digest_keep_in_all():
     kitchen = Kitchen(digest_keep=1000)
     kitchen.switch(mute=True)
     restored(kitchen, "a", deadline=kitchen.now + 50, held_since=kitchen.now - 900)
@@ -256,7 +256,7 @@ def test_what_was_held_before_a_restart_is_not_held_for_longer_than_digest_keep(
     assert ("a", "expired", None) in [(*told[:2], None) for told in kitchen.told]
 
 
-def test_what_was_held_before_a_restart_and_is_not_any_more_goes_on():
+def test_restored_held_item_that_no_rule_holds_is_played():
     kitchen = Kitchen()
     restored(kitchen, "a", deadline=kitchen.now - 850, held_since=kitchen.now - 900)
     restored(kitchen, "b", deadline=kitchen.now + 1000)

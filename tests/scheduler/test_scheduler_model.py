@@ -277,7 +277,7 @@ def run(number: int, **how: int) -> None:
 
 
 @pytest.mark.parametrize("number", SEEDS)
-def test_whatever_happens_the_speaker_does_as_the_contract_says(number):
+def test_scheduler_agrees_with_the_reference(number):
     run(number, max_examples=120, stateful_step_count=50)
 
 

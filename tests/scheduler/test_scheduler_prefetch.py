@@ -34,7 +34,7 @@ def test_no_more_than_some_seconds_of_sound():
     assert wanted == names[1 : 1 + int(PREFETCH_S)]
 
 
-def test_nothing_that_may_not_be_played_yet_or_is_held():
+def test_items_not_due_or_held_are_not_prefetched():
     kitchen = Kitchen()
     kitchen.say("now", ttl=900)
     kitchen.take(heard=1.0)
@@ -73,7 +73,7 @@ def test_preempting_item_is_needed_now():
     assert asked(kitchen) == [("critical", "NEEDED_NOW")]
 
 
-def test_it_is_known_by_when_each_is_needed():
+def test_prefetch_tells_when_each_item_is_needed():
     kitchen = Kitchen()
     kitchen.say("a")
     kitchen.clips["a"] = 1.0

@@ -58,7 +58,7 @@ def test_also_the_one_that_was_interrupted(kitchen):
     assert kitchen.order() == ["alarm", "new", "waits"]
 
 
-def test_one_that_is_being_said_is_heard_out(kitchen):
+def test_playing_item_of_the_same_tag_is_heard_out(kitchen):
     kitchen.say("old", tag="door")
     kitchen.take(heard=3)
     kitchen.say("new", tag="door")
@@ -68,7 +68,7 @@ def test_one_that_is_being_said_is_heard_out(kitchen):
     assert kitchen.order() == ["new"]
 
 
-def test_one_that_its_successor_interrupts_does_not_come_back(kitchen):
+def test_item_interrupted_by_its_successor_does_not_resume(kitchen):
     kitchen.say("old", tag="door")
     kitchen.take(heard=3)
     kitchen.say("new", "critical", tag="door")
@@ -84,7 +84,7 @@ def test_resolves_lets_a_less_urgent_one_end_it(kitchen):
     assert kitchen.order() == ["dry"]
 
 
-def test_what_resolves_a_critical_one_does_not_join_it(kitchen):
+def test_resolving_announcement_does_not_join_the_critical_item(kitchen):
     kitchen.say("old", "critical", tag="leak")
     kitchen.take(heard=6)
     kitchen.say("dry", "critical", tag="leak", resolves=True)
@@ -136,7 +136,7 @@ def test_an_id_that_finished_within_24_h_is_a_duplicate(kitchen):
     assert kitchen.steps("a")[-1] == "queued"
 
 
-def test_one_that_ended_otherwise_may_come_again(kitchen):
+def test_id_that_did_not_finish_may_come_again(kitchen):
     kitchen.say("a", ttl=1)
     kitchen.wait(1)
     kitchen.say("a")

@@ -104,7 +104,7 @@ async def test_text_is_kept_unless_private_or_switched_off(kitchen: SimpleNamesp
     assert told == {"open": "Dinner.", "private": None, "off": None}
 
 
-async def test_what_has_begun_may_wait_its_ttl_again(kitchen: SimpleNamespace) -> None:
+async def test_begun_item_may_wait_its_ttl_again(kitchen: SimpleNamespace) -> None:
     now = asyncio.get_running_loop().time()
     item = item_of("a", urgency=Urgency.HIGH, received_monotonic=now - 500, ttl=600.0)
     await kitchen.recorder.persist(item.announcement, b"Fire!", ["kitchen"])

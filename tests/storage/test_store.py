@@ -85,7 +85,7 @@ async def test_only_finished_ids_are_duplicates(rig: Rig) -> None:
         assert len(told(rig)) == 3
 
 
-async def test_one_id_waits_on_two_speakers_with_different_texts(rig: Rig) -> None:
+async def test_id_waits_on_two_speakers_with_different_texts(rig: Rig) -> None:
     async with rig.enter() as first:
         await first.put([rig.pending("a", "kitchen", payload=b"one")])
         await first.put([rig.pending("a", "study", payload=b"two")])
@@ -138,7 +138,7 @@ async def test_a_cancelled_put_is_written_all_the_same(rig: Rig) -> None:
         assert ids(again) == ["a", "b"]
 
 
-async def test_what_ends_in_the_moment_it_arrives_is_not_kept(rig: Rig) -> None:
+async def test_announcement_that_ends_on_arrival_is_not_kept(rig: Rig) -> None:
     async with rig.enter() as store:
         saved = store.put([rig.pending("a")])
         store.record(outcome("a"))

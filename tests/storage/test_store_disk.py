@@ -109,7 +109,7 @@ async def test_a_full_disk_keeps_all_in_memory_and_writes_it_later(rig: Rig, dis
         assert rig.faults.now is None
 
 
-async def test_it_starts_on_a_full_disk_and_reads_what_is_there(rig: Rig, disk: SmallDisk) -> None:
+async def test_store_starts_on_a_full_disk_and_reads_it(rig: Rig, disk: SmallDisk) -> None:
     async with rig.enter(disk.folder) as store:
         await store.put([rig.pending("a")])
         await store.put([rig.pending("b")])
@@ -334,7 +334,7 @@ async def test_a_thousand_failures_do_not_end_the_attempts(rig: Rig, tmp_path: P
         assert len(again.pending) == 1100
 
 
-def test_what_a_disk_refuses_is_bounded_and_keeps_what_waits(rig: Rig) -> None:
+def test_refused_changes_are_bounded_and_keep_pending_rows(rig: Rig) -> None:
     waiting = rig.pending("waits")
     changes = Changes(pending={waiting.key: waiting})
     changes.pending.update({("kitchen", f"a{number}"): None for number in range(MAX_UNWRITTEN)})

@@ -110,7 +110,7 @@ async def test_of_two_holders_the_less_urgent_and_of_those_the_later_gives_way()
         await request.task
 
 
-async def test_one_that_has_its_place_but_not_begun_gives_way_too():
+async def test_slot_that_is_not_used_yet_is_preempted():
     limiter, log = ConcurrencyLimiter(1), []
     first = Request(limiter, LOW, log, "first")
     await first.inside.wait()
@@ -200,7 +200,7 @@ async def all_places_are_free(limiter, places):
         await holder.task
 
 
-async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_before_what_is_spare():
+async def test_priority_is_needed_now_then_prefetch_then_prerender():
     limiter, log = ConcurrencyLimiter(1), []
     first = Request(limiter, CRITICAL, log, "held")
     await first.inside.wait()
@@ -219,7 +219,7 @@ async def test_what_is_needed_now_goes_before_all_that_is_made_ahead_and_that_be
     assert log == ["held", *order]
 
 
-async def test_what_is_made_ahead_gives_way_to_any_need_of_now_until_its_own_turn_comes():
+async def test_prefetch_is_preempted_until_it_is_needed_now():
     limiter, log = ConcurrencyLimiter(1), []
     ahead = Request(limiter, HIGH, log, "ahead", again=True, need=Priority.PREFETCH)
     await ahead.inside.wait()

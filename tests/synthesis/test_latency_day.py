@@ -48,7 +48,7 @@ def test_the_regret_of_a_day_is_at_most_five_per_cent(name):
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_it_is_ahead_of_the_rules_and_of_each_transport_alone(name):
+def test_model_beats_the_rules_and_each_single_transport(name):
     told = days(name)
     assert told.auto < told.rules
     for transport, seconds in told.single.items():

@@ -34,7 +34,7 @@ def race_of(need, urgency=Urgency.CRITICAL, candidates=BOTH):
     return speech, Race(filler, Segment(speech.announcement, SpeechOptions(), "Fire.", 0, 5))
 
 
-async def test_what_is_made_ahead_has_no_cues_and_the_patience_of_what_is_less_urgent():
+async def test_prefetch_has_no_schedule_and_the_timeouts_of_high():
     _, ahead = race_of(Priority.PREFETCH)
     _, high = race_of(Priority.NEEDED_NOW, Urgency.HIGH)
     assert ahead.fallback_schedule(100.0) is None
@@ -49,7 +49,7 @@ async def test_the_deadline_counts_from_the_need_whatever_was_waited_for_since()
     assert race.fallback_schedule(needed + 0.4).unmute_local == needed + DEADLINE_S
 
 
-async def test_what_was_made_ahead_is_heard_from_the_need_on():
+async def test_schedule_starts_when_the_segment_is_needed():
     speech, race = race_of(Priority.PREFETCH)
     await speech.clip.append(bytes(2 * speech.clip.rate))
     speech.first_audio_at = 1.0
@@ -59,7 +59,7 @@ async def test_what_was_made_ahead_is_heard_from_the_need_on():
     assert race.next_audio_timeout_s(needed) == pytest.approx(1 + DEADLINE_S)
 
 
-async def test_where_nobody_could_take_over_there_are_no_cues():
+async def test_no_schedule_for_the_only_transport():
     _, race = race_of(Priority.NEEDED_NOW, candidates=["websocket"])
     assert race.fallback_schedule(100.0) is None
 
@@ -102,7 +102,7 @@ def test_a_tenth_more_requests_may_be_made():
     assert further == 100
 
 
-def test_what_was_not_needed_is_saved_up_only_for_a_while():
+def test_hedge_budget_has_a_maximum():
     budget, further = HedgeBudget(), 0
     for _ in range(1000):
         budget.earn()

@@ -137,7 +137,7 @@ def test_auto_without_measurements_goes_by_the_rules_and_says_so():
     )
 
 
-def test_what_measurements_say_nothing_about_stays_as_it_is():
+def test_route_order_stays_without_measurements():
     assert decide(said(length=None), AUTO, URGENT, MEASURED) == Decision(
         ("websocket", "http_stream", "local"), "auto: the text is live"
     )

@@ -42,7 +42,7 @@ def marks_of(text, each=0.5):
         (99.0, ""),
     ],
 )
-def test_it_goes_on_at_the_first_word_that_was_not_spoken_to_its_end(seconds, left):
+def test_unspoken_offset_is_the_first_word_not_spoken_to_its_end(seconds, left):
     offset = offset_from_word_marks(TEXT, marks_of(TEXT), seconds)
     assert rest(TEXT, offset).startswith(left)
     assert left or offset == len(TEXT)

@@ -40,7 +40,7 @@ async def test_a_speech_is_filled_once_and_hurried_when_its_turn_comes(synthesis
     assert speech.clip is clip
 
 
-async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_anew(synthesis):
+async def test_changed_text_is_synthesized_again_when_needed(synthesis):
     speech = synthesis.new_job(announcement(text="Hello."))
     speech.request(None, SOON)
     ahead = speech.clip
@@ -52,7 +52,7 @@ async def test_what_would_be_told_in_other_words_when_its_turn_comes_is_made_ane
     assert synthesis.filled == [speech, speech]
 
 
-async def test_what_could_not_be_made_ahead_is_tried_again_when_its_turn_comes(synthesis):
+async def test_failed_prefetch_is_tried_again_when_needed(synthesis):
     speech = synthesis.new_job(announcement())
     speech.request(priority=SOON)
     speech.clip.finish(ClipError("no transport spoke"))
@@ -76,7 +76,7 @@ class Slow(Transport):
         yield SECOND
 
 
-async def test_what_was_thrown_away_leaves_no_mark_on_what_is_made_anew(tmp_path):
+async def test_dropped_clip_leaves_no_trace_in_the_new_one(tmp_path):
     slow = Slow()
     means = SynthesisContext({"local": slow}, CoreOptions(), SpeechOptions(), {}, lambda _part, _what: None)
     cache = Cache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)

@@ -135,7 +135,7 @@ async def test_request_overrides_configuration():
     assert seconds(told, 48000) > 2 * seconds(configured)
 
 
-async def test_nothing_to_speak_is_error():
+async def test_text_without_words_is_error():
     async with transport() as local:
         for text in ("...", "", None):
             with pytest.raises(TransportError):
