@@ -327,7 +327,7 @@ class Race:
 
     @contextlib.contextmanager
     def _failing_the_race(self) -> Iterator[None]:
-        """Let an exception end `run`: in a callback of the event loop nobody else would see it."""
+        """Let an exception end `run`: in a callback of the event loop it would only be logged."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - passed on
