@@ -72,8 +72,8 @@ def decide(
 ) -> Decision:
     """Decide by the first route that matches.
 
-    The order of a route is a preference: where another of its transports is measured to be faster by more than
-    `latency.guard_s`, that one goes first. `auto` orders by the predicted latency alone.
+    The order of a route is a preference: its transports that are measured to be slower than the fastest by more
+    than `latency.guard_s` are passed over. `auto` orders by the predicted latency alone.
 
     Args:
         request: What is known of the announcement.
@@ -129,16 +129,17 @@ def _by_rule(request: RoutingRequest, routes: Sequence[Route]) -> tuple[Decision
 
 
 def _guarded(rule: Decision, names: Sequence[str], latency: LatencyPrediction, *, may_try: bool) -> Decision:
-    """Put a transport of the rule first that is faster by more than the guard.
+    """Put the first transport of the rule first that is slower than the fastest by no more than the guard.
 
-    Another one is tried only if it could be: never while the first takes less than the guard.
+    Another one is tried only if it could be faster by that much: never while the first takes less than the guard.
     """
     first, guard_s = names[0], latency.guard_s or 0.0
     if latency[first].requests < ENOUGH:
         return rule
     measured = [name for name in names if latency[name].requests >= ENOUGH]
-    fastest = min(measured, key=lambda name: latency[name].seconds)
-    chosen = fastest if latency[first].seconds - latency[fastest].seconds > guard_s else first
+    fastest_s = min(latency[name].seconds for name in measured)
+    # The order stays a preference: the `websocket` is left free for urgent texts if the stream is as good.
+    chosen = next(name for name in measured if latency[name].seconds - fastest_s <= guard_s)
     others = [name for name in names if name != chosen]
     limit_s = latency[chosen].seconds - guard_s
     if may_try and limit_s > 0:

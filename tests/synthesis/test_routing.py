@@ -164,6 +164,12 @@ def guarded(draw=1.0, guard_s=0.05, **of):
     )
 
 
+def test_guard_prefers_the_earlier_of_two_fast_transports():
+    latency = guarded(http=0.3, http_stream=0.107, websocket=0.08)
+    assert decide(said(), latency=latency).order[:2] == ("http_stream", "http")
+    assert decide(said(), latency=guarded(http=0.3, http_stream=0.2, websocket=0.08)).order[0] == "websocket"
+
+
 def test_guard_takes_a_transport_that_is_faster_by_more_than_it():
     latency = guarded(http=0.3, http_stream=0.107, websocket=0.11)
     assert decide(said(), latency=latency) == Decision(
