@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 from typing import TYPE_CHECKING, Any
@@ -145,7 +146,7 @@ async def test_damage_while_it_runs_is_repaired_from_memory(rig: Rig) -> None:
 async def test_a_row_that_makes_no_sense_is_skipped(rig: Rig) -> None:
     async with rig.enter() as store:
         await store.put([rig.pending("a"), rig.pending("b")])
-    with sqlite3.connect(rig.file) as connection:
+    with contextlib.closing(sqlite3.connect(rig.file)) as connection, connection:
         connection.execute("UPDATE pending SET urgency = 'loud' WHERE id = 'a'")
         connection.execute("INSERT INTO outbox VALUES ('mqtt', 'kitchen', 'x', 'now', 'no json')")
         connection.execute("INSERT INTO setting VALUES ('kitchen', 'volume', 'no json')")
@@ -158,7 +159,7 @@ async def test_a_row_that_makes_no_sense_is_skipped(rig: Rig) -> None:
 async def test_the_file_of_a_newer_version_is_set_aside_untouched(rig: Rig) -> None:
     for name in ("edgevoice.version-99.db", "edgevoice.version-99-2.db"):
         await filled(rig)
-        with sqlite3.connect(rig.file) as connection:
+        with contextlib.closing(sqlite3.connect(rig.file)) as connection, connection:
             connection.execute("PRAGMA user_version = 99")
         connection.close()
         async with rig.enter() as store:
@@ -166,7 +167,7 @@ async def test_the_file_of_a_newer_version_is_set_aside_untouched(rig: Rig) -> N
             assert store.pending == {}
             await store.put([rig.pending("a")])
             assert rig.faults.now is None
-        with sqlite3.connect(rig.folder / name) as connection:
+        with contextlib.closing(sqlite3.connect(rig.folder / name)) as connection, connection:
             assert connection.execute("SELECT count(*) FROM pending").fetchone()[0] >= 40
         connection.close()
 

@@ -102,6 +102,11 @@ class HttpConnection:
                     reply.close()
         except (aiohttp.ClientError, OSError) as error:
             raise connection_error(error, self._endpoint.root) from error
+        except asyncio.CancelledError:
+            # The socket is closed in the next step of the event loop. Only then may the next request of the
+            # account leave: before, the server would count two at once.
+            await asyncio.sleep(0)
+            raise
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
