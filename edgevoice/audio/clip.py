@@ -49,7 +49,7 @@ class Clip:
         self._file: SpoolFile | None = None
         #: Readers wait for this event; the first reader makes it, because a thousand queued clips may have none.
         self._more: asyncio.Event | None = None
-        #: The same for those who wait for the end; they are not woken by each piece.
+        #: The same for readers that wait for the end: they are not woken by each piece.
         self._end: asyncio.Event | None = None
 
     @property

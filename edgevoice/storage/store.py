@@ -81,7 +81,7 @@ class Store:
         self._timeouts = timeouts or Timeouts()
         self._pending: dict[Key, PendingAnnouncement] = {}
         self._values: dict[ValueKey, Any] = {}
-        #: The changes that the next transaction writes, whether it must be synced, and who waits for it.
+        #: The changes that the next transaction writes, whether it must be synced, and the promises that wait for it.
         self._changes = Changes()
         self._is_durable = False
         self._promises: list[asyncio.Future[None]] = []

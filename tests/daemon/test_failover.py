@@ -17,7 +17,7 @@ RATE = 24000
 #: Seconds; not a whole number of waves, so that a cut is in the middle of one.
 CHUNK = 0.0737
 NUMBERS = range(6)
-#: Each, and who carries on.
+#: Each transport, and the one that continues.
 STREAMS = {"http_stream": "websocket", "websocket": "http_stream"}
 #: The most by which two samples of the tones differ.
 STEEPEST = 1.05 * 8000 * 2 * np.pi * tone_of(NUMBERS[-1]) / RATE

@@ -165,23 +165,33 @@ class Standby(Transport):
         yield AUDIO
 
 
-async def test_loser_that_ignores_its_cancellation_is_not_heard(tmp_path):
-    stubborn = Stubborn()
+@contextlib.asynccontextmanager
+async def critical_job(transports, folder, *, deadline_s, cache=Cache):
+    """Yield the job of a critical announcement that was requested; the block has 5 s."""
     context = SynthesisContext(
-        {"stubborn": stubborn, "standby": Standby(stubborn)},
-        CoreOptions(critical_deadline=0.05),
+        transports,
+        CoreOptions(critical_deadline=deadline_s),
         SpeechOptions(),
         {},
         lambda _account, _problem: None,
     )
-    cache = Cache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)
-    routes = [Route(use=("stubborn", "standby"))]
-    async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
+    clips = cache(folder, CacheOptions(enabled=False), KEY_SCHEME)
+    routes = [Route(use=tuple(transports))]
+    async with (
+        Synthesizer(context, routes, cache=clips, spool=lambda: folder) as synthesizer,
+        asyncio.timeout(5),
+    ):
         job = synthesizer.new_job(announcement(urgency=Urgency.CRITICAL))
         job.join()
         job.request()
-        async with asyncio.timeout(5):
-            await job.clip.wait_end()
+        yield job
+
+
+async def test_loser_that_ignores_its_cancellation_is_not_heard(tmp_path):
+    stubborn = Stubborn()
+    transports = {"stubborn": stubborn, "standby": Standby(stubborn)}
+    async with critical_job(transports, tmp_path, deadline_s=0.05) as job:
+        await job.clip.wait_end()
         assert await job.clip.excerpt(0, job.clip.frames) == AUDIO * 2
 
 
@@ -215,21 +225,9 @@ async def test_audio_at_the_moment_of_giving_up_does_not_count_as_the_whole(tmp_
         give_up(race)
 
     monkeypatch.setattr(Race, "_give_up", give_up_as_audio_arrives)
-    context = SynthesisContext(
-        {"tardy": tardy, "silent": Tardy()},
-        CoreOptions(critical_deadline=0.2),
-        SpeechOptions(),
-        {},
-        lambda _account, _problem: None,
-    )
-    cache = SlowCache(tmp_path, CacheOptions(enabled=False), KEY_SCHEME)
-    routes = [Route(use=("tardy", "silent"))]
-    async with Synthesizer(context, routes, cache=cache, spool=lambda: tmp_path) as synthesizer:
-        job = synthesizer.new_job(announcement(urgency=Urgency.CRITICAL))
-        job.join()
-        job.request()
-        async with asyncio.timeout(5):
-            while not job.clip.ended:
-                await asyncio.sleep(0.01)
+    transports = {"tardy": tardy, "silent": Tardy()}
+    async with critical_job(transports, tmp_path, deadline_s=0.2, cache=SlowCache) as job:
+        while not job.clip.ended:
+            await asyncio.sleep(0.01)
         assert "no transport spoke" in str(job.clip.error)
         assert job.clip.frames == 0
